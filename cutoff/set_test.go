@@ -1,0 +1,313 @@
+package cutoff
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+const (
+	ada   = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
+	grace = "0b3c1c2e-7a41-4e57-9c7e-3a1f0a6f1d22"
+	mail  = "mail"
+	sess  = "c1a5b0de-1111-4222-8333-444455556666"
+	fam   = "d2a5b0de-1111-4222-8333-444455556666"
+	dev   = "e3a5b0de-1111-4222-8333-444455556666"
+)
+
+var adaInMail = Belongs{User: ada, Session: sess, Grant: fam, App: mail, Device: dev}
+
+func line(p Pos, cuts ...Cutoff) Line { return Line{Pos: p, Cuts: cuts} }
+
+func TestCutoffCoversWhatBelongsToIt(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name            string
+		cut             Cutoff
+		browser, tokens Pos // what Latest must say for ada's artefact
+	}{
+		{"directory", Cutoff{Scope: All, Reach: Everything}, 7, 7},
+		{"directory, tokens only", Cutoff{Scope: All, Reach: Tokens}, 0, 7},
+		{"user", Cutoff{User, ada, Everything}, 7, 7},
+		{"user, tokens only", Cutoff{User, ada, Tokens}, 0, 7},
+		{"user in capitals", Cutoff{User, "6F9619FF-8B86-4D01-B42D-00CF4FC964FF", Everything}, 7, 7},
+		{"another user", Cutoff{User, grace, Everything}, 0, 0},
+		{"session", Cutoff{Session, sess, Everything}, 7, 7},
+		{"grant", Cutoff{Grant, fam, Tokens}, 0, 7},
+		{"app", Cutoff{App, mail, Everything}, 7, 7},
+		{"app in capitals is another app", Cutoff{App, "Mail", Everything}, 0, 0},
+		{"user in app", Cutoff{UserApp, UserAppID(ada, mail), Everything}, 7, 7},
+		{"another user in app", Cutoff{UserApp, UserAppID(grace, mail), Everything}, 0, 0},
+		{"device", Cutoff{Device, dev, Everything}, 7, 7},
+		{"the user's id as a session", Cutoff{Session, ada, Everything}, 0, 0},
+		{"an invalid scope closes everything", Cutoff{0, ada, Everything}, 7, 7},
+		{"an unknown scope closes everything", Cutoff{scopes + 3, ada, Everything}, 7, 7},
+		{"an invalid reach reaches everything", Cutoff{User, ada, 0}, 7, 7},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var s Set
+			if !s.Merge(line(7, c.cut)) {
+				t.Fatal("first merge changed nothing")
+			}
+			o := NewOwner(adaInMail)
+			if got := s.Latest(&o, Browser); got != c.browser {
+				t.Errorf("browser: latest %d, want %d", got, c.browser)
+			}
+			if got := s.Latest(&o, Token); got != c.tokens {
+				t.Errorf("token: latest %d, want %d", got, c.tokens)
+			}
+			for born := Pos(5); born <= 9; born++ {
+				if got, want := s.Dead(&o, born, Token), born < c.tokens; got != want {
+					t.Errorf("born %d: dead %v, want %v", born, got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestMergeKeepsTheLargerPosition(t *testing.T) {
+	t.Parallel()
+	var s Set
+	o := NewOwner(adaInMail)
+	cut := Cutoff{User, ada, Everything}
+	for _, c := range []struct {
+		pos     Pos
+		changed bool
+		latest  Pos
+	}{{5, true, 5}, {5, false, 5}, {3, false, 5}, {8, true, 8}} {
+		if got := s.Merge(line(c.pos, cut)); got != c.changed {
+			t.Errorf("merge at %d: changed %v, want %v", c.pos, got, c.changed)
+		}
+		if got := s.Latest(&o, Token); got != c.latest {
+			t.Errorf("after %d: latest %d, want %d", c.pos, got, c.latest)
+		}
+	}
+	if s.Merge(line(9)) {
+		t.Error("a line without cutoffs changed the set")
+	}
+	// Trace 7: a role change after a revoke does not shorten the revoke, and
+	// does not reach further than itself.
+	s.Merge(line(9, Cutoff{User, ada, Tokens}))
+	if b, k := s.Latest(&o, Browser), s.Latest(&o, Token); b != 8 || k != 9 {
+		t.Errorf("browser %d token %d, want 8 and 9", b, k)
+	}
+}
+
+func TestForgetDropsOnlyWhatIsNamed(t *testing.T) {
+	t.Parallel()
+	var s Set
+	s.Forget(User, ada) // of an empty set: nothing happens
+	s.Merge(line(4, Cutoff{User, ada, Everything}, Cutoff{User, ada, Tokens}, Cutoff{User, grace, Tokens}, Cutoff{App, mail, Everything}))
+	if s.Len() != 3 {
+		t.Fatalf("len %d, want 3", s.Len())
+	}
+	s.Forget(User, ada)
+	s.Forget(App, "drive")
+	if s.Len() != 2 {
+		t.Errorf("len %d after forgetting one, want 2", s.Len())
+	}
+	a, g := NewOwner(Belongs{User: ada}), NewOwner(Belongs{User: grace})
+	if s.Latest(&a, Token) != 0 || s.Latest(&g, Token) != 4 {
+		t.Error("forgot the wrong one")
+	}
+}
+
+func TestEmptyOwnerBelongsToTheDirectoryOnly(t *testing.T) {
+	t.Parallel()
+	var s Set
+	var o Owner
+	s.Merge(line(4, Cutoff{User, ada, Everything}))
+	if s.Latest(&o, Token) != 0 {
+		t.Error("a user's cutoff covers an artefact of nobody")
+	}
+	s.Merge(line(5, Cutoff{Scope: All, Reach: Tokens}))
+	if !s.Dead(&o, 0, Token) || s.Dead(&o, 0, Browser) {
+		t.Error("directory-wide cutoff of tokens must cover exactly tokens")
+	}
+}
+
+// A string that is nearly a UUID must not share a key with the UUID.
+func TestKeysOfNearUUIDsDiffer(t *testing.T) {
+	t.Parallel()
+	seen := map[key]string{}
+	for _, id := range []string{ada, ada[:35], ada + "0", "6f9619ff08b86-4d01-b42d-00cf4fc964ff", "zf9619ff-8b86-4d01-b42d-00cf4fc964ff", "6f9619ff-8b86-4d01-b42d000cf4fc964ff", ""} {
+		k := keyOf(User, id)
+		if other, ok := seen[k]; ok {
+			t.Errorf("%q and %q share a key", id, other)
+		}
+		seen[k] = id
+	}
+	if keyOf(App, ada) == keyOf(User, ada) {
+		t.Error("a client_id that looks like a UUID is read as one")
+	}
+}
+
+// The properties. A model of three lines (the maximum over all covering lines)
+// says what a set must answer, in whatever order and however often lines come.
+
+var drawCut = rapid.Custom(func(t *rapid.T) Cutoff {
+	sc := Scope(rapid.IntRange(1, int(scopes)-1).Draw(t, "scope"))
+	id := ""
+	switch {
+	case sc == UserApp:
+		id = UserAppID(rapid.SampledFrom([]string{ada, grace}).Draw(t, "user"), rapid.SampledFrom([]string{mail, "drive"}).Draw(t, "app"))
+	case sc != All:
+		id = rapid.SampledFrom([]string{ada, grace, mail, sess, fam, dev, "drive"}).Draw(t, "id")
+	}
+	return Cutoff{sc, id, Reach(rapid.IntRange(1, int(reaches)-1).Draw(t, "reach"))}
+})
+
+var drawLines = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Line {
+	return Line{Pos(rapid.IntRange(1, 40).Draw(t, "pos")), rapid.SliceOfN(drawCut, 0, 3).Draw(t, "cuts")}
+}), 0, 12)
+
+func covers(c Cutoff, b Belongs, k Kind) bool {
+	if c.Reach == Tokens && k != Token {
+		return false
+	}
+	switch c.Scope {
+	case All:
+		return true
+	case User:
+		return c.ID == b.User
+	case Session:
+		return c.ID == b.Session
+	case Grant:
+		return c.ID == b.Grant
+	case App:
+		return c.ID == b.App
+	case UserApp:
+		return c.ID == UserAppID(b.User, b.App)
+	}
+	return c.ID == b.Device
+}
+
+func model(ls []Line, b Belongs, k Kind) (p Pos) {
+	for _, l := range ls {
+		for _, c := range l.Cuts {
+			if covers(c, b, k) {
+				p = max(p, l.Pos)
+			}
+		}
+	}
+	return p
+}
+
+func setOf(ls []Line) *Set {
+	s := new(Set)
+	for _, l := range ls {
+		s.Merge(l)
+	}
+	return s
+}
+
+func TestSetAgreesWithTheModelInAnyOrder(t *testing.T) {
+	t.Parallel()
+	artefacts := []Belongs{adaInMail, {User: ada, App: "drive"}, {User: grace, Session: sess, App: mail, Grant: grace}, {App: mail}, {}}
+	rapid.Check(t, func(t *rapid.T) {
+		ls := drawLines.Draw(t, "lines")
+		shuffled := rapid.Permutation(ls).Draw(t, "order")
+		s, m, twice := setOf(ls), setOf(shuffled), setOf(ls)
+		for _, l := range ls {
+			if twice.Merge(l) {
+				t.Fatalf("merging %v again changed the set", l)
+			}
+		}
+		for i, b := range artefacts {
+			o := NewOwner(b)
+			for _, k := range []Kind{Browser, Token} {
+				want := model(ls, b, k)
+				if got := s.Latest(&o, k); got != want {
+					t.Fatalf("artefact %d kind %d: latest %d, model says %d", i, k, got, want)
+				}
+				if m.Latest(&o, k) != want || twice.Latest(&o, k) != want {
+					t.Fatalf("order or repetition matters for artefact %d", i)
+				}
+			}
+			if s.Latest(&o, Token) < s.Latest(&o, Browser) {
+				t.Fatal("a cutoff that reaches everything must reach tokens")
+			}
+		}
+		if s.Len() != m.Len() {
+			t.Fatalf("len depends on order: %d and %d", s.Len(), m.Len())
+		}
+	})
+}
+
+func TestMergeNeverLowersAnything(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		var s Set
+		o := NewOwner(adaInMail)
+		for _, l := range drawLines.Draw(t, "lines") {
+			b, k, n := s.Latest(&o, Browser), s.Latest(&o, Token), s.Len()
+			changed := s.Merge(l)
+			if s.Latest(&o, Browser) < b || s.Latest(&o, Token) < k || s.Len() < n {
+				t.Fatalf("merging %v un-cut something", l)
+			}
+			if !changed && (s.Latest(&o, Browser) != b || s.Latest(&o, Token) != k || s.Len() != n) {
+				t.Fatal("merge changed the set and said it had not")
+			}
+		}
+	})
+}
+
+func TestLatestAllocatesNothing(t *testing.T) {
+	s := setOf([]Line{line(3, Cutoff{User, ada, Everything}, Cutoff{App, mail, Tokens})})
+	o := NewOwner(adaInMail)
+	if n := testing.AllocsPerRun(100, func() { s.Latest(&o, Token) }); n != 0 {
+		t.Errorf("latest allocates %v times", n)
+	}
+}
+
+func userID(i int) string {
+	return fmt.Sprintf("%08x-8b86-4d01-b42d-%012x", uint32(i)*2654435761, i)
+}
+
+func million(reach Reach) *Set {
+	s := new(Set)
+	for i := range 1_000_000 {
+		s.Merge(Line{Pos(i + 1), []Cutoff{{User, userID(i), reach}}})
+	}
+	return s
+}
+
+// BenchmarkMemoryOfAMillionCutoffs reports the heap that a set with 1,000,000
+// user cutoffs holds. The goal is 64 MiB (DESIGN §10).
+func BenchmarkMemoryOfAMillionCutoffs(b *testing.B) {
+	var before, after runtime.MemStats
+	for b.Loop() {
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		s := million(Everything)
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		runtime.KeepAlive(s)
+	}
+	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/(1<<20), "MiB")
+}
+
+func BenchmarkLatest(b *testing.B) {
+	owners := make([]Owner, 4096)
+	for i := range owners {
+		owners[i] = NewOwner(Belongs{User: userID(i * 200), Session: sess, Grant: fam, App: mail, Device: dev})
+	}
+	for _, n := range []string{"empty", "million"} {
+		b.Run(n, func(b *testing.B) {
+			s := new(Set)
+			if n == "million" {
+				s = million(Everything)
+				s.Merge(line(5, Cutoff{App, "drive", Tokens}, Cutoff{Session, dev, Everything}, Cutoff{Grant, dev, Tokens}))
+			}
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				s.Latest(&owners[i&4095], Token)
+				i++
+			}
+		})
+	}
+}
