@@ -1,0 +1,59 @@
+// Package audit holds the record of who did what to whom.
+//
+// A record is written in the transaction of the act it tells of, so that there
+// is neither an act without a record nor a record without an act. Refusals are
+// recorded too, in a transaction of their own. Records hold names and ids, never
+// a secret, a token or a password.
+//
+// Trust: whoever controls the database can change the past here. Receipts and
+// the ledger's numbers make a missing revocation visible; nothing makes a
+// missing read visible.
+package audit
+
+import (
+	"time"
+
+	"github.com/curfew-id/curfew/cutoff"
+)
+
+// Record is one line of the audit log.
+type Record struct {
+	ID        int64 // grows with time; assigned by the store
+	At        time.Time
+	Action    string // Microsoft's activity name where there is one: "Disable account"
+	Result    Result
+	Actor     Party
+	Target    Party
+	Pos       cutoff.Pos // ledger line of the same transaction, 0 when there is none
+	Reason    string     // as given by the actor
+	Changes   []Change
+	IP        string
+	Request   string // correlation id
+	Client    string // client_id through which the actor acted
+	Receipt   string
+	Elaborate string // one sentence more, such as the refusal
+}
+
+// Result of the act.
+type Result string
+
+// The results.
+const (
+	Success Result = "success"
+	Failure Result = "failure"
+	Refused Result = "refused"
+)
+
+// Party is who acted or was acted upon.
+type Party struct {
+	Kind string `json:"kind"` // user, app, group, role, session, grant, directory, operator, system
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// Change is one property before and after. Values are for people to read.
+type Change struct {
+	Property string `json:"property"`
+	Old      string `json:"old,omitempty"`
+	New      string `json:"new,omitempty"`
+}

@@ -1,0 +1,163 @@
+// Package config holds the one configuration struct: what an operator can say,
+// with its defaults, its checks and its reference page.
+//
+// A value comes from a flag, else from the environment, else from one TOML file,
+// else from the default. Unknown keys refuse to start. Secrets are named by file
+// or environment, never written into the configuration itself.
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+
+	"github.com/curfew-id/curfew/internal/fault"
+)
+
+// Config is everything an operator can set. Absent fields work.
+type Config struct {
+	Data      string `toml:"data" flag:"data" doc:"Folder of the directory: master key, mark file, TLS keys and, without a database, everything else."`
+	Listen    string `toml:"listen" flag:"listen" doc:"Address and port to listen on."`
+	PublicURL string `toml:"public_url" flag:"public-url" doc:"Where browsers and applications reach this server: scheme, host, port, no path. Issuers and endpoints are made of it, so it must not change."`
+	Database  string `toml:"database" flag:"database" doc:"postgres://… for PostgreSQL. Empty: SQLite in the data folder. A password belongs into the environment (CURFEW_DATABASE) or a PGPASSFILE."`
+	TLS       string `toml:"tls" flag:"tls" doc:"local: certificates of a CA made here, for trying out. files: tls_cert and tls_key. acme: certificates by ACME for the public URL's host. off: plain http, on loopback or behind a proxy that ends TLS."`
+	TLSCert   string `toml:"tls_cert" flag:"tls-cert" doc:"Certificate chain, PEM, for tls = files. Read again when it changes."`
+	TLSKey    string `toml:"tls_key" flag:"tls-key" doc:"Private key, PEM, for tls = files."`
+	MasterKey string `toml:"master_key_file" flag:"master-key-file" doc:"File of the master key. Empty: master.key in the data folder, made at the first start. CURFEW_MASTER_KEY in the environment goes before. Never put it into a backup of the database."`
+	Apply     string `toml:"apply" flag:"apply" doc:"Manifest to apply at every start: people, groups, applications, resources."`
+	LogLevel  string `toml:"log_level" flag:"log-level" doc:"debug, info, warn or error."`
+}
+
+// Default returns the configuration of a first start.
+func Default() Config {
+	return Config{Data: "curfew-data", Listen: "127.0.0.1:8443", TLS: "local", LogLevel: "info"}
+}
+
+// Env returns the name of the environment variable of a flag.
+func Env(flag string) string { return "CURFEW_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_")) }
+
+// Load puts the TOML file and the environment over the defaults. Flags go on
+// top, by the caller. Kinds: Invalid.
+func Load(file string) (Config, error) {
+	c := Default()
+	if file != "" {
+		meta, err := toml.DecodeFile(file, &c)
+		if err != nil {
+			return c, fault.Wrap(fault.Invalid, "The configuration file cannot be read: "+parseError(err)+".", err)
+		}
+		if unknown := meta.Undecoded(); len(unknown) > 0 {
+			return c, fault.New(fault.Invalid, fmt.Sprintf("The configuration file has an unknown key: %s.", unknown[0]))
+		}
+	}
+	v := reflect.ValueOf(&c).Elem()
+	for i := range v.NumField() {
+		if s, ok := os.LookupEnv(Env(v.Type().Field(i).Tag.Get("flag"))); ok {
+			v.Field(i).SetString(s)
+		}
+	}
+	return c, nil
+}
+
+// parseError says where and what, without the file's content.
+func parseError(err error) string {
+	if pe, ok := err.(toml.ParseError); ok { //nolint:errorlint // toml returns the value itself
+		return fmt.Sprintf("line %d, %s", pe.Position.Line, pe.Message)
+	}
+	return "it is not there or not TOML"
+}
+
+// Check completes c and reports what is wrong with it. Kinds: Invalid.
+func (c *Config) Check() error {
+	invalid := func(format string, args ...any) error { return fault.New(fault.Invalid, fmt.Sprintf(format, args...)) }
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return invalid("--listen must be address:port, such as 127.0.0.1:8443.")
+	}
+	switch c.TLS {
+	case "local", "off":
+	case "files":
+		if c.TLSCert == "" || c.TLSKey == "" {
+			return invalid("--tls files needs --tls-cert and --tls-key.")
+		}
+	case "acme":
+		if c.PublicURL == "" {
+			return invalid("--tls acme needs --public-url.")
+		}
+	default:
+		return invalid("--tls is local, files, acme or off, not %q.", c.TLS)
+	}
+	if c.PublicURL == "" {
+		if host == "" || host == "0.0.0.0" || host == "::" || host == "127.0.0.1" || host == "::1" {
+			host = "localhost"
+		}
+		scheme := "https"
+		if c.TLS == "off" {
+			scheme = "http"
+		}
+		c.PublicURL = scheme + "://" + net.JoinHostPort(host, port)
+	}
+	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
+	u, err := url.Parse(c.PublicURL)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		return invalid("--public-url must be an address such as https://id.contoso.example.")
+	case u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+		return invalid("--public-url must have no path, query or user: Microsoft's libraries take the first path segment for the tenant.")
+	case u.Scheme == "http" && !Loopback(u.Hostname()):
+		return invalid("--public-url may be http on loopback only: cookies and tokens must not cross a network in the clear.")
+	case strings.Contains(strings.ToLower(u.Host), "token"):
+		return invalid("--public-url must not contain the word \"token\": Microsoft's libraries make the device endpoint by replacing it.")
+	}
+	switch c.LogLevel {
+	case "debug", "info", "warn", "error":
+	default:
+		return invalid("--log-level is debug, info, warn or error, not %q.", c.LogLevel)
+	}
+	if c.MasterKey == "" {
+		c.MasterKey = filepath.Join(c.Data, "master.key")
+	}
+	return nil
+}
+
+// Loopback reports whether a host name never leaves this machine.
+func Loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// Secure reports whether browsers reach the server by TLS.
+func (c *Config) Secure() bool { return strings.HasPrefix(c.PublicURL, "https://") }
+
+// Each calls f for every setting in order: its key, flag, text and place.
+func (c *Config) Each(f func(key, flag, doc string, value *string)) {
+	v := reflect.ValueOf(c).Elem()
+	for i := range v.NumField() {
+		t := v.Type().Field(i).Tag
+		f(t.Get("toml"), t.Get("flag"), t.Get("doc"), v.Field(i).Addr().Interface().(*string))
+	}
+}
+
+// Reference renders the reference page, docs/config.md.
+func Reference() string {
+	var b strings.Builder
+	b.WriteString("# Configuration\n\nGenerated from internal/config. A value comes from a flag, else from the environment, else from the file named by `--config`, else from the default.\n\n")
+	b.WriteString("| key in the file | flag | environment | default | meaning |\n|---|---|---|---|---|\n")
+	c := Default()
+	c.Each(func(key, flag, doc string, value *string) {
+		fmt.Fprintf(&b, "| `%s` | `--%s` | `%s` | %s | %s |\n", key, flag, Env(flag), code(*value), doc)
+	})
+	return b.String()
+}
+
+func code(s string) string {
+	if s == "" {
+		return "–"
+	}
+	return "`" + s + "`"
+}

@@ -1,0 +1,44 @@
+package directory
+
+// OwnAPI is the directory's own API as registrations, consents and grants name
+// it. On the wire its tokens' aud is {public URL}/graph, and requests may also
+// ask for it by GraphAlias.
+const OwnAPI ResourceID = "curfew"
+
+// GraphAlias is the name under which tools ask for the API of this form. It
+// stands in requests only: nobody can register it and no token carries it.
+const GraphAlias = "https://graph.microsoft.com"
+
+// OwnResource is the directory's own API, with Microsoft's names for what it allows.
+func OwnResource() *Resource {
+	r := &Resource{ID: OwnAPI, Name: "curfew directory"}
+	for _, x := range []Scope{
+		{Name: "openid", Text: "Sign you in"},
+		{Name: "profile", Text: "See your name and user name"},
+		{Name: "email", Text: "See your mail address"},
+		{Name: "User.Read", Text: "See your own profile"},
+		{Name: "User.ReadWrite", Text: "Change your own profile"},
+		{Name: "User.ReadBasic.All", Text: "See everyone's name and address", AdminOnly: true},
+		{Name: "User.Read.All", Text: "See everyone's profile", AdminOnly: true},
+		{Name: "User.ReadWrite.All", Text: "Change everyone's profile", AdminOnly: true},
+		{Name: "User.RevokeSessions.All", Text: "Revoke everyone's sessions", AdminOnly: true},
+		{Name: "User.EnableDisableAccount.All", Text: "Disable and enable accounts", AdminOnly: true},
+		{Name: "User.ManageIdentities.All", Text: "Change everyone's user name", AdminOnly: true},
+		{Name: "Directory.Read.All", Text: "See the whole directory", AdminOnly: true},
+		{Name: "Directory.ReadWrite.All", Text: "Change the whole directory", AdminOnly: true},
+		{Name: "Directory.AccessAsUser.All", Text: "Do in the directory whatever you may do", AdminOnly: true},
+		{Name: "Group.Read.All", Text: "See all groups", AdminOnly: true},
+		{Name: "Group.ReadWrite.All", Text: "Change all groups", AdminOnly: true},
+		{Name: "RoleManagement.Read.Directory", Text: "See who holds which role", AdminOnly: true},
+		{Name: "RoleManagement.ReadWrite.Directory", Text: "Give and take roles", AdminOnly: true},
+		{Name: "Application.Read.All", Text: "See all applications", AdminOnly: true},
+		{Name: "Application.ReadWrite.All", Text: "Change all applications", AdminOnly: true},
+		{Name: "AuditLog.Read.All", Text: "Read the audit log", AdminOnly: true},
+	} {
+		r.Scopes = append(r.Scopes, x)
+		if x.AdminOnly {
+			r.AppRoles = append(r.AppRoles, x.Name)
+		}
+	}
+	return r
+}

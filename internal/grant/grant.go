@@ -1,0 +1,92 @@
+package grant
+
+import (
+	"slices"
+	"time"
+
+	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/internal/directory"
+)
+
+// Issuer tells the two layouts apart. What began at one is refused at the other.
+type Issuer uint8
+
+// The issuers.
+const (
+	Tenant Issuer = 0 // {base}/{tenant}/v2.0, as Entra lays it out
+	Plain  Issuer = 1 // {base}
+)
+
+// Grant is one user's permission for one application.
+type Grant struct {
+	ID      directory.GrantID
+	User    directory.UserID
+	App     directory.AppID
+	Session directory.SessionID // in which it was given; zero after a device code
+	// Offline grants (offline_access) outlive their session. The others end
+	// with it and carry its sid.
+	Offline  bool
+	Device   directory.DeviceID
+	Issuer   Issuer
+	Born     cutoff.Pos
+	Scopes   []directory.Permission // consented; OIDC's own scopes stand under resource ""
+	Created  time.Time
+	LastUsed time.Time
+	End      time.Time // absolute; zero: none
+	AuthTime time.Time
+	AMR      []string
+	State    State
+}
+
+// State is what one refresh changes: the only columns it writes.
+type State struct {
+	Generation int64
+	// Rotated are the instants of the latest rotations, newest first, in
+	// microseconds of Unix time: Rotated[0] made Generation current.
+	Rotated []int64
+	// Retries counts, per resource, how often the generation before the
+	// current one was answered again.
+	Retries map[directory.ResourceID]int
+	// Tokens are the latest expiries handed out, one for each resource.
+	Tokens []Token
+}
+
+// Token remembers the access tokens handed out for one resource.
+type Token struct {
+	Resource directory.ResourceID
+	Expires  int64 // Unix seconds, the latest
+	Issued   int64 // Unix seconds, of that one
+}
+
+// Owner says which cutoffs cover the grant and its access tokens.
+func (g *Grant) Owner() cutoff.Owner {
+	s := g.Session
+	if g.Offline {
+		s = directory.SessionID{}
+	}
+	return cutoff.NewOwner(directory.Belongs(g.User, s, g.ID, g.App, g.Device))
+}
+
+// Ends returns when the grant ends by itself if it is not used again.
+func (g *Grant) Ends(l Lifetimes) time.Time {
+	end := g.LastUsed.Add(l.GrantIdle)
+	if !g.End.IsZero() && g.End.Before(end) {
+		return g.End
+	}
+	return end
+}
+
+// Note remembers that an access token for resource was handed out. An earlier
+// expiry never replaces a later one.
+func (s *State) Note(r directory.ResourceID, issued, expires time.Time) {
+	i := slices.IndexFunc(s.Tokens, func(t Token) bool { return t.Resource == r })
+	if i < 0 {
+		s.Tokens = append(s.Tokens, Token{Resource: r})
+		i = len(s.Tokens) - 1
+	}
+	if t := &s.Tokens[i]; expires.Unix() > t.Expires {
+		t.Expires, t.Issued = expires.Unix(), issued.Unix()
+	}
+	// What ended more than a day ago is of no use to anybody.
+	s.Tokens = slices.DeleteFunc(s.Tokens, func(t Token) bool { return t.Expires < issued.Unix()-86400 })
+}

@@ -1,0 +1,135 @@
+// Package standing answers one question for everything that was handed out: is
+// this still good?
+//
+// [Check] lists every cause for which a session, a code or a grant is no longer
+// good, not the first one. Whatever issues or accepts asks it: code exchange,
+// refresh, device codes, client credentials, introspection, userinfo, cookies,
+// the portal. Deleting rows is housekeeping and never the mechanism.
+//
+// The package is pure; it trusts its caller to have read the ledger's head
+// before the facts, in the same transaction.
+package standing
+
+import (
+	"strings"
+	"time"
+
+	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/internal/directory"
+)
+
+// Cause is why something is no longer good, or why a ledger line was written.
+type Cause string
+
+// The causes. The first group ends things by a cutoff; the second is judged
+// from facts at each use.
+const (
+	Revoked          Cause = "revoked"           // by an administrator or by the person
+	Disabled         Cause = "disabled"          // the account
+	Deleted          Cause = "deleted"           // the account
+	PasswordChanged  Cause = "password_changed"  // by the person
+	PasswordReset    Cause = "password_reset"    // by an administrator
+	RightsRemoved    Cause = "rights_removed"    // a role, or a group that carries rights
+	SignedOut        Cause = "signed_out"        // this browser session
+	Reused           Cause = "reused"            // an old refresh token or code was used again
+	AppDisabled      Cause = "app_disabled"      // the application
+	AppDeleted       Cause = "app_deleted"       //
+	AppNarrowed      Cause = "app_narrowed"      // a permission of the application was removed
+	SecretRemoved    Cause = "secret_removed"    // app-only tokens of that application
+	ConsentWithdrawn Cause = "consent_withdrawn" //
+	DeviceLost       Cause = "device_lost"       //
+	HistoryLost      Cause = "history_lost"      // a backup was restored, or a standby had missed commits
+
+	Idle    Cause = "idle"    // not used for too long
+	Over    Cause = "over"    // the absolute end is past
+	Unknown Cause = "unknown" // the user or the application is not there
+
+	// Causes of lines that end nothing.
+	Enabled     Cause = "enabled"      // the account
+	RightsAdded Cause = "rights_added" //
+	AppChanged  Cause = "app_changed"  // caches of registrations must be read anew
+)
+
+// Cut is a cutoff that covers the artefact and lies after its birth.
+type Cut struct {
+	Scope cutoff.Scope
+	Pos   cutoff.Pos
+	Cause Cause
+}
+
+// Facts are what is known about one artefact and those it belongs to.
+type Facts struct {
+	Now  time.Time
+	User *directory.User // nil: not found
+	// App is the client; NeedsApp says that the artefact belongs to one.
+	App      *directory.App
+	NeedsApp bool
+	Ends     time.Time // when it ends by itself unless used: idle
+	End      time.Time // absolute; zero: none
+	Cuts     []Cut     // all that cover it and lie after its birth
+}
+
+// Check lists all causes for which the artefact is no longer good. None means
+// that it is good.
+func Check(f Facts) []Cause {
+	var c []Cause
+	for _, cut := range f.Cuts {
+		c = add(c, cut.Cause)
+	}
+	switch {
+	case f.User == nil:
+		c = add(c, Unknown)
+	case !f.User.Deleted.IsZero():
+		c = add(c, Deleted)
+	case !f.User.Enabled:
+		c = add(c, Disabled)
+	}
+	if f.NeedsApp {
+		switch {
+		case f.App == nil:
+			c = add(c, AppDeleted)
+		case !f.App.Enabled:
+			c = add(c, AppDisabled)
+		}
+	}
+	if !f.Ends.IsZero() && !f.Now.Before(f.Ends) {
+		c = add(c, Idle)
+	}
+	if !f.End.IsZero() && !f.Now.Before(f.End) {
+		c = add(c, Over)
+	}
+	return c
+}
+
+func add(c []Cause, x Cause) []Cause {
+	for _, have := range c {
+		if have == x {
+			return c
+		}
+	}
+	return append(c, x)
+}
+
+// Dead is the error of an artefact that is no longer good. Surfaces find it
+// with errors.As behind a fault of kind Revoked and put the causes into their
+// own codes.
+type Dead struct{ Causes []Cause }
+
+// Error lists the causes, for logs.
+func (d *Dead) Error() string {
+	s := make([]string, len(d.Causes))
+	for i, c := range d.Causes {
+		s[i] = string(c)
+	}
+	return "no longer good: " + strings.Join(s, ", ")
+}
+
+// Has reports whether c is among the causes.
+func (d *Dead) Has(c Cause) bool {
+	for _, x := range d.Causes {
+		if x == c {
+			return true
+		}
+	}
+	return false
+}
