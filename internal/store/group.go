@@ -1,0 +1,346 @@
+package store
+
+import (
+	"slices"
+
+	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/internal/audit"
+	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/role"
+	"github.com/curfew-id/curfew/internal/standing"
+)
+
+// Rights are what a user holds through roles and groups. What counts for the
+// ledger is the net effect of a whole transaction: a role taken from a user and
+// given back through a group ends nothing.
+
+// rightsBefore is what a user held before the transaction's first change.
+type rightsBefore struct {
+	held directory.Held
+	user audit.Party
+}
+
+// Held returns the user's roles, direct and through groups.
+func (tx *Tx) Held(id directory.UserID) (directory.Held, error) {
+	var h directory.Held
+	err := tx.each(`SELECT a.role FROM role_assignments a WHERE a.user_id = $1
+		UNION SELECT a.role FROM role_assignments a JOIN group_members m ON m.group_id = a.group_id JOIN groups g ON g.id = m.group_id WHERE m.user_id = $1 AND g.role_assignable = 1`,
+		func(r scanner) error {
+			var x directory.RoleID
+			err := r.Scan(&x)
+			h.Roles = append(h.Roles, x)
+			return err
+		}, id[:])
+	if err != nil {
+		return h, err
+	}
+	slices.Sort(h.Roles)
+	var n int
+	err = tx.row(`SELECT COUNT(*) FROM group_members m JOIN groups g ON g.id = m.group_id WHERE m.user_id = $1 AND g.role_assignable = 1`, id[:]).Scan(&n)
+	h.RoleAssignableMember = n > 0
+	return h, err
+}
+
+// touchRights remembers what the user held before the first change, with the
+// user's row locked: two transactions that change rights of one user go one
+// after the other.
+func (tx *Tx) touchRights(id directory.UserID) error {
+	if _, seen := tx.rights[id]; seen {
+		return nil
+	}
+	u, err := scanUser(tx.row(`SELECT `+userColumns+` FROM users u WHERE u.id = $1`+tx.lock(), id[:]))
+	if err != nil {
+		return err
+	}
+	h, err := tx.Held(id)
+	if err != nil {
+		return err
+	}
+	if tx.rights == nil {
+		tx.rights = map[directory.UserID]rightsBefore{}
+	}
+	tx.rights[id] = rightsBefore{held: h, user: UserParty(u)}
+	return nil
+}
+
+// diffRights appends a line for every user whose rights changed.
+func (tx *Tx) diffRights() error {
+	ids := make([]directory.UserID, 0, len(tx.rights))
+	for id := range tx.rights {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b directory.UserID) int { return slices.Compare(a[:], b[:]) })
+	lost := &Cut{Cause: standing.RightsRemoved, WithReceipt: true}
+	gained := false
+	for _, id := range ids {
+		before := tx.rights[id]
+		after, err := tx.Held(id)
+		if err != nil {
+			return err
+		}
+		if !subset(before.held.Roles, after.Roles) {
+			lost.Cuts = append(lost.Cuts, cutUser(id, cutoff.Tokens)...)
+			lost.Target = before.user
+			if before.held.Has(role.GlobalAdministrator) && !after.Has(role.GlobalAdministrator) {
+				tx.admins = true
+			}
+		}
+		gained = gained || !subset(after.Roles, before.held.Roles)
+	}
+	if len(lost.Cuts) > 1 {
+		lost.Target = audit.Party{Kind: "directory", Name: "several users"}
+	}
+	switch {
+	case len(lost.Cuts) > 0:
+		tx.Cut(lost)
+	case gained:
+		tx.Cut(&Cut{Cause: standing.RightsAdded})
+	}
+	return nil
+}
+
+func subset(a, b []directory.RoleID) bool {
+	for _, x := range a {
+		if !slices.Contains(b, x) {
+			return false
+		}
+	}
+	return true
+}
+
+// judgeAdmins refuses to leave the directory without a Global Administrator who
+// could sign in. Judged under the head lock, so that two administrators cannot
+// remove each other at once.
+func (tx *Tx) judgeAdmins() error {
+	if !tx.admins {
+		return nil
+	}
+	n, err := tx.GlobalAdministrators()
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return fault.New(fault.Conflict, "This would leave the directory without a Global Administrator. Give the role to somebody else first. Nothing was changed.")
+	}
+	return nil
+}
+
+// GlobalAdministrators counts enabled people who hold the role.
+func (tx *Tx) GlobalAdministrators() (int, error) {
+	var n int
+	err := tx.row(`SELECT COUNT(*) FROM users u WHERE u.enabled = 1 AND u.deleted = 0 AND u.service = 0 AND (
+		EXISTS (SELECT 1 FROM role_assignments a WHERE a.user_id = u.id AND a.role = $1)
+		OR EXISTS (SELECT 1 FROM role_assignments a JOIN group_members m ON m.group_id = a.group_id JOIN groups g ON g.id = a.group_id
+			WHERE m.user_id = u.id AND a.role = $1 AND g.role_assignable = 1))`, string(role.GlobalAdministrator)).Scan(&n)
+	return n, err
+}
+
+// AssignRole adds an assignment. ErrDuplicate when it is there already.
+func (tx *Tx) AssignRole(a directory.RoleAssignment) error {
+	if err := tx.touchHolders(a); err != nil {
+		return err
+	}
+	_, err := tx.exec(`INSERT INTO role_assignments (id, role, user_id, group_id, created) VALUES ($1, $2, $3, $4, $5)`,
+		a.ID[:], string(a.Role), blob(a.User), blob(a.Group), micros(a.Created))
+	return err
+}
+
+// RemoveRole deletes an assignment; those who lose the role by it lose their
+// tokens. ErrNotFound.
+func (tx *Tx) RemoveRole(id directory.AssignmentID) (directory.RoleAssignment, error) {
+	a, err := tx.Assignment(id)
+	if err != nil {
+		return a, err
+	}
+	if err := tx.touchHolders(a); err != nil {
+		return a, err
+	}
+	_, err = tx.exec(`DELETE FROM role_assignments WHERE id = $1`, id[:])
+	return a, err
+}
+
+func (tx *Tx) touchHolders(a directory.RoleAssignment) error {
+	if !a.User.IsZero() {
+		return tx.touchRights(a.User)
+	}
+	return tx.touchMembers(a.Group)
+}
+
+// touchMembers remembers what each member holds. The group's row is locked
+// first: whoever is added at the same time waits, and holds nothing by it yet.
+func (tx *Tx) touchMembers(id directory.GroupID) error {
+	if _, err := scanGroup(tx.row(`SELECT `+groupColumns+` FROM groups g WHERE g.id = $1`+tx.lock(), id[:])); err != nil {
+		return err
+	}
+	members, err := tx.Members(id)
+	if err != nil {
+		return err
+	}
+	for _, m := range members { // in order of id: the lock order
+		if err := tx.touchRights(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const assignmentColumns = `id, role, user_id, group_id, created`
+
+func scanAssignment(r scanner) (a directory.RoleAssignment, err error) {
+	var created int64
+	err = found(r.Scan(&a.ID, &a.Role, &a.User, &a.Group, &created))
+	a.Created = fromMicros(created)
+	return a, err
+}
+
+// Assignment returns one role assignment. ErrNotFound.
+func (tx *Tx) Assignment(id directory.AssignmentID) (directory.RoleAssignment, error) {
+	return scanAssignment(tx.row(`SELECT `+assignmentColumns+` FROM role_assignments WHERE id = $1`, id[:]))
+}
+
+// Assignments lists all role assignments, by id.
+func (tx *Tx) Assignments() (all []directory.RoleAssignment, err error) {
+	err = tx.each(`SELECT `+assignmentColumns+` FROM role_assignments ORDER BY id`, func(r scanner) error {
+		a, err := scanAssignment(r)
+		all = append(all, a)
+		return err
+	})
+	return all, err
+}
+
+// CreateGroup inserts a group. ErrDuplicate when the name is taken.
+func (tx *Tx) CreateGroup(g directory.Group) error {
+	_, err := tx.exec(`INSERT INTO groups (id, name, fold, description, role_assignable, created) VALUES ($1, $2, $3, $4, $5, $6)`,
+		g.ID[:], g.Name, directory.FoldName(g.Name), g.Description, flag(g.RoleAssignable), micros(g.Created))
+	return err
+}
+
+// ChangeGroup writes name and description. Whether roles can be assigned to a
+// group is decided once, at its creation.
+func (tx *Tx) ChangeGroup(g directory.Group) error {
+	n, err := tx.exec(`UPDATE groups SET name = $1, fold = $2, description = $3 WHERE id = $4`, g.Name, directory.FoldName(g.Name), g.Description, g.ID[:])
+	if err == nil && n == 0 {
+		return ErrNotFound
+	}
+	return err
+}
+
+// DeleteGroup removes a group, its memberships and its roles; whoever loses
+// rights by it loses their tokens.
+func (tx *Tx) DeleteGroup(id directory.GroupID) error {
+	if err := tx.touchMembers(id); err != nil {
+		return err
+	}
+	for _, q := range []string{`DELETE FROM role_assignments WHERE group_id = $1`, `DELETE FROM group_members WHERE group_id = $1`} {
+		if _, err := tx.exec(q, id[:]); err != nil {
+			return err
+		}
+	}
+	n, err := tx.exec(`DELETE FROM groups WHERE id = $1`, id[:])
+	if err == nil && n == 0 {
+		return ErrNotFound
+	}
+	return err
+}
+
+// AddMember puts a user into a group; once is enough.
+func (tx *Tx) AddMember(id directory.GroupID, user directory.UserID) error {
+	if err := tx.touchRights(user); err != nil {
+		return err
+	}
+	_, err := tx.exec(`INSERT INTO group_members (group_id, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`, id[:], user[:])
+	return err
+}
+
+// RemoveMember takes a user out of a group. ErrNotFound.
+func (tx *Tx) RemoveMember(id directory.GroupID, user directory.UserID) error {
+	if err := tx.touchRights(user); err != nil {
+		return err
+	}
+	n, err := tx.exec(`DELETE FROM group_members WHERE group_id = $1 AND user_id = $2`, id[:], user[:])
+	if err == nil && n == 0 {
+		return ErrNotFound
+	}
+	return err
+}
+
+// Members lists a group's members in order of id.
+func (tx *Tx) Members(id directory.GroupID) (ids []directory.UserID, err error) {
+	err = tx.each(`SELECT user_id FROM group_members WHERE group_id = $1 ORDER BY user_id`, func(r scanner) error {
+		var u directory.UserID
+		err := r.Scan(&u)
+		ids = append(ids, u)
+		return err
+	}, id[:])
+	return ids, err
+}
+
+const groupColumns = `g.id, g.name, g.description, g.role_assignable, g.created`
+
+func scanGroup(r scanner) (g directory.Group, err error) {
+	var created int64
+	err = found(r.Scan(&g.ID, &g.Name, &g.Description, &g.RoleAssignable, &created))
+	g.Created = fromMicros(created)
+	return g, err
+}
+
+// Group returns a group by id. ErrNotFound.
+func (tx *Tx) Group(id directory.GroupID) (directory.Group, error) {
+	return scanGroup(tx.row(`SELECT `+groupColumns+` FROM groups g WHERE g.id = $1`, id[:]))
+}
+
+// Groups lists all groups by name.
+func (tx *Tx) Groups() ([]directory.Group, error) {
+	return tx.groups(`SELECT ` + groupColumns + ` FROM groups g ORDER BY g.fold`)
+}
+
+// GroupsOf lists the groups a user is in.
+func (tx *Tx) GroupsOf(id directory.UserID) ([]directory.Group, error) {
+	return tx.groups(`SELECT `+groupColumns+` FROM groups g JOIN group_members m ON m.group_id = g.id WHERE m.user_id = $1 ORDER BY g.fold`, id[:])
+}
+
+func (tx *Tx) groups(q string, args ...any) (all []directory.Group, err error) {
+	err = tx.each(q, func(r scanner) error {
+		g, err := scanGroup(r)
+		all = append(all, g)
+		return err
+	}, args...)
+	return all, err
+}
+
+// ActorNow returns a with the roles it holds as of this transaction: what a
+// token or a page remembered may be out of date.
+func (tx *Tx) ActorNow(a directory.Actor) (directory.Actor, error) {
+	if a.User.IsZero() || a.Operator || a.System {
+		return a, nil
+	}
+	h, err := tx.Held(a.User)
+	a.Held = h
+	if tx.held == nil && tx.write {
+		tx.held = map[directory.UserID]directory.Held{a.User: h}
+	}
+	return a, err
+}
+
+// judgeRights refuses when a role that the actor was judged by is gone by now,
+// with the head locked: a cutoff of tokens does not cover who acts in a browser.
+// What this transaction took from the actor itself was there until its commit.
+func (tx *Tx) judgeRights() error {
+	if !tx.db.dialect.postgres {
+		return nil // one writer
+	}
+	for id, judged := range tx.held {
+		now := tx.rights[id].held
+		if _, own := tx.rights[id]; !own {
+			var err error
+			if now, err = tx.Held(id); err != nil {
+				return err
+			}
+		}
+		if !subset(judged.Roles, now.Roles) {
+			return fault.New(fault.Denied, "A role of yours was removed before this was done. Nothing was changed.")
+		}
+	}
+	return nil
+}
