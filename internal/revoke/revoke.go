@@ -1,0 +1,391 @@
+package revoke
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/internal/audit"
+	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/grant"
+	"github.com/curfew-id/curfew/internal/role"
+	"github.com/curfew-id/curfew/internal/standing"
+	"github.com/curfew-id/curfew/internal/store"
+)
+
+// Service revokes.
+type Service struct {
+	DB        *store.DB
+	Log       *slog.Logger
+	Lifetimes grant.Lifetimes
+	Now       func() time.Time
+}
+
+// Options of a revocation.
+type Options struct {
+	// Reason is free text for ledger, receipt and audit, at most 500 characters.
+	Reason string
+	// KeepSession spares the actor's own browser session: "sign out everywhere
+	// else", "everyone except me". It must be the session the actor acts in.
+	KeepSession directory.SessionID
+	// DryRun judges whether it is allowed and changes nothing.
+	DryRun bool
+}
+
+// Result of a revocation.
+type Result struct {
+	Receipt *store.Receipt // nil after a dry run, or when nothing had to be cut
+	// Cookie is the new cookie value of the session that was kept.
+	Cookie string
+	// Already: a session or grant was cut or gone already; nothing was written.
+	Already bool
+}
+
+// activity is the name under which Microsoft logs a revocation; tools that read
+// audit logs search for it.
+const activity = "Update StsRefreshTokenValidFrom Timestamp"
+
+var errDry = errors.New("dry run")
+
+// maxReason bounds the reason, in bytes.
+const maxReason = 500
+
+// freshProof is how recently somebody must have signed in to cut the directory.
+const freshProof = 10 * time.Minute
+
+// User ends everything the user holds: browser sessions, grants, access tokens,
+// and whatever is half-finished. Kinds: Denied, NotFound, Invalid, Revoked (the
+// actor was cut meanwhile), Unavailable.
+func (s *Service) User(ctx context.Context, actor directory.Actor, id directory.UserID, o Options) (Result, error) {
+	return s.cut(ctx, actor, o, func(tx *store.Tx, a directory.Actor, cookie [32]byte) (*store.Cut, error) {
+		u, err := tx.User(id)
+		if err != nil || !u.Deleted.IsZero() {
+			return nil, noUser(err)
+		}
+		if err := allow(tx, a, role.RevokeSessions, u); err != nil {
+			return nil, err
+		}
+		c, u, err := tx.RevokeUser(id, o.KeepSession, cookie)
+		if err != nil {
+			return nil, err
+		}
+		tx.Audit(audit.Record{Action: activity, Target: store.UserParty(u), Changes: []audit.Change{{
+			Property: "StsRefreshTokensValidFrom", Old: stamp(u.ValidFrom), New: stamp(tx.Now)}}})
+		return c, nil
+	})
+}
+
+// Session ends one browser session, and every grant given in it. Kinds as User.
+func (s *Service) Session(ctx context.Context, actor directory.Actor, id directory.SessionID, o Options) (Result, error) {
+	return s.cut(ctx, actor, o, func(tx *store.Tx, a directory.Actor, _ [32]byte) (*store.Cut, error) {
+		x, err := tx.Session(id)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil, fault.New(fault.NotFound, "There is no such session.")
+		}
+		if err != nil {
+			return nil, err
+		}
+		u, err := tx.User(x.User)
+		if err != nil {
+			return nil, err
+		}
+		if err := allow(tx, a, role.RevokeSession, u); err != nil {
+			return nil, err
+		}
+		return s.cutSession(tx, x, u, standing.Revoked)
+	})
+}
+
+// cutSession cuts a session and, because a grant with offline_access remembers
+// its session without belonging to it, each such grant by its own id.
+func (s *Service) cutSession(tx *store.Tx, x *grant.Session, u *directory.User, cause standing.Cause) (*store.Cut, error) {
+	o := x.Owner()
+	c := &store.Cut{Cause: cause, WithReceipt: true, Target: audit.Party{Kind: "session", ID: x.ID.String(), Name: u.Name}}
+	dead, err := tx.Latest(&o, cutoff.Browser)
+	if err != nil {
+		return nil, err
+	}
+	if x.Born >= dead {
+		c.Cuts = append(c.Cuts, cutoff.Cutoff{Scope: cutoff.Session, ID: x.ID.String(), Reach: cutoff.Everything})
+	}
+	if cause != standing.SignedOut {
+		if err := tx.HoldSession(x.ID); err != nil {
+			return nil, err
+		}
+		grants, err := tx.GrantsOfSession(x.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range grants {
+			if alive, err := aliveGrant(tx, g); err != nil {
+				return nil, err
+			} else if alive && g.Offline {
+				c.Cuts = append(c.Cuts, cutGrant(g.ID))
+			}
+		}
+	}
+	if len(c.Cuts) == 0 {
+		return nil, nil
+	}
+	tx.Cut(c)
+	tx.Audit(audit.Record{Action: "Revoke session", Target: c.Target})
+	return c, nil
+}
+
+// SignOut ends the browser session for the person who is in it. Grants with
+// offline_access stay: signing out is not revoking (OpenID Connect Back-Channel
+// Logout 1.0 §2.7).
+func (s *Service) SignOut(ctx context.Context, id directory.SessionID) (Result, error) {
+	return s.cut(ctx, directory.Actor{System: true}, Options{}, func(tx *store.Tx, _ directory.Actor, _ [32]byte) (*store.Cut, error) {
+		x, err := tx.Session(id)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		u, err := tx.User(x.User)
+		if err != nil {
+			return nil, err
+		}
+		return s.cutSession(tx, x, u, standing.SignedOut)
+	})
+}
+
+// Grant ends one grant: one application of one user on one device. Kinds as User.
+func (s *Service) Grant(ctx context.Context, actor directory.Actor, id directory.GrantID, o Options) (Result, error) {
+	return s.cut(ctx, actor, o, func(tx *store.Tx, a directory.Actor, _ [32]byte) (*store.Cut, error) {
+		g, err := tx.Grant(id)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil, fault.New(fault.NotFound, "There is no such grant.")
+		}
+		if err != nil {
+			return nil, err
+		}
+		u, err := tx.User(g.User)
+		if err != nil {
+			return nil, err
+		}
+		if err := allow(tx, a, role.RevokeSession, u); err != nil {
+			return nil, err
+		}
+		return cutOneGrant(tx, g, u, standing.Revoked)
+	})
+}
+
+// EndGrant ends a grant for a cause that is not an administrator's: its old
+// refresh token or code was presented again, or its own client gave it back. It
+// writes one line for each grant at most, so that nobody can grow the ledger by
+// presenting it again and again.
+func (s *Service) EndGrant(ctx context.Context, id directory.GrantID, cause standing.Cause) (Result, error) {
+	return s.cut(ctx, directory.Actor{System: true}, Options{}, func(tx *store.Tx, _ directory.Actor, _ [32]byte) (*store.Cut, error) {
+		g, err := tx.Grant(id)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		u, err := tx.User(g.User)
+		if err != nil {
+			return nil, err
+		}
+		return cutOneGrant(tx, g, u, cause)
+	})
+}
+
+func cutOneGrant(tx *store.Tx, g *grant.Grant, u *directory.User, cause standing.Cause) (*store.Cut, error) {
+	alive, err := aliveGrant(tx, g)
+	if err != nil || !alive {
+		return nil, err
+	}
+	c := &store.Cut{Cause: cause, WithReceipt: true, Cuts: []cutoff.Cutoff{cutGrant(g.ID)},
+		Target: audit.Party{Kind: "grant", ID: g.ID.String(), Name: u.Name + " in " + string(g.App)}}
+	tx.Cut(c)
+	tx.Audit(audit.Record{Action: "Revoke grant", Target: c.Target, Elaborate: string(cause)})
+	return c, nil
+}
+
+func cutGrant(id directory.GrantID) cutoff.Cutoff {
+	return cutoff.Cutoff{Scope: cutoff.Grant, ID: id.String(), Reach: cutoff.Everything}
+}
+
+func aliveGrant(tx *store.Tx, g *grant.Grant) (bool, error) {
+	o := g.Owner()
+	p, err := tx.Latest(&o, cutoff.Token)
+	return g.Born >= p, err
+}
+
+// App ends what an application holds, for everybody. It can go on afterwards;
+// disabling is another act. Kinds as User.
+func (s *Service) App(ctx context.Context, actor directory.Actor, id directory.AppID, o Options) (Result, error) {
+	return s.cut(ctx, actor, o, func(tx *store.Tx, a directory.Actor, _ [32]byte) (*store.Cut, error) {
+		app, err := tx.App(id)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil, fault.New(fault.NotFound, "There is no such application.")
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := role.Allowed(a, role.CutApp, role.Target{}).Err(app.Name); err != nil {
+			return nil, err
+		}
+		c := &store.Cut{Cause: standing.Revoked, WithReceipt: true, Target: store.AppParty(app),
+			Cuts: []cutoff.Cutoff{{Scope: cutoff.App, ID: string(id), Reach: cutoff.Everything}}}
+		tx.Cut(c)
+		tx.Audit(audit.Record{Action: "Revoke application", Target: c.Target})
+		return c, nil
+	})
+}
+
+// UserApp ends what one application holds of one user. Kinds as User.
+func (s *Service) UserApp(ctx context.Context, actor directory.Actor, user directory.UserID, app directory.AppID, o Options) (Result, error) {
+	return s.cut(ctx, actor, o, func(tx *store.Tx, a directory.Actor, _ [32]byte) (*store.Cut, error) {
+		u, err := tx.User(user)
+		if err != nil || !u.Deleted.IsZero() {
+			return nil, noUser(err)
+		}
+		if err := allow(tx, a, role.RevokeSession, u); err != nil {
+			return nil, err
+		}
+		if !directory.ValidAppID(string(app)) {
+			return nil, fault.New(fault.Invalid, "That is not a client_id.")
+		}
+		c := &store.Cut{Cause: standing.Revoked, WithReceipt: true,
+			Cuts:   []cutoff.Cutoff{{Scope: cutoff.UserApp, ID: cutoff.UserAppID(user.String(), string(app)), Reach: cutoff.Everything}},
+			Target: audit.Party{Kind: "user", ID: u.ID.String(), Name: u.Name + " in " + string(app)}}
+		tx.Cut(c)
+		tx.Audit(audit.Record{Action: "Revoke application", Target: c.Target})
+		return c, nil
+	})
+}
+
+// Everyone ends everything in the directory, but for the actor's own session
+// when that is to be kept. It needs a Global Administrator who has just signed
+// in. Kinds as User.
+func (s *Service) Everyone(ctx context.Context, actor directory.Actor, o Options) (Result, error) {
+	return s.cut(ctx, actor, o, func(tx *store.Tx, a directory.Actor, cookie [32]byte) (*store.Cut, error) {
+		if err := role.Allowed(a, role.CutDirectory, role.Target{}).Err("the directory"); err != nil {
+			return nil, err
+		}
+		if !a.Operator && tx.Now.Sub(a.AuthTime) > freshProof {
+			return nil, fault.New(fault.Denied, "To revoke everyone, sign in again first: your last proof of who you are is older than 10 minutes.")
+		}
+		c := &store.Cut{Cause: standing.Revoked, WithReceipt: true, Keep: o.KeepSession, Cookie: cookie,
+			Cuts:   []cutoff.Cutoff{{Scope: cutoff.All, Reach: cutoff.Everything}},
+			Target: audit.Party{Kind: "directory", Name: "everyone"}}
+		tx.Cut(c)
+		tx.Audit(audit.Record{Action: activity, Target: c.Target})
+		return c, nil
+	})
+}
+
+// cut runs one revocation: judge and write in one transaction at the head of
+// the queue, then count what is left.
+func (s *Service) cut(ctx context.Context, actor directory.Actor, o Options, f func(*store.Tx, directory.Actor, [32]byte) (*store.Cut, error)) (Result, error) {
+	if len(o.Reason) > maxReason {
+		return Result{}, fault.New(fault.Invalid, "The reason is too long: 500 characters at most.")
+	}
+	if !o.KeepSession.IsZero() && o.KeepSession != actor.Session {
+		return Result{}, fault.New(fault.Invalid, "Only the session you are in can be kept.")
+	}
+	var res Result
+	var hash [32]byte
+	if !o.KeepSession.IsZero() {
+		var v [32]byte
+		rand.Read(v[:])
+		res.Cookie = base64.RawURLEncoding.EncodeToString(v[:])
+		hash = sha256.Sum256([]byte(res.Cookie))
+	}
+	var c *store.Cut
+	err := s.DB.Urgent(ctx, func(tx *store.Tx) error {
+		tx.By(store.By{Actor: actor, Reason: o.Reason})
+		a, err := tx.ActorNow(actor)
+		if err != nil {
+			return err
+		}
+		if c, err = f(tx, a, hash); err != nil {
+			return err
+		}
+		if o.DryRun {
+			return errDry
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, errDry):
+		return Result{Already: c == nil}, nil
+	case fault.Is(err, fault.Denied):
+		return Result{}, errors.Join(err, s.refused(ctx, actor, o, err))
+	case err != nil:
+		return Result{}, err
+	case c == nil:
+		return Result{Already: true}, nil
+	}
+	if !c.Kept {
+		res.Cookie = ""
+	}
+	res.Receipt, err = s.Count(ctx, c.Receipt)
+	if err != nil {
+		// The cut is durable. That it could not be counted now is told on the
+		// receipt, and made up for at the next start.
+		s.Log.Error("the rest of a revocation could not be counted", "receipt", c.Receipt, "error", err)
+		res.Receipt = &store.Receipt{ID: c.Receipt, Pos: c.Pos, At: c.At, Cause: c.Cause, Target: c.Target, Reason: o.Reason, Cuts: c.Cuts, Kept: c.Kept}
+	}
+	return res, nil
+}
+
+// refused writes the refusal to the audit log, in a transaction of its own.
+func (s *Service) refused(ctx context.Context, actor directory.Actor, o Options, why error) error {
+	actor.Owner, actor.Born = cutoff.Owner{}, cutoff.MaxPos // whoever was cut is refused on record as well
+	return s.DB.Update(ctx, func(tx *store.Tx) error {
+		tx.By(store.By{Actor: actor, Reason: o.Reason})
+		tx.Audit(audit.Record{Action: activity, Result: audit.Refused, Elaborate: fault.Public(why)})
+		return nil
+	})
+}
+
+func allow(tx *store.Tx, a directory.Actor, action role.Action, u *directory.User) error {
+	held, err := tx.Held(u.ID)
+	if err != nil {
+		return err
+	}
+	t := role.Target{ID: u.ID, Held: held, Service: u.Service}
+	if u.Service {
+		app, err := tx.AppByPrincipal(u.ID)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if app != nil {
+			for _, p := range app.AppPermissions {
+				t.Permissions = append(t.Permissions, p.Scopes...) // of any resource: doubt closes
+			}
+		}
+	}
+	name := u.DisplayName
+	if name == "" {
+		name = u.Name
+	}
+	return role.Allowed(a, action, t).Err(name)
+}
+
+func noUser(err error) error {
+	if err == nil || errors.Is(err, store.ErrNotFound) {
+		return fault.New(fault.NotFound, "There is no such user.")
+	}
+	return fmt.Errorf("read user: %w", err)
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return `["` + t.UTC().Format(time.RFC3339) + `"]`
+}
