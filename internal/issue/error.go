@@ -1,0 +1,53 @@
+package issue
+
+import (
+	"errors"
+
+	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/standing"
+)
+
+// Error is what OAuth calls an error: the code of RFC 6749 §5.2 and its
+// relatives, with the number and the suberror Microsoft's libraries look for
+// (reference/entra.md §6). It stands behind a fault; surfaces find it with
+// errors.As.
+type Error struct {
+	Code   string // "invalid_grant"
+	Number int    // AADSTS number, 0: none fits
+	Sub    string // "bad_token"
+}
+
+// Error names the code, for logs.
+func (e *Error) Error() string { return e.Code }
+
+func refuse(kind fault.Kind, code string, number int, sub, public string) error {
+	return fault.Wrap(kind, public, &Error{Code: code, Number: number, Sub: sub})
+}
+
+// The refusals that more than one grant type gives.
+var (
+	errClient = refuse(fault.Unauthenticated, "invalid_client", 7000215, "", "The client is unknown, or its secret is not right.")
+	errCode   = refuse(fault.Invalid, "invalid_grant", 70008, "bad_token", "The code is not valid: it is unknown, has expired, or was made for another client.")
+	errGrant  = refuse(fault.Revoked, "invalid_grant", 70000, "bad_token", "The refresh token is not valid.")
+)
+
+// dead is the answer for a grant, code or session that is no longer good. The
+// numbers are those administrators search for; the suberror makes clients drop
+// what they hold.
+func dead(causes []standing.Cause) error {
+	d := &standing.Dead{Causes: causes}
+	number, text := 50173, "The grant was revoked. Sign in again."
+	switch {
+	case d.Has(standing.Deleted) || d.Has(standing.Unknown):
+		number, text = 50034, "The account does not exist any more."
+	case d.Has(standing.Disabled):
+		number, text = 50057, "The account is disabled."
+	case d.Has(standing.AppDisabled) || d.Has(standing.AppDeleted):
+		return fault.Wrap(fault.Revoked, "The application is disabled.", errors.Join(d, &Error{Code: "unauthorized_client", Number: 7000112}))
+	case d.Has(standing.Idle):
+		number, text = 700082, "The refresh token was not used for too long. Sign in again."
+	case d.Has(standing.Over):
+		number, text = 700084, "The grant has reached its end. Sign in again."
+	}
+	return fault.Wrap(fault.Revoked, text, errors.Join(d, &Error{Code: "invalid_grant", Number: number, Sub: "bad_token"}))
+}

@@ -1,0 +1,276 @@
+package issue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/grant"
+	"github.com/curfew-id/curfew/internal/keys"
+	"github.com/curfew-id/curfew/internal/standing"
+	"github.com/curfew-id/curfew/internal/store"
+)
+
+// maxViewAge is how old this node's view may be for introspection, where a read
+// of the primary would cost each caller a round trip (DESIGN §4).
+const maxViewAge = time.Second
+
+// verified is an access token of ours whose signature was checked. What it says
+// never changes; whether it is good is judged at every use.
+type verified struct {
+	claims *Access
+	owner  cutoff.Owner
+}
+
+// knownTokens remembers verified tokens by the whole token: a signature check
+// costs more than everything else an introspection does.
+type knownTokens struct {
+	mu  sync.RWMutex
+	cur map[string]*verified // guarded by mu
+	old map[string]*verified // guarded by mu: the generation before
+}
+
+const maxKnown = 20000
+
+func (k *knownTokens) get(token string) *verified {
+	k.mu.RLock()
+	v := k.cur[token]
+	if v == nil {
+		v = k.old[token]
+	}
+	k.mu.RUnlock()
+	return v
+}
+
+func (k *knownTokens) put(token string, v *verified) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.cur == nil || len(k.cur) >= maxKnown {
+		k.old, k.cur = k.cur, make(map[string]*verified)
+	}
+	k.cur[token] = v
+}
+
+// verify checks signature, type and issuer of an access token. Time, audience
+// and standing are the caller's.
+func (s *Service) verify(token string) (*verified, error) {
+	if v := s.known.get(token); v != nil {
+		return v, nil
+	}
+	b, err := s.Keys.Verify(token, keys.AccessToken)
+	if err != nil {
+		return nil, err
+	}
+	a := &Access{}
+	if err := json.Unmarshal(b, a); err != nil {
+		return nil, err
+	}
+	if a.Issuer != s.Issuer(grant.Tenant) && a.Issuer != s.Issuer(grant.Plain) {
+		return nil, keys.ErrToken
+	}
+	v := &verified{claims: a, owner: a.Owner()}
+	s.known.put(token, v)
+	return v, nil
+}
+
+// good judges a verified token now: its time, and the cutoffs in this node's
+// view, which is read from the primary first when it is older than young.
+func (s *Service) good(ctx context.Context, v *verified, young time.Duration) error {
+	now := s.Now().Unix()
+	if now >= v.claims.Expires || now < v.claims.NotBefor-60 {
+		return fault.New(fault.Unauthenticated, "The access token has expired.")
+	}
+	if s.DB.Age() > young {
+		if err := s.DB.Fresh(ctx); err != nil {
+			return fault.Wrap(fault.Unavailable, "The ledger could not be read, so nothing is known about this token.", err)
+		}
+	}
+	if s.DB.View().Dead(&v.owner, v.claims.Born, cutoff.Token) {
+		return dead([]standing.Cause{standing.Revoked})
+	}
+	return nil
+}
+
+// Introspection is the answer of RFC 7662 §2.2. When Active is false, nothing
+// else is said.
+type Introspection struct {
+	Active    bool     `json:"active"`
+	Scope     string   `json:"scope,omitempty"`
+	ClientID  string   `json:"client_id,omitempty"`
+	Username  string   `json:"username,omitempty"`
+	TokenType string   `json:"token_type,omitempty"`
+	Expires   int64    `json:"exp,omitempty"`
+	IssuedAt  int64    `json:"iat,omitempty"`
+	NotBefore int64    `json:"nbf,omitempty"`
+	Subject   string   `json:"sub,omitempty"`
+	Audience  string   `json:"aud,omitempty"`
+	Issuer    string   `json:"iss,omitempty"`
+	JTI       string   `json:"jti,omitempty"`
+	OID       string   `json:"oid,omitempty"`
+	TID       string   `json:"tid,omitempty"`
+	SID       string   `json:"sid,omitempty"`
+	Roles     []string `json:"roles,omitempty"`
+	ACR       string   `json:"acr,omitempty"`
+	AMR       []string `json:"amr,omitempty"`
+	AuthTime  int64    `json:"auth_time,omitempty"`
+}
+
+// Introspect says whether a token is good, to a client that it was issued to or
+// that guards its resource. Whatever else is wrong, the answer is "not active".
+// Kinds: Unavailable.
+func (s *Service) Introspect(ctx context.Context, caller *Client, token string) (*Introspection, error) {
+	if t, err := grant.Parse(token); err == nil {
+		return s.introspectRefresh(ctx, caller, t, token)
+	}
+	v, err := s.verify(token)
+	if err != nil {
+		return &Introspection{}, nil
+	}
+	a := v.claims
+	mayKnow := a.ClientID == string(caller.ID) || slices.ContainsFunc(caller.Guards, func(r directory.ResourceID) bool { return s.Audience(r) == a.Audience })
+	if !mayKnow {
+		return &Introspection{}, nil
+	}
+	if err := s.good(ctx, v, maxViewAge); fault.Is(err, fault.Unavailable) {
+		return nil, err
+	} else if err != nil {
+		return &Introspection{}, nil
+	}
+	scope := a.Scp
+	if scope == "" {
+		scope = strings.Join(a.Roles, " ")
+	}
+	return &Introspection{Active: true, Scope: scope, ClientID: a.ClientID, Username: a.Name, TokenType: "Bearer", Expires: a.Expires, IssuedAt: a.IssuedAt, NotBefore: a.NotBefor,
+		Subject: a.Subject, Audience: a.Audience, Issuer: a.Issuer, JTI: a.JTI, OID: a.OID, TID: a.TID, SID: a.SID, Roles: a.Roles, ACR: a.ACR, AMR: a.AMR, AuthTime: a.AuthTime}, nil
+}
+
+// introspectRefresh judges a refresh token for the client it belongs to, without
+// using it.
+func (s *Service) introspectRefresh(ctx context.Context, caller *Client, t grant.Refresh, token string) (*Introspection, error) {
+	key, known := s.Keys.RefreshKeyByID(t.Key)
+	if !known || !t.Verify(token, key) {
+		return &Introspection{}, nil
+	}
+	out := &Introspection{}
+	err := s.DB.Read(ctx, func(tx *store.Tx) error {
+		g, err := tx.Grant(t.Grant)
+		if err != nil || g.App != caller.ID || t.Generation != g.State.Generation {
+			return err
+		}
+		u, err := tx.User(g.User)
+		if err != nil {
+			return err
+		}
+		app, err := tx.App(g.App)
+		if err != nil {
+			return err
+		}
+		sid := g.Session
+		if g.Offline {
+			sid = directory.SessionID{}
+		}
+		cuts, err := tx.CutsAfter(directory.Belongs(g.User, sid, g.ID, g.App, g.Device), cutoff.Token, g.Born)
+		if err != nil || len(standing.Check(standing.Facts{Now: tx.Now, User: u, App: app, NeedsApp: true, Ends: g.Ends(s.Lifetimes), End: g.End, Cuts: cuts})) > 0 {
+			return err
+		}
+		out = &Introspection{Active: true, ClientID: string(g.App), Username: u.Name, TokenType: "refresh_token", Subject: u.ID.String(), OID: u.ID.String(), TID: s.Tenant,
+			Issuer: s.Issuer(g.Issuer), Expires: g.Ends(s.Lifetimes).Unix(), IssuedAt: g.LastUsed.Unix()}
+		return nil
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return &Introspection{}, nil
+	}
+	return out, err
+}
+
+// Own judges an access token for the directory's own API. The claims are
+// returned even with an error of kind Revoked, so that the surface knows whether
+// the client understands a claims challenge. Kinds: Unauthenticated, Revoked,
+// Unavailable.
+func (s *Service) Own(ctx context.Context, token string) (*Access, error) {
+	v, err := s.verify(token)
+	if err != nil || v.claims.Audience != s.Audience(directory.OwnAPI) {
+		return nil, fault.New(fault.Unauthenticated, "The access token is not one for this API.")
+	}
+	return v.claims, s.good(ctx, v, 0) // what accepts reads the primary
+}
+
+// Actor judges an access token for the directory's own API and says who acts.
+// Kinds as Own.
+func (s *Service) Actor(ctx context.Context, token string) (directory.Actor, *Access, error) {
+	a, err := s.Own(ctx, token)
+	if err != nil {
+		return directory.Actor{}, a, err
+	}
+	id, err := directory.ParseID[directory.User](a.OID)
+	if err != nil {
+		return directory.Actor{}, a, err
+	}
+	actor := directory.Actor{User: id, App: directory.AppID(a.ClientID), Name: a.Name, Born: a.Born, Owner: a.Owner(), Kind: cutoff.Token,
+		AuthTime: time.Unix(a.AuthTime, 0), Scopes: strings.Fields(a.Scp)}
+	if actor.Scopes == nil {
+		actor.Scopes = []string{}
+	}
+	if a.IDType == "app" {
+		actor.AppOnly, actor.Name = true, a.ClientID
+		actor.Scopes = append(actor.Scopes, a.Roles...)
+		return actor, a, nil
+	}
+	err = s.DB.Read(ctx, func(tx *store.Tx) (err error) { actor, err = tx.ActorNow(actor); return err })
+	return actor, a, err
+}
+
+// Userinfo returns the claims of OpenID Connect Core 1.0 §5.3. Kinds as Own.
+func (s *Service) Userinfo(ctx context.Context, token string) (map[string]any, error) {
+	a, err := s.Own(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	scopes := strings.Fields(a.Scp)
+	if !slices.Contains(scopes, "openid") {
+		return nil, fault.New(fault.Denied, "The access token was not asked for with the scope openid.")
+	}
+	id, err := directory.ParseID[directory.User](a.OID)
+	if err != nil {
+		return nil, err
+	}
+	var u *directory.User
+	if err := s.DB.Read(ctx, func(tx *store.Tx) (err error) { u, err = tx.User(id); return err }); err != nil {
+		return nil, err
+	}
+	out := map[string]any{"sub": a.Subject, "oid": a.OID, "tid": a.TID}
+	if slices.Contains(scopes, "profile") {
+		for k, v := range map[string]string{"name": u.DisplayName, "preferred_username": u.Name, "given_name": u.GivenName, "family_name": u.Surname, "locale": u.Language} {
+			if v != "" {
+				out[k] = v
+			}
+		}
+	}
+	if slices.Contains(scopes, "email") && u.Mail != "" {
+		out["email"] = u.Mail
+	}
+	return out, nil
+}
+
+// Hint reads an id_token_hint: an ID token of ours, which may have expired.
+func (s *Service) Hint(token string) (*IDToken, error) {
+	b, err := s.Keys.Verify(token, keys.IDToken)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "The id_token_hint is not an ID token of this directory.")
+	}
+	t := &IDToken{}
+	if err := json.Unmarshal(b, t); err != nil {
+		return nil, err
+	}
+	if t.Issuer != s.Issuer(grant.Tenant) && t.Issuer != s.Issuer(grant.Plain) {
+		return nil, fault.New(fault.Invalid, "The id_token_hint is not an ID token of this directory.")
+	}
+	return t, nil
+}

@@ -1,0 +1,174 @@
+package issue
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/grant"
+	"github.com/curfew-id/curfew/internal/keys"
+)
+
+// Access are the claims of an access token (RFC 9068 §2.2, and Entra's names).
+type Access struct {
+	Issuer   string     `json:"iss"`
+	Subject  string     `json:"sub"`
+	Audience string     `json:"aud"`
+	ClientID string     `json:"client_id"`
+	AZP      string     `json:"azp"`
+	OID      string     `json:"oid"`
+	TID      string     `json:"tid"`
+	Scp      string     `json:"scp,omitempty"`
+	Roles    []string   `json:"roles,omitempty"`
+	WIDs     []string   `json:"wids,omitempty"`
+	SID      string     `json:"sid,omitempty"` // only while the grant ends with the session
+	DeviceID string     `json:"deviceid,omitempty"`
+	IssuedAt int64      `json:"iat"`
+	NotBefor int64      `json:"nbf"`
+	Expires  int64      `json:"exp"`
+	AuthTime int64      `json:"auth_time,omitempty"`
+	ACR      string     `json:"acr,omitempty"`
+	AMR      []string   `json:"amr,omitempty"`
+	Born     cutoff.Pos `json:"born"`
+	GID      string     `json:"gid,omitempty"`
+	JTI      string     `json:"jti"`
+	UTI      string     `json:"uti"`
+	CC       []string   `json:"xms_cc,omitempty"`
+	IDType   string     `json:"idtyp,omitempty"` // "app" when an application acts as itself
+	Name     string     `json:"preferred_username,omitempty"`
+	Version  string     `json:"ver"`
+}
+
+// Owner says which cutoffs cover the token.
+func (a *Access) Owner() cutoff.Owner {
+	return cutoff.NewOwner(cutoff.Belongs{User: a.OID, Session: a.SID, Grant: a.GID, App: a.ClientID, Device: a.DeviceID})
+}
+
+// IDToken are the claims of an ID token (OpenID Connect Core 1.0 §2).
+type IDToken struct {
+	Issuer        string   `json:"iss"`
+	Subject       string   `json:"sub"`
+	Audience      string   `json:"aud"`
+	IssuedAt      int64    `json:"iat"`
+	NotBefore     int64    `json:"nbf"`
+	Expires       int64    `json:"exp"`
+	AuthTime      int64    `json:"auth_time"`
+	Nonce         string   `json:"nonce,omitempty"`
+	ACR           string   `json:"acr,omitempty"`
+	AMR           []string `json:"amr,omitempty"`
+	SID           string   `json:"sid,omitempty"`
+	OID           string   `json:"oid"`
+	TID           string   `json:"tid"`
+	Name          string   `json:"name,omitempty"`
+	Username      string   `json:"preferred_username,omitempty"`
+	LoginHint     string   `json:"login_hint,omitempty"`
+	Email         string   `json:"email,omitempty"`
+	SessionExpiry int64    `json:"session_expiry,omitempty"`
+	JTI           string   `json:"uti"`
+	Version       string   `json:"ver"`
+}
+
+func newJTI() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return b64(b[:])
+}
+
+// life is how long an access token lives. Clients count it as over five minutes
+// early, so anything below ten minutes would never be cached.
+func (s *Service) life(r *directory.Resource, app *directory.App) time.Duration {
+	d := s.Lifetimes.AccessToken
+	if r.TokenLife > 0 {
+		d = r.TokenLife
+	}
+	if app.AccessTokenMinutes > 0 {
+		d = min(d, time.Duration(app.AccessTokenMinutes)*time.Minute)
+	}
+	return max(d, 10*time.Minute)
+}
+
+// draft is a token decided upon but not yet handed out.
+type draft struct {
+	grant    *grant.Grant
+	user     *directory.User
+	held     directory.Held
+	app      *directory.App
+	resource *directory.Resource
+	scopes   []string // of the resource
+	oidc     []string
+	echo     string
+	nonce    string
+	born     cutoff.Pos
+	now      time.Time
+	expires  time.Time
+	cp1      bool
+}
+
+// sign makes the tokens of a draft. It is called after the last look only.
+func (s *Service) sign(d *draft) (*Tokens, error) {
+	g := d.grant
+	jti := newJTI()
+	a := &Access{
+		Issuer: s.Issuer(g.Issuer), Subject: g.User.String(), Audience: s.Audience(d.resource.ID), ClientID: string(g.App), AZP: string(g.App),
+		OID: g.User.String(), TID: s.Tenant, Scp: strings.Join(d.scopes, " "),
+		IssuedAt: d.now.Unix(), NotBefor: d.now.Unix(), Expires: d.expires.Unix(), AuthTime: g.AuthTime.Unix(), ACR: "1", AMR: g.AMR,
+		Born: d.born, GID: g.ID.String(), JTI: jti, UTI: jti, Name: d.user.Name, Version: "2.0",
+	}
+	for _, r := range d.held.Roles {
+		a.WIDs = append(a.WIDs, string(r))
+	}
+	if !g.Offline && !g.Session.IsZero() {
+		a.SID = g.Session.String()
+	}
+	if !g.Device.IsZero() {
+		a.DeviceID = g.Device.String()
+	}
+	if d.cp1 {
+		a.CC = []string{"CP1"}
+	}
+	t := &Tokens{Scope: d.echo, ExpiresIn: d.expires.Sub(d.now), User: g.User, Grant: g.ID}
+	var err error
+	if t.Access, err = s.signClaims(keys.AccessToken, a); err != nil {
+		return nil, err
+	}
+	if g.Offline {
+		id, key := s.Keys.RefreshKey()
+		t.Refresh = grant.Refresh{Key: id, Issuer: g.Issuer, Grant: g.ID, Generation: g.State.Generation}.Seal(key)
+		t.RefreshExpiresIn = g.Ends(s.Lifetimes).Sub(d.now)
+	}
+	if slices.Contains(d.oidc, "openid") {
+		t.ID, err = s.signClaims(keys.IDToken, s.idToken(d))
+	}
+	return t, err
+}
+
+func (s *Service) idToken(d *draft) *IDToken {
+	g := d.grant
+	t := &IDToken{
+		Issuer: s.Issuer(g.Issuer), Subject: g.User.String(), Audience: string(g.App), IssuedAt: d.now.Unix(), NotBefore: d.now.Unix(), Expires: d.now.Add(s.Lifetimes.IDToken).Unix(),
+		AuthTime: g.AuthTime.Unix(), Nonce: d.nonce, ACR: "1", AMR: g.AMR, OID: g.User.String(), TID: s.Tenant, JTI: newJTI(), Version: "2.0",
+		SessionExpiry: g.Ends(s.Lifetimes).Unix(),
+	}
+	if !g.Session.IsZero() {
+		t.SID = g.Session.String()
+	}
+	if slices.Contains(d.oidc, "profile") {
+		t.Name, t.Username, t.LoginHint = d.user.DisplayName, d.user.Name, d.user.Name
+	}
+	if slices.Contains(d.oidc, "email") {
+		t.Email = d.user.Mail
+	}
+	return t
+}
+
+func (s *Service) signClaims(typ string, claims any) (string, error) {
+	b, err := json.Marshal(claims)
+	if err != nil {
+		return "", err
+	}
+	return s.Keys.Sign(typ, b)
+}
