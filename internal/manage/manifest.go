@@ -1,0 +1,380 @@
+package manage
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/BurntSushi/toml"
+
+	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/role"
+)
+
+// ParseOptions are the lookups for secrets that a manifest names. Nil: such a
+// manifest is refused, as one that came over the network must be.
+type ParseOptions struct {
+	Getenv   func(name string) (value string, ok bool)
+	ReadFile func(path string) ([]byte, error)
+}
+
+// Manifest is a parsed and checked file for Apply; see docs/apply.md.
+type Manifest struct {
+	directory *struct{ Domain, Name string }
+	users     []manifestUser
+	groups    []manifestGroup
+	resources []manifestResource
+	apps      []manifestApp
+}
+
+// Format prints no manifest: there are passwords and secrets in it.
+func (m *Manifest) Format(f fmt.State, _ rune) { io.WriteString(f, "manifest") }
+
+// hidden is a password or secret; it prints as dots.
+type hidden string
+
+func (hidden) Format(f fmt.State, _ rune) { io.WriteString(f, "•••") }
+
+type manifestUser struct {
+	Name         string
+	DisplayName  *string `toml:"display_name"`
+	GivenName    *string `toml:"given_name"`
+	Surname      *string
+	Mail         *string
+	Nickname     *string
+	JobTitle     *string `toml:"job_title"`
+	Department   *string
+	Office       *string
+	Mobile       *string
+	Language     *string
+	Password     hidden
+	PasswordEnv  string `toml:"password_env"`
+	PasswordFile string `toml:"password_file"`
+	MustChange   bool   `toml:"must_change"`
+	Enabled      *bool
+	Roles        []string // nil: left alone
+
+	roles []role.Role
+}
+
+type manifestGroup struct {
+	Name           string
+	Description    *string
+	RoleAssignable bool `toml:"role_assignable"`
+	Members        []string
+	Roles          []string
+
+	roles []role.Role
+}
+
+type manifestScope struct {
+	Name      string
+	Text      string
+	AdminOnly bool `toml:"admin_only"`
+}
+
+type manifestResource struct {
+	ID        directory.ResourceID
+	Name      *string
+	TokenLife string          `toml:"token_life"`
+	Scope     []manifestScope // nil: left alone
+	AppRoles  []string        `toml:"app_roles"`
+
+	patch ResourcePatch
+}
+
+type manifestApp struct {
+	ID                 directory.AppID
+	Name, Publisher    *string
+	Public             *bool
+	FirstParty         *bool `toml:"first_party"`
+	DeviceCode         *bool `toml:"device_code"`
+	Enabled            *bool
+	RedirectURIs       []string `toml:"redirect_uris"`
+	PostLogoutURIs     []string `toml:"post_logout_uris"`
+	Secret             hidden
+	SecretEnv          string `toml:"secret_env"`
+	SecretFile         string `toml:"secret_file"`
+	Permissions        []directory.Permission
+	AppPermissions     []directory.Permission `toml:"app_permissions"`
+	Guards             []directory.ResourceID
+	AccessTokenMinutes *int `toml:"access_token_minutes"`
+
+	patch AppPatch
+}
+
+const (
+	maxManifest  = 16 << 20
+	maxSecretRef = 64 << 10
+	minSecret    = 16
+)
+
+// ParseManifest reads and checks a manifest in TOML. Unknown keys are refused:
+// a misspelt key that means less access must not pass. Every refusal is a fault
+// of kind Invalid that names the line.
+func ParseManifest(r io.Reader, o ParseOptions) (*Manifest, error) {
+	b, err := io.ReadAll(io.LimitReader(r, maxManifest+1))
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, "The file could not be read.", err)
+	}
+	if len(b) > maxManifest {
+		return nil, invalid("The file is larger than 16 MiB. To create many users, import them.")
+	}
+	src := strings.TrimPrefix(string(b), "\ufeff")
+	var doc struct {
+		Directory *struct{ Domain, Name string }
+		User      []manifestUser
+		Group     []manifestGroup
+		Resource  []manifestResource
+		App       []manifestApp
+	}
+	md, err := toml.Decode(src, &doc)
+	if err != nil {
+		// The parser's own words could repeat a secret; they stay in the cause.
+		var pe toml.ParseError
+		if errors.As(err, &pe) && pe.LastKey != "" {
+			return nil, fault.Wrap(fault.Invalid, fmt.Sprintf("Line %d: this is no valid TOML, or a value of the wrong type (near the key %s).", pe.Position.Line, quote(pe.LastKey)), err)
+		} else if errors.As(err, &pe) {
+			return nil, fault.Wrap(fault.Invalid, fmt.Sprintf("Line %d: this is no valid TOML.", pe.Position.Line), err)
+		}
+		return nil, fault.Wrap(fault.Invalid, "A value in the file has the wrong type.", err)
+	}
+	if unknown := md.Undecoded(); len(unknown) > 0 {
+		return nil, invalid(fmt.Sprintf("Line %d: there is no key %s.", lineOfKey(src, unknown[0]), quote(unknown[0].String())))
+	}
+	m := &Manifest{directory: doc.Directory, users: doc.User, groups: doc.Group, resources: doc.Resource, apps: doc.App}
+	return m, m.check(src, o)
+}
+
+// at puts the line of the n-th [[table]] and its name before what is wrong.
+func at(src, table string, n int, name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	line, seen := 0, -1
+	for i, l := range strings.Split(src, "\n") {
+		if t, array := tableHeader(l); array && t == table {
+			if seen++; seen == n {
+				line = i + 1
+			}
+		}
+	}
+	return fault.Wrap(fault.KindOf(err), fmt.Sprintf("Line %d: %s %s: %s", line, table, quote(name), fault.Public(err)), err)
+}
+
+var header = regexp.MustCompile(`^\s*(\[\[?)\s*([A-Za-z0-9_.\s"'-]+?)\s*\]\]?\s*(?:#.*)?$`)
+
+func tableHeader(line string) (name string, array bool) {
+	h := header.FindStringSubmatch(line)
+	if h == nil {
+		return "", false
+	}
+	return strings.NewReplacer(" ", "", `"`, "", "'", "").Replace(h[2]), h[1] == "[["
+}
+
+// lineOfKey finds the line on which a key stands; 0 if it cannot be told.
+func lineOfKey(src string, key toml.Key) int {
+	last, table := key[len(key)-1], ""
+	word := regexp.MustCompile(`(^|[\s{,."'])` + regexp.QuoteMeta(last) + `["']?\s*=`)
+	fallback := 0
+	for i, l := range strings.Split(src, "\n") {
+		if t, _ := tableHeader(l); t != "" {
+			if table = t; table == key.String() {
+				return i + 1
+			}
+			continue
+		}
+		if word.MatchString(l) {
+			if fallback == 0 {
+				fallback = i + 1
+			}
+			if table == strings.Join(key[:len(key)-1], ".") {
+				return i + 1
+			}
+		}
+	}
+	return fallback
+}
+
+func (m *Manifest) check(src string, o ParseOptions) error {
+	if d := m.directory; d != nil {
+		if err := domainName(d.Domain); err != nil {
+			return err
+		}
+		if err := required("The name of the directory", d.Name, 256); err != nil {
+			return err
+		}
+	}
+	seen := map[string]bool{}
+	once := func(key string) error {
+		if seen[key] {
+			return invalid("This is in the file twice.")
+		}
+		seen[key] = true
+		return nil
+	}
+	for i := range m.users {
+		u := &m.users[i]
+		if err := errors.Join(once("user "+directory.FoldName(u.Name)), u.check(o)); err != nil {
+			return at(src, "user", i, u.Name, err)
+		}
+	}
+	for i := range m.groups {
+		g := &m.groups[i]
+		if err := errors.Join(once("group "+directory.FoldName(g.Name)), g.check()); err != nil {
+			return at(src, "group", i, g.Name, err)
+		}
+	}
+	for i := range m.resources {
+		r := &m.resources[i]
+		if err := errors.Join(once("resource "+string(r.ID)), r.check()); err != nil {
+			return at(src, "resource", i, string(r.ID), err)
+		}
+	}
+	for i := range m.apps {
+		a := &m.apps[i]
+		if err := errors.Join(once("app "+string(a.ID)), a.check(o)); err != nil {
+			return at(src, "app", i, string(a.ID), err)
+		}
+	}
+	return nil
+}
+
+func (u *manifestUser) check(o ParseOptions) (err error) {
+	if err := userName(u.Name); err != nil {
+		return err
+	}
+	if u.Password, err = o.secret("password", u.Password, u.PasswordEnv, u.PasswordFile); err != nil {
+		return err
+	}
+	u.roles, err = findRoles(u.Roles)
+	return err
+}
+
+func (g *manifestGroup) check() (err error) {
+	if err := required("The name of the group", g.Name, 256); err != nil {
+		return err
+	}
+	if len(g.Roles) > 0 && !g.RoleAssignable {
+		return invalid("A group that holds roles needs role_assignable = true.")
+	}
+	g.roles, err = findRoles(g.Roles)
+	return err
+}
+
+func findRoles(names []string) (out []role.Role, err error) {
+	for _, n := range names {
+		r, ok := role.FindName(n)
+		if !ok {
+			r, ok = role.Find(directory.RoleID(n))
+		}
+		if !ok {
+			return nil, invalid("There is no role " + quote(n) + ".")
+		}
+		if !slices.Contains(out, r) {
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+func (r *manifestResource) check() error {
+	if r.ID == "" {
+		return invalid("The key id is missing.")
+	}
+	r.patch.Name = r.Name
+	if r.TokenLife != "" {
+		d, err := time.ParseDuration(r.TokenLife)
+		if err != nil {
+			return invalid("token_life is a duration such as 1h or 30m.")
+		}
+		if err := tokenLife(d); err != nil {
+			return err
+		}
+		r.patch.TokenLife = &d
+	}
+	if r.Scope != nil {
+		scopes := []directory.Scope{}
+		for _, x := range r.Scope {
+			if err := scopeName(x.Name); err != nil {
+				return err
+			}
+			scopes = append(scopes, directory.Scope(x))
+		}
+		r.patch.Scopes = &scopes
+	}
+	if r.AppRoles != nil {
+		r.patch.AppRoles = &r.AppRoles
+	}
+	return nil
+}
+
+func (a *manifestApp) check(o ParseOptions) (err error) {
+	if !directory.ValidAppID(string(a.ID)) {
+		return invalid("The key id is a client_id: 1 to 255 printable ASCII characters without spaces.")
+	}
+	for _, u := range slices.Concat(a.RedirectURIs, a.PostLogoutURIs) {
+		if err := redirectURI(u); err != nil {
+			return err
+		}
+	}
+	if a.Secret, err = o.secret("secret", a.Secret, a.SecretEnv, a.SecretFile); err != nil {
+		return err
+	}
+	if n := utf8.RuneCountInString(string(a.Secret)); n > 0 && n < minSecret {
+		// Only its SHA-256 is stored: what people make up could be guessed from it.
+		return invalid("An application's secret has at least 16 characters, best random ones.")
+	}
+	a.patch = AppPatch{Name: a.Name, Publisher: a.Publisher, Public: a.Public, FirstParty: a.FirstParty, DeviceCode: a.DeviceCode, AccessTokenMinutes: a.AccessTokenMinutes,
+		RedirectURIs: present(a.RedirectURIs), PostLogoutURIs: present(a.PostLogoutURIs), Permissions: present(a.Permissions), AppPermissions: present(a.AppPermissions), Guards: present(a.Guards)}
+	return nil
+}
+
+// present is a list that is in the file, were it empty; nil one that is not.
+func present[T any](list []T) *[]T {
+	if list == nil {
+		return nil
+	}
+	return &list
+}
+
+// secret reads a secret from the one place that is named.
+func (o ParseOptions) secret(key string, value hidden, env, file string) (hidden, error) {
+	named := 0
+	for _, s := range []string{string(value), env, file} {
+		if s != "" {
+			named++
+		}
+	}
+	switch {
+	case named == 0:
+		return "", nil
+	case named > 1:
+		return "", invalid("Of " + key + ", " + key + "_env and " + key + "_file only one can be given.")
+	case env != "" && o.Getenv == nil, file != "" && o.ReadFile == nil:
+		return "", invalid("Environment and files cannot be named here. Give " + key + " itself, or apply the file on the machine.")
+	case env != "":
+		v, _ := o.Getenv(env)
+		if value = hidden(v); v == "" {
+			return "", invalid("The environment variable " + quote(env) + " is not set.")
+		}
+	case file != "":
+		b, err := o.ReadFile(file)
+		if err != nil {
+			return "", fault.Wrap(fault.Invalid, "The file "+quote(file)+" cannot be read.", err)
+		}
+		if value = hidden(strings.TrimRight(string(b), "\r\n")); value == "" || len(b) > maxSecretRef {
+			return "", invalid("The file " + quote(file) + " is empty or larger than 64 KiB.")
+		}
+	}
+	if !utf8.ValidString(string(value)) {
+		return "", invalid("The " + key + " is not valid UTF-8.")
+	}
+	return value, nil
+}

@@ -1,0 +1,259 @@
+package manage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/curfew-id/curfew/internal/audit"
+	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/role"
+	"github.com/curfew-id/curfew/internal/store"
+)
+
+// ResourcePatch changes a resource; nil leaves alone, a list replaces the list.
+type ResourcePatch struct {
+	Name      *string
+	Scopes    *[]directory.Scope
+	AppRoles  *[]string
+	TokenLife *time.Duration // of its access tokens; 0: one hour
+}
+
+const noSuchResource = "There is no such resource."
+
+func resourceParty(r *directory.Resource) audit.Party {
+	return audit.Party{Kind: "resource", ID: string(r.ID), Name: r.Name}
+}
+
+// Resources lists all resources by identifier. Kinds: Denied, Unavailable.
+func (s *Service) Resources(ctx context.Context, actor directory.Actor) (all []*directory.Resource, err error) {
+	err = s.read(ctx, actor, func(c *step) error {
+		if err := role.Allowed(c.actor, role.ReadApps, role.Target{}).Err(""); err != nil {
+			return err
+		}
+		all, err = c.Tx.Resources()
+		return err
+	})
+	return all, err
+}
+
+// Resource returns a resource. Kinds: Denied, NotFound, Unavailable.
+func (s *Service) Resource(ctx context.Context, actor directory.Actor, id directory.ResourceID) (r *directory.Resource, err error) {
+	err = s.read(ctx, actor, func(c *step) error {
+		if err := role.Allowed(c.actor, role.ReadApps, role.Target{}).Err(""); err != nil {
+			return err
+		}
+		r, err = c.Tx.Resource(id)
+		return missing(err, noSuchResource)
+	})
+	return r, err
+}
+
+// CreateResource registers a resource. Kinds: Denied, Invalid, Conflict, Unavailable.
+func (s *Service) CreateResource(ctx context.Context, actor directory.Actor, id directory.ResourceID, p ResourcePatch, act Act) (r *directory.Resource, err error) {
+	_, err = s.write(ctx, actor, act, false, func(c *step) error {
+		if err := c.allow("Add resource", audit.Party{Kind: "resource", ID: string(id)}, "", role.CreateApp, role.Target{}); err != nil {
+			return err
+		}
+		r, err = c.createResource(id, p)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (c *step) createResource(id directory.ResourceID, p ResourcePatch) (*directory.Resource, error) {
+	if err := c.s.resourceID(id); err != nil {
+		return nil, err
+	}
+	exists := fault.New(fault.Conflict, "There is a resource "+quote(string(id))+" already.")
+	if _, err := c.Tx.Resource(id); err == nil {
+		return nil, exists
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	r := &directory.Resource{ID: id, Created: c.Now}
+	if err := p.apply(r); err != nil {
+		return nil, err
+	}
+	if err := c.SaveResource(r); err != nil {
+		return nil, err
+	}
+	if r.Version != 1 {
+		return nil, exists
+	}
+	c.did("Add resource", resourceParty(r), "Registers the resource "+string(id)+".", resourceChanges(&directory.Resource{}, r)...)
+	return r, nil
+}
+
+func (p *ResourcePatch) apply(r *directory.Resource) error {
+	set(&r.Name, p.Name)
+	set(&r.Scopes, p.Scopes)
+	set(&r.AppRoles, p.AppRoles)
+	set(&r.TokenLife, p.TokenLife)
+	if err := required("The name of the resource", r.Name, 256); err != nil {
+		return err
+	}
+	if len(r.Scopes) > 500 || len(r.AppRoles) > 500 {
+		return invalid("A resource has at most 500 scopes.")
+	}
+	seen := map[string]bool{}
+	for _, x := range r.Scopes {
+		if err := scopeName(x.Name); err != nil {
+			return err
+		}
+		if err := text("The text of the scope "+quote(x.Name), x.Text, 512); err != nil {
+			return err
+		}
+		if seen[x.Name] {
+			return invalid("The scope " + quote(x.Name) + " is there twice.")
+		}
+		seen[x.Name] = true
+	}
+	clear(seen)
+	for _, x := range r.AppRoles {
+		if err := scopeName(x); err != nil {
+			return err
+		}
+		if seen[x] {
+			return invalid("The application role " + quote(x) + " is there twice.")
+		}
+		seen[x] = true
+	}
+	return tokenLife(r.TokenLife)
+}
+
+// UpdateResource changes what p names. A scope or application role that an
+// application names stays. Kinds: Denied, Invalid, NotFound, Conflict, Unavailable.
+func (s *Service) UpdateResource(ctx context.Context, actor directory.Actor, id directory.ResourceID, p ResourcePatch, act Act) error {
+	_, err := s.write(ctx, actor, act, false, func(c *step) error {
+		if err := c.allow("Update resource", audit.Party{Kind: "resource", ID: string(id)}, "", role.UpdateApp, role.Target{}); err != nil {
+			return err
+		}
+		old, err := c.Tx.Resource(id)
+		if err != nil {
+			return missing(err, noSuchResource)
+		}
+		_, err = c.changeResource(old, p)
+		return err
+	})
+	return err
+}
+
+// changeResource reports whether there was something to change.
+func (c *step) changeResource(old *directory.Resource, p ResourcePatch) (bool, error) {
+	if err := c.s.reserved(string(old.ID)); err != nil {
+		return false, err
+	}
+	r := *old
+	if err := p.apply(&r); err != nil {
+		return false, err
+	}
+	changes := resourceChanges(old, &r)
+	if len(changes) == 0 {
+		return false, nil
+	}
+	for _, x := range old.Scopes {
+		if !slices.ContainsFunc(r.Scopes, func(y directory.Scope) bool { return y.Name == x.Name }) {
+			if err := c.unused(r.ID, x.Name, false); err != nil {
+				return false, err
+			}
+		}
+	}
+	for _, x := range old.AppRoles {
+		if !slices.Contains(r.AppRoles, x) {
+			if err := c.unused(r.ID, x, true); err != nil {
+				return false, err
+			}
+		}
+	}
+	if err := c.SaveResource(&r); err != nil {
+		return false, err
+	}
+	if r.Version != old.Version+1 {
+		return false, errMoved
+	}
+	var names []string
+	for _, x := range changes {
+		names = append(names, x.Property)
+	}
+	c.did("Update resource", resourceParty(&r), "Changes "+strings.Join(names, ", ")+" of the resource "+string(r.ID)+".", changes...)
+	return true, nil
+}
+
+// unused refuses to take away what an application names: taking it from the
+// application is what ends its tokens.
+func (c *step) unused(id directory.ResourceID, scope string, appRole bool) error {
+	apps, err := c.Tx.Apps()
+	if err != nil {
+		return err
+	}
+	for _, a := range apps {
+		ps := a.Permissions
+		if appRole {
+			ps = a.AppPermissions
+		}
+		for _, p := range ps {
+			if p.Resource == id && slices.Contains(p.Scopes, scope) {
+				return fault.New(fault.Conflict, "The application "+quote(string(a.ID))+" has the permission "+quote(scope)+". Take it from the application first.")
+			}
+		}
+	}
+	return nil
+}
+
+func resourceChanges(old, r *directory.Resource) (changes []audit.Change) {
+	add := func(property string, o, n any) {
+		if x, y := fmt.Sprint(o), fmt.Sprint(n); x != y || !reflect.DeepEqual(o, n) && x != "[]" {
+			changes = append(changes, audit.Change{Property: property, Old: x, New: y})
+		}
+	}
+	add("displayName", old.Name, r.Name)
+	add("scopes", old.Scopes, r.Scopes)
+	add("appRoles", old.AppRoles, r.AppRoles)
+	add("tokenLife", old.TokenLife, r.TokenLife)
+	return changes
+}
+
+// DeleteResource deletes a resource that no application names any more. Its
+// tokens live to their end; guards go on refusing what is cut. Kinds: Denied,
+// NotFound, Conflict, Unavailable.
+func (s *Service) DeleteResource(ctx context.Context, actor directory.Actor, id directory.ResourceID, act Act) error {
+	_, err := s.write(ctx, actor, act, false, func(c *step) error {
+		if err := c.allow("Delete resource", audit.Party{Kind: "resource", ID: string(id)}, "", role.DeleteApp, role.Target{}); err != nil {
+			return err
+		}
+		if err := s.reserved(string(id)); err != nil {
+			return err
+		}
+		r, err := c.Tx.Resource(id)
+		if err != nil {
+			return missing(err, noSuchResource)
+		}
+		apps, err := c.Tx.Apps()
+		if err != nil {
+			return err
+		}
+		names := func(ps []directory.Permission) bool {
+			return slices.ContainsFunc(ps, func(p directory.Permission) bool { return p.Resource == id })
+		}
+		for _, a := range apps {
+			if names(a.Permissions) || names(a.AppPermissions) || slices.Contains(a.Guards, id) {
+				return fault.New(fault.Conflict, "The application "+quote(string(a.ID))+" still names this resource. Take it from the application first.")
+			}
+		}
+		if err := c.Tx.DeleteResource(id); err != nil {
+			return missing(err, noSuchResource)
+		}
+		c.did("Delete resource", resourceParty(r), "Deletes the resource "+string(id)+".")
+		return nil
+	})
+	return err
+}
