@@ -1,0 +1,92 @@
+package guard
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/curfew-id/curfew/cutoff"
+)
+
+// entry is a token whose signature and claims were found good once. What can
+// change (time, staleness, floor, cutoffs, the key's withdrawal) is looked at
+// on every check.
+type entry struct {
+	claims *Claims
+	owner  cutoff.Owner
+	key    *key
+	exp    int64 // wall ns from which it is refused, leeway included
+	nbf    int64 // wall ns before which it is refused, leeway included
+	// alive is the version of the view at which no cutoff covered the token.
+	// While the view has that version, look-ups are skipped.
+	alive atomic.Uint64
+}
+
+// cache keeps entries under the whole token, compared in full. Keyed by jti or
+// signature, one token could pass for another. Only verified tokens enter, so
+// strangers cannot fill it; its size bounds what everybody else can.
+type cache struct {
+	limit  int // per shard
+	shards [16]cacheShard
+}
+
+type cacheShard struct {
+	mu sync.RWMutex
+	m  map[string]*entry
+}
+
+// evict makes room: expired ones among a few picked at random (maps start
+// anywhere), or else the last of these. The caller holds mu.
+func (s *cacheShard) evict(now int64) {
+	tries, victim := 0, ""
+	for token, e := range s.m {
+		if victim = token; e.exp <= now {
+			break
+		}
+		if tries++; tries == 8 {
+			break
+		}
+	}
+	delete(s.m, victim)
+}
+
+func (c *cache) init(size int) {
+	c.limit = max(1, size/len(c.shards))
+	for i := range c.shards {
+		c.shards[i].m = make(map[string]*entry)
+	}
+}
+
+// shard picks by bytes near the end of the signature: the last character of
+// all carries only some of its bits.
+func shard(token string) int {
+	n := len(token)
+	if n < 4 {
+		return 0
+	}
+	return int(token[n-2]^token[n-3]*7) & 15
+}
+
+func (c *cache) get(token string) *entry {
+	s := &c.shards[shard(token)]
+	s.mu.RLock()
+	e := s.m[token]
+	s.mu.RUnlock()
+	return e
+}
+
+func (c *cache) put(token string, e *entry, now int64) {
+	s := &c.shards[shard(token)]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, known := s.m[token]; !known && len(s.m) >= c.limit {
+		s.evict(now)
+	}
+	s.m[token] = e
+}
+
+func (c *cache) drop(token string) {
+	s := &c.shards[shard(token)]
+	s.mu.Lock()
+	delete(s.m, token)
+	s.mu.Unlock()
+}

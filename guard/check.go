@@ -1,0 +1,140 @@
+package guard
+
+import (
+	"slices"
+	"strings"
+)
+
+// Check verifies a token and answers with its claims, or with a [*Refusal].
+// Of a token seen before it allocates nothing. Of a key never seen it may wait
+// up to two seconds for the server.
+func (g *Guard) Check(token string) (*Claims, error) {
+	e, err := g.check(token)
+	if err != nil {
+		return nil, err
+	}
+	return e.claims, nil
+}
+
+func (g *Guard) check(token string) (*entry, error) {
+	now := g.now()
+	if since, closed := g.staleSince(now); closed {
+		return nil, &Refusal{Kind: Stale, Since: since}
+	}
+	if token == "" {
+		return nil, &Refusal{Kind: Missing, cause: errMissing}
+	}
+	e := g.cache.get(token)
+	if e != nil && e.key.withdrawn.Load() {
+		g.cache.drop(token)
+		e = nil
+	}
+	if e == nil {
+		var err error
+		if e, err = g.verify(token); err != nil {
+			return nil, &Refusal{Kind: Invalid, cause: err}
+		}
+		now = g.now() // verifying may have waited for a key
+		if err := g.judge(e, now); err != nil {
+			return nil, err // not kept: it may live long before it is good
+		}
+		// The token may be part of a larger buffer of the caller's.
+		g.cache.put(strings.Clone(token), e, now.wall)
+		return e, nil
+	}
+	if err := g.judge(e, now); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// verify does what needs doing once: everything that cannot change.
+func (g *Guard) verify(token string) (*entry, error) {
+	last := g.header.Load()
+	p, err := parse(token, last)
+	if err != nil {
+		return nil, err
+	}
+	k := g.find(p.kid)
+	if k == nil {
+		return nil, errKey
+	}
+	if k.alg != p.alg {
+		return nil, errHeader
+	}
+	if !k.verify(p.signed, p.signature) {
+		return nil, errSignature
+	}
+	if last == nil || last.encoded != p.encoded { // good: worth remembering
+		g.header.Store(&header{strings.Clone(p.encoded), p.alg, p.kid})
+	}
+	c, err := readClaims(p.payload)
+	if err != nil {
+		return nil, err
+	}
+	if !g.feed.knows(c.Issuer) {
+		return nil, errIssuer
+	}
+	if c.Audience != g.cfg.Audience {
+		return nil, errAudience
+	}
+	// Sums in seconds cannot overflow; nanoseconds of far dates would.
+	e := &entry{claims: c, owner: c.owner(), key: k}
+	e.exp = wallNanos(c.Expires.Unix() + int64(g.cfg.ExpiryLeeway.Seconds()))
+	if !c.NotBefore.IsZero() {
+		e.nbf = wallNanos(c.NotBefore.Unix() - int64(g.cfg.NotBeforeLeeway.Seconds()))
+	}
+	return e, nil
+}
+
+// wallNanos clamps: a date beyond the year 2262 is for ever, one before 1970
+// long ago.
+func wallNanos(sec int64) int64 {
+	const last = 1<<63/1_000_000_000 - 1
+	return min(max(sec, 0), last) * 1_000_000_000
+}
+
+// judge looks at everything that can change: the guard's own freshness, time,
+// floor and cutoffs. It is what a check of a known token costs.
+func (g *Guard) judge(e *entry, now instant) error {
+	v := g.view.Load()
+	if !v.open || v.vouched.since(now) > g.cfg.MaxStaleness {
+		since, _ := g.staleSince(now)
+		return &Refusal{Kind: Stale, Since: since}
+	}
+	if e.key.withdrawn.Load() {
+		return &Refusal{Kind: Invalid, Claims: e.claims, cause: errKey}
+	}
+	if now.wall >= e.exp {
+		return &Refusal{Kind: Invalid, Claims: e.claims, cause: errExpired}
+	}
+	if now.wall < e.nbf {
+		return &Refusal{Kind: Invalid, Claims: e.claims, cause: errEarly}
+	}
+	if e.claims.Born < v.floor {
+		return &Refusal{Kind: Revoked, Claims: e.claims, cause: errRevoked, at: now.wall}
+	}
+	if e.alive.Load() == v.version {
+		return nil
+	}
+	if g.dead(e) {
+		return &Refusal{Kind: Revoked, Claims: e.claims, cause: errRevoked, at: now.wall}
+	}
+	return nil
+}
+
+// dead looks e up under the lock that keeps set, floor and version together: a
+// snapshot may just have replaced a set by one that leaves more to the floor.
+func (g *Guard) dead(e *entry) bool {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	v := g.view.Load()
+	if e.claims.Born < v.floor || v.set.Dead(&e.owner, e.claims.Born, tokenKind) {
+		return true
+	}
+	e.alive.Store(v.version)
+	return false
+}
+
+// knows reports whether tokens of iss are accepted.
+func (f *feed) knows(iss string) bool { return slices.Contains(*f.issuers.Load(), iss) }

@@ -1,0 +1,271 @@
+package guard
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// key verifies one algorithm and no other: which one is decided by the key set,
+// never by the token (RFC 8725 §3.1).
+type key struct {
+	alg       string
+	pub       crypto.PublicKey
+	withdrawn atomic.Bool // no longer published: what it signed is verified anew
+}
+
+func (k *key) verify(signed string, sig []byte) bool {
+	switch pub := k.pub.(type) {
+	case *ecdsa.PublicKey:
+		if len(sig) != 64 {
+			return false
+		}
+		d := sha256.Sum256([]byte(signed))
+		return ecdsa.Verify(pub, d[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]))
+	case *rsa.PublicKey:
+		d := sha256.Sum256([]byte(signed))
+		return rsa.VerifyPKCS1v15(pub, crypto.SHA256, d[:], sig) == nil
+	case ed25519.PublicKey:
+		return len(sig) == ed25519.SignatureSize && ed25519.Verify(pub, []byte(signed), sig)
+	}
+	return false
+}
+
+func (k *key) equal(o *key) bool {
+	pub, ok := k.pub.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && k.alg == o.alg && pub.Equal(o.pub)
+}
+
+type jwk struct {
+	Kty, Use, Alg, Kid, Crv, N, E, X, Y string
+}
+
+// key reads the public key, or returns nil if it is not one a guard uses.
+func (j jwk) key() *key {
+	var alg string
+	var pub crypto.PublicKey
+	x, okX := decode64(j.X)
+	y, okY := decode64(j.Y)
+	switch j.Kty + "/" + j.Crv {
+	case "EC/P-256":
+		if !okX || !okY || len(x) != 32 || len(y) != 32 {
+			return nil
+		}
+		p, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), append(append([]byte{4}, x...), y...))
+		if err != nil { // not on the curve
+			return nil
+		}
+		alg, pub = "ES256", p
+	case "OKP/Ed25519":
+		if !okX || len(x) != ed25519.PublicKeySize {
+			return nil
+		}
+		alg, pub = "EdDSA", ed25519.PublicKey(x)
+	case "RSA/":
+		n, okN := decode64(j.N)
+		e, okE := decode64(j.E)
+		// 2048 bits at least (RFC 7518 §3.3); no more than 8192, each check
+		// costs the square.
+		if !okN || !okE || len(n) < 256 || len(n) > 1024 || len(e) == 0 || len(e) > 4 {
+			return nil
+		}
+		exp := new(big.Int).SetBytes(e).Int64()
+		if exp < 3 || exp%2 == 0 || exp > 1<<31-1 {
+			return nil
+		}
+		alg, pub = "RS256", &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(exp)}
+	default:
+		return nil
+	}
+	if j.Kid == "" || j.Alg != "" && j.Alg != alg || j.Use != "" && j.Use != "sig" {
+		return nil
+	}
+	return &key{alg: alg, pub: pub}
+}
+
+const (
+	maxKeys       = 64
+	keysEvery     = 5 * time.Minute  // refresh without a reason
+	keysAgain     = 5 * time.Second  // the least between two fetches for unknown kids
+	keysForgotten = 24 * time.Hour   // keys not confirmed for so long are dropped
+	keysPatience  = 2 * time.Second  // how long a request waits for a new key
+	callTimeout   = 10 * time.Second // register, keys, goodbye
+)
+
+// keyring holds the issuer's keys. Run's key loop alone fetches; a check that
+// meets an unknown kid asks it to, at most once in keysAgain.
+type keyring struct {
+	set  atomic.Pointer[map[string]*key]
+	poke chan struct{}
+
+	mu      sync.Mutex
+	pending chan struct{} // closed when the fetch under way is over; nil: none
+	again   int64         // monotonic ns before which no unknown kid causes a fetch
+	over    bool          // nobody fetches any more
+}
+
+func (k *keyring) init() {
+	k.poke = make(chan struct{}, 1)
+	k.set.Store(&map[string]*key{})
+}
+
+func (k *keyring) loaded() bool { return len(*k.set.Load()) > 0 }
+
+// find returns the key named kid. Of an unknown one it asks the server, within
+// limits: inventing names buys nobody more than one fetch in keysAgain.
+func (g *Guard) find(kid string) *key {
+	k := &g.keys
+	if found := (*k.set.Load())[kid]; found != nil {
+		return found
+	}
+	now := g.now().mono
+	k.mu.Lock()
+	if k.pending == nil && !k.over && now >= k.again && g.running.Load() {
+		k.pending, k.again = make(chan struct{}), now+int64(keysAgain)
+		k.poke <- struct{}{} // has room: only the one who makes pending sends
+	}
+	pending := k.pending
+	k.mu.Unlock()
+	if pending == nil {
+		return (*k.set.Load())[kid] // it may have come meanwhile
+	}
+	patience := time.NewTimer(keysPatience)
+	defer patience.Stop()
+	select {
+	case <-pending:
+	case <-patience.C:
+	}
+	return (*k.set.Load())[kid]
+}
+
+// settle ends the wait of those who met an unknown kid.
+func (k *keyring) settle() {
+	k.mu.Lock()
+	if k.pending != nil {
+		close(k.pending)
+		k.pending = nil
+	}
+	k.mu.Unlock()
+}
+
+func (k *keyring) release() {
+	k.mu.Lock()
+	k.over = true
+	k.mu.Unlock()
+	k.settle()
+}
+
+// refreshKeys is Run's key loop.
+func (g *Guard) refreshKeys(ctx context.Context) {
+	uri, ok := g.feed.jwks(ctx)
+	if !ok {
+		return
+	}
+	good := g.now()
+	var tries int
+	for {
+		err := g.fetchKeys(ctx, uri)
+		g.keys.settle()
+		wait := jitter(keysEvery)
+		if err != nil && ctx.Err() == nil {
+			g.log.Warn("fetch keys", "error", err)
+			g.failed(err)
+			wait = backoff(&tries, 30*time.Second)
+			if good.since(g.now()) > keysForgotten {
+				g.keys.replace(map[string]*key{})
+			}
+		} else {
+			tries, good = 0, g.now()
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		case <-g.keys.poke:
+			timer.Stop()
+		}
+		if u, ok := g.feed.jwks(ctx); ok { // the server may have told a new one
+			uri = u
+		}
+	}
+}
+
+func (g *Guard) fetchKeys(ctx context.Context, uri string) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, uri, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Accept", "application/json")
+	resp, err := g.client.Do(req)
+	if err != nil {
+		return fmt.Errorf("fetch keys: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("fetch keys: status %d", resp.StatusCode)
+	}
+	var doc struct{ Keys []json.RawMessage }
+	if err := json.NewDecoder(http.MaxBytesReader(nil, resp.Body, 1<<20)).Decode(&doc); err != nil {
+		return fmt.Errorf("read keys: %w", err)
+	}
+	if len(doc.Keys) > maxKeys {
+		return fmt.Errorf("read keys: %d keys are too many", len(doc.Keys))
+	}
+	fresh, twice := map[string]*key{}, map[string]bool{}
+	for _, raw := range doc.Keys {
+		var j jwk
+		if json.Unmarshal(raw, &j) != nil {
+			continue // of a kind we do not know
+		}
+		k := j.key()
+		if k == nil {
+			continue
+		}
+		if _, ok := fresh[j.Kid]; ok {
+			twice[j.Kid] = true
+		}
+		fresh[j.Kid] = k
+	}
+	for kid := range twice { // which of the two was meant cannot be told: neither
+		delete(fresh, kid)
+	}
+	if len(fresh) == 0 {
+		return fmt.Errorf("read keys: none of %d keys is usable", len(doc.Keys))
+	}
+	g.keys.replace(fresh)
+	g.mu.Lock()
+	g.tell()
+	g.mu.Unlock()
+	return nil
+}
+
+// replace publishes fresh, keeping the identity of keys that stay.
+func (k *keyring) replace(fresh map[string]*key) {
+	old := *k.set.Load()
+	for kid, was := range old {
+		if is, ok := fresh[kid]; ok && is.equal(was) {
+			fresh[kid] = was
+		}
+	}
+	k.set.Store(&fresh)
+	for kid, was := range old {
+		if fresh[kid] != was {
+			was.withdrawn.Store(true)
+		}
+	}
+}

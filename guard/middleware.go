@@ -1,0 +1,164 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// request is what Middleware puts into the context.
+type request struct {
+	g *Guard
+	e *entry
+}
+
+type requestKey struct{}
+
+// FromContext returns the claims of the request that Middleware let through.
+func FromContext(ctx context.Context) (*Claims, bool) {
+	r, ok := ctx.Value(requestKey{}).(*request)
+	if !ok {
+		return nil, false
+	}
+	return r.e.claims, true
+}
+
+// Middleware lets requests through whose token is live and answers the others.
+// The token comes from the Authorization header and nowhere else: not from the
+// query, whose place is every log, and not from a form.
+func (g *Guard) Middleware(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, err := bearer(r.Header)
+		var e *entry
+		if err == nil {
+			e, err = g.check(token)
+		} else if since, closed := g.staleSince(g.now()); closed {
+			err = &Refusal{Kind: Stale, Since: since} // closed means closed
+		}
+		if err != nil {
+			g.note(r, err)
+			g.Refuse(w, err)
+			return
+		}
+		ctx := context.WithValue(r.Context(), requestKey{}, &request{g, e})
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// note logs a refusal: kinds and ids, never the token. Only refusals of genuine
+// tokens are at a level that is usually on; anybody can cause the others.
+func (g *Guard) note(r *http.Request, err error) {
+	why := refusal(err)
+	if c := why.Claims; c != nil {
+		g.log.InfoContext(r.Context(), "request refused", "kind", why.Kind.String(), "why", why.Error(),
+			"user", c.User, "client", c.ClientID, "grant", c.Grant, "token", c.ID, "born", c.Born)
+		return
+	}
+	g.log.DebugContext(r.Context(), "request refused", "kind", why.Kind.String(), "why", why.Error())
+}
+
+// bearer finds the token. Two Authorization headers are two claims to an
+// identity: no choice between them is right.
+func bearer(h http.Header) (string, error) {
+	values := h.Values("Authorization")
+	if len(values) == 0 {
+		return "", &Refusal{Kind: Missing, cause: errMissing}
+	}
+	if len(values) > 1 {
+		return "", &Refusal{Kind: Request, cause: errSeveral}
+	}
+	scheme, token, _ := strings.Cut(values[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", &Refusal{Kind: Missing, cause: errMissing}
+	}
+	if token = strings.TrimLeft(token, " "); token == "" {
+		return "", &Refusal{Kind: Invalid, cause: errForm}
+	}
+	return token, nil
+}
+
+// Require returns middleware that answers 403 insufficient_scope unless the
+// token carries every one of the scopes. It stands behind Middleware. It panics
+// if a scope is not one RFC 6749 §3.3 allows.
+func (g *Guard) Require(scopes ...string) func(http.Handler) http.Handler {
+	for _, s := range scopes {
+		mustToken("scope", s)
+	}
+	list := strings.Join(scopes, " ")
+	return g.demand(func(c *Claims, _ instant) *Refusal {
+		for _, s := range scopes {
+			if !c.HasScope(s) {
+				return &Refusal{Kind: Scope, Claims: c, scopes: list, cause: errors.New("the token does not carry the scope this request needs")}
+			}
+		}
+		return nil
+	})
+}
+
+// RequireACR returns middleware that answers 401
+// insufficient_user_authentication (RFC 9470) unless the token's acr is one of
+// values and the person signed in no longer than maxAge ago. No values: any
+// acr; maxAge zero: any age. It stands behind Middleware, and panics if a value
+// cannot stand in a challenge.
+func (g *Guard) RequireACR(maxAge time.Duration, values ...string) func(http.Handler) http.Handler {
+	var params []string
+	if len(values) > 0 {
+		for _, v := range values {
+			mustToken("acr value", v)
+		}
+		params = append(params, "acr_values", strings.Join(values, " "))
+	}
+	if maxAge > 0 {
+		params = append(params, "max_age", strconv.FormatInt(int64(maxAge/time.Second), 10))
+	}
+	refuse := func(c *Claims, why string) *Refusal {
+		return &Refusal{Kind: StepUp, Claims: c, params: params, cause: errors.New(why)}
+	}
+	return g.demand(func(c *Claims, now instant) *Refusal {
+		if len(values) > 0 && !slices.Contains(values, c.ACR) {
+			return refuse(c, "a different authentication level is required")
+		}
+		if maxAge > 0 && (c.AuthTime.IsZero() || now.wall-wallNanos(c.AuthTime.Unix()) > int64(maxAge)) {
+			return refuse(c, "more recent authentication is required")
+		}
+		return nil
+	})
+}
+
+func (g *Guard) demand(judge func(*Claims, instant) *Refusal) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			why := &Refusal{Kind: Missing, cause: errMissing}
+			// Claims another guard let through say nothing here: its audience
+			// is another one.
+			if q, ok := r.Context().Value(requestKey{}).(*request); ok && q.g == g {
+				why = judge(q.e.claims, g.now())
+			}
+			if why != nil {
+				g.note(r, why)
+				g.Refuse(w, why)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// mustToken panics unless s is a scope-token; commas go too, because clients
+// split challenges at them.
+func mustToken(what, s string) {
+	ok := s != ""
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c > '~' || c == '"' || c == '\\' || c == ',' {
+			ok = false
+		}
+	}
+	if !ok {
+		panic(fmt.Sprintf("guard: %s %q cannot stand in a challenge", what, s))
+	}
+}

@@ -1,0 +1,262 @@
+package guard
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/curfew-id/curfew/cutoff"
+)
+
+// MaxTokenLen bounds a token, in bytes. Longer ones are refused unread.
+const MaxTokenLen = 16 << 10
+
+// Claims are the claims of a verified token. They are shared by every request
+// that shows the same token: read them, do not change them.
+type Claims struct {
+	Issuer   string // iss
+	Subject  string // sub
+	Audience string // aud
+	ClientID string // client_id: the application that calls
+	User     string // oid: the person, or the application's own principal
+	Tenant   string // tid
+	Grant    string // gid; empty for app-only tokens
+	Session  string // sid; only while the grant ends with the session
+	Device   string // deviceid
+	ID       string // jti
+
+	Scopes       []string // scp
+	Roles        []string // roles
+	Directory    []string // wids: directory roles, by template id
+	Methods      []string // amr
+	ACR          string
+	AppOnly      bool // no person is behind this token
+	Capabilities []string
+	IssuedAt     time.Time
+	NotBefore    time.Time // zero: not given
+	Expires      time.Time
+	AuthTime     time.Time // when the person last proved who they are; zero: not given
+	Born         cutoff.Pos
+
+	payload string
+}
+
+// HasScope reports whether scope was granted.
+func (c *Claims) HasScope(scope string) bool { return slices.Contains(c.Scopes, scope) }
+
+// HasRole reports whether the token carries the application role.
+func (c *Claims) HasRole(role string) bool { return slices.Contains(c.Roles, role) }
+
+// Decode unmarshals all claims into v, for those Claims has no field for.
+func (c *Claims) Decode(v any) error { return json.Unmarshal([]byte(c.payload), v) }
+
+// capable reports whether the client understands claims challenges.
+func (c *Claims) capable() bool {
+	return slices.ContainsFunc(c.Capabilities, func(s string) bool { return strings.EqualFold(s, "cp1") })
+}
+
+// The sentences are public: they say what is wrong with the token to whoever
+// holds it. They contain no comma and no quote, because clients split
+// challenges at commas.
+var (
+	errLong      = errors.New("the token is too long")
+	errForm      = errors.New("the token is not a signed access token in compact form")
+	errHeader    = errors.New("the token header is malformed or names something this service does not accept")
+	errKey       = errors.New("the token is signed with a key this service does not know")
+	errSignature = errors.New("the signature of the token is wrong")
+	errClaims    = errors.New("the claims of the token are malformed")
+	errIncomp    = errors.New("the token lacks a required claim")
+	errIssuer    = errors.New("the token comes from another issuer")
+	errAudience  = errors.New("the token is meant for another audience")
+	errBound     = errors.New("the token is bound to a key and cannot be used as a bearer token")
+	errBorn      = errors.New("the token does not say at which ledger position it was born")
+	errEarly     = errors.New("the token is not valid yet")
+	errExpired   = errors.New("the token has expired")
+	errRevoked   = errors.New("the token was revoked")
+	errMissing   = errors.New("this service requires an access token")
+	errSeveral   = errors.New("the request carries more than one Authorization header")
+)
+
+var rawURL = base64.RawURLEncoding.Strict()
+
+// decode64 is strict base64url. The library's decoder skips line ends.
+func decode64(s string) ([]byte, bool) {
+	if strings.ContainsAny(s, "\r\n") {
+		return nil, false
+	}
+	b, err := rawURL.DecodeString(s)
+	return b, err == nil
+}
+
+// header is what a token says about its signature.
+type header struct{ encoded, alg, kid string }
+
+// parsed is a token taken apart, its signature not yet checked.
+type parsed struct {
+	header
+	signed    string // what was signed: header.payload
+	payload   string // still encoded
+	signature []byte
+}
+
+// parse takes a token apart. Tokens of one key share their header to the last
+// byte, so the header of the last good one, if given, is not read again.
+func parse(token string, last *header) (p parsed, err error) {
+	if len(token) > MaxTokenLen {
+		return p, errLong
+	}
+	head, rest, ok := strings.Cut(token, ".")
+	body, sig, ok2 := strings.Cut(rest, ".")
+	if !ok || !ok2 || head == "" || body == "" || sig == "" || strings.Contains(sig, ".") {
+		return p, errForm
+	}
+	if p.signature, ok = decode64(sig); !ok {
+		return p, errForm
+	}
+	p.signed, p.payload = token[:len(head)+1+len(body)], body
+	if last != nil && last.encoded == head {
+		p.header = *last
+		return p, nil
+	}
+	p.header, err = readHeader(head)
+	return p, err
+}
+
+func readHeader(encoded string) (h header, err error) {
+	b, ok := decode64(encoded)
+	if !ok {
+		return h, errForm
+	}
+	h.encoded = encoded
+	var typ string
+	err = readObject(string(b), func(r *jsonReader, name string) (err error) {
+		switch name {
+		case "alg":
+			h.alg, err = r.string()
+		case "kid":
+			h.kid, err = r.string()
+		case "typ":
+			typ, err = r.string()
+		case "crit":
+			// RFC 7515 §4.1.11: we understand no extension.
+			err = errHeader
+		default:
+			err = r.skip()
+		}
+		return err
+	})
+	// RFC 9068 §4: both spellings of the type, in any case.
+	if err != nil || h.alg == "" || h.kid == "" ||
+		!strings.EqualFold(typ, "at+jwt") && !strings.EqualFold(typ, "application/at+jwt") {
+		return h, errHeader
+	}
+	return h, nil
+}
+
+// readClaims reads a payload whose signature is good.
+func readClaims(encoded string) (*Claims, error) {
+	b, ok := decode64(encoded)
+	if !ok {
+		return nil, errForm
+	}
+	c := &Claims{payload: string(b)}
+	var hasExp, hasIat, hasBorn, bound bool
+	err := readObject(c.payload, func(r *jsonReader, name string) (err error) {
+		str := func(to *string) { *to, err = r.string() }
+		list := func(to *[]string) { *to, err = r.strings() }
+		at := func(to *time.Time) {
+			var n int64
+			if n, err = r.integer(); err == nil {
+				*to = time.Unix(n, 0).UTC()
+			}
+		}
+		r.space()
+		switch name {
+		case "iss":
+			str(&c.Issuer)
+		case "sub":
+			str(&c.Subject)
+		case "aud":
+			str(&c.Audience)
+		case "client_id":
+			str(&c.ClientID)
+		case "oid":
+			str(&c.User)
+		case "tid":
+			str(&c.Tenant)
+		case "gid":
+			str(&c.Grant)
+		case "sid":
+			str(&c.Session)
+		case "deviceid":
+			str(&c.Device)
+		case "jti":
+			str(&c.ID)
+		case "acr":
+			str(&c.ACR)
+		case "scp":
+			var s string
+			str(&s)
+			c.Scopes = strings.Fields(s)
+		case "idtyp":
+			var s string
+			str(&s)
+			c.AppOnly = s == "app"
+		case "roles":
+			list(&c.Roles)
+		case "wids":
+			list(&c.Directory)
+		case "amr":
+			list(&c.Methods)
+		case "xms_cc":
+			list(&c.Capabilities)
+		case "iat":
+			hasIat = true
+			at(&c.IssuedAt)
+		case "nbf":
+			at(&c.NotBefore)
+		case "exp":
+			hasExp = true
+			at(&c.Expires)
+		case "auth_time":
+			at(&c.AuthTime)
+		case "born":
+			var n int64
+			if n, err = r.integer(); err != nil {
+				return errBorn
+			}
+			c.Born, hasBorn = cutoff.Pos(n), n >= 0
+		case "cnf":
+			bound = true
+			err = r.skip()
+		default:
+			err = r.skip()
+		}
+		return err
+	})
+	switch {
+	case errors.Is(err, errBorn):
+		return nil, errBorn
+	case err != nil:
+		return nil, errClaims
+	case bound:
+		// RFC 7800: whoever shows it must prove a key. A guard that cannot ask
+		// for the proof must not take the token for less than it is.
+		return nil, errBound
+	case !hasBorn:
+		return nil, errBorn
+	case c.Issuer == "" || c.Subject == "" || c.Audience == "" || !hasExp || !hasIat:
+		return nil, errIncomp
+	case c.ClientID == "" || c.User == "" || c.Grant == "" && !c.AppOnly:
+		// Without them a cutoff of that user, app or grant would miss the token.
+		return nil, errIncomp
+	}
+	return c, nil
+}
+
+func (c *Claims) owner() cutoff.Owner {
+	return cutoff.NewOwner(cutoff.Belongs{User: c.User, Session: c.Session, Grant: c.Grant, App: c.ClientID, Device: c.Device})
+}
