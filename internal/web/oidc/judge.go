@@ -1,0 +1,156 @@
+package oidc
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/grant"
+)
+
+// postIntrospect answers whether a token is good (RFC 7662).
+func (s *Server) postIntrospect(w http.ResponseWriter, r *http.Request, _ grant.Issuer) error {
+	f, err := readForm(w, r)
+	if err != nil {
+		return err
+	}
+	c, err := s.confidential(r, f)
+	if err != nil {
+		return err
+	}
+	token, err := f.need("token")
+	if err != nil {
+		return err
+	}
+	x, err := s.Issue.Introspect(r.Context(), c, token)
+	if err != nil {
+		return err
+	}
+	b, err := json.Marshal(x)
+	if err != nil {
+		return err
+	}
+	return send(w, append(b, '\n'))
+}
+
+// postRevoke ends a client's own token (RFC 7009). An unknown one is success.
+func (s *Server) postRevoke(w http.ResponseWriter, r *http.Request, _ grant.Issuer) error {
+	f, err := readForm(w, r)
+	if err != nil {
+		return err
+	}
+	c, err := s.client(r, f)
+	if err != nil {
+		return err
+	}
+	token, err := f.need("token")
+	if err != nil {
+		return err
+	}
+	if err := s.Issue.RevokeToken(r.Context(), c, token); err != nil {
+		return err
+	}
+	return send(w, nil)
+}
+
+// userinfo answers OpenID Connect Core 1.0 §5.3. Its errors are those of a
+// resource server (RFC 6750 §3).
+func (s *Server) userinfo(w http.ResponseWriter, r *http.Request, _ grant.Issuer) error {
+	token, err := bearer(w, r)
+	if err != nil {
+		s.refuse(w, r, "", err)
+		return nil
+	}
+	claims, err := s.Issue.Userinfo(r.Context(), token)
+	if err != nil {
+		s.refuse(w, r, token, err)
+		return nil
+	}
+	b, err := json.Marshal(claims)
+	if err != nil {
+		return err
+	}
+	return send(w, append(b, '\n'))
+}
+
+var (
+	errNoToken   = errors.New("no token")
+	errTwoTokens = malformed("The access token was sent twice, or in two ways.")
+)
+
+// bearer reads the token from the header, or from the body of a form (RFC 6750
+// §2.1, §2.2), never from the address.
+func bearer(w http.ResponseWriter, r *http.Request) (string, error) {
+	header := r.Header["Authorization"]
+	token := ""
+	if r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), formType) {
+		f, err := readForm(w, r)
+		if err != nil {
+			return "", err
+		}
+		token = f.get("access_token")
+	}
+	switch {
+	case len(header) > 1 || len(header) == 1 && token != "":
+		return "", errTwoTokens
+	case len(header) == 0 && token == "":
+		return "", errNoToken
+	case len(header) == 0:
+		return token, nil
+	}
+	scheme, rest, _ := strings.Cut(header[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", errNoToken
+	}
+	return strings.TrimSpace(rest), nil
+}
+
+// challengeText holds the words that receivers of a claims challenge look for. No
+// comma: kiota splits the header at commas.
+const challengeText = "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: TokenIssuedBeforeRevocationTimestamp"
+
+// refuse answers as a resource server: one WWW-Authenticate, Bearer, every
+// parameter quoted. Clients that declared it get a claims challenge for what was
+// revoked; the others must not.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, token string, err error) {
+	t := tell(err)
+	code, text, extra := "invalid_token", t.text, ""
+	switch kind := fault.KindOf(err); {
+	case errors.Is(err, errNoToken):
+		code, text, t.status = "", "Send an access token.", http.StatusUnauthorized
+	case t.number == 9002313:
+		code, t.status = "invalid_request", http.StatusBadRequest
+	case kind == fault.Denied:
+		code, t.status, extra = "insufficient_scope", http.StatusForbidden, `, scope="openid"`
+	case kind == fault.Revoked:
+		t.status = http.StatusUnauthorized
+		if a, _ := s.Issue.Own(r.Context(), token); a != nil && slices.Contains(a.CC, "CP1") {
+			claims := `{"access_token":{"nbf":{"essential":true,"value":"` + strconv.FormatInt(s.now().Unix(), 10) + `"}}}`
+			code, text = "insufficient_claims", challengeText
+			extra = `, claims="` + base64.StdEncoding.EncodeToString([]byte(claims)) + `"`
+		}
+	case kind == fault.Unauthenticated:
+		t.status = http.StatusUnauthorized
+	default: // ours
+		s.fail(w, r, err)
+		return
+	}
+	head := `Bearer realm="", authorization_uri="` + s.endpoint(grant.Tenant, "authorize") + `"`
+	if code != "" {
+		head += `, error="` + code + `"` + extra + `, error_description="` + strings.ReplaceAll(text, ",", ";") + `"`
+	}
+	w.Header().Set("WWW-Authenticate", head)
+	if code == "" { // the header must not name an error then, the body may
+		code = "invalid_token"
+	}
+	private(w)
+	b := append(quoted([]byte(`{"error":`), code), `,"error_description":`...)
+	b = append(quoted(b, text), "}\n"...)
+	w.WriteHeader(t.status)
+	w.Write(b) // who does not read it asks again
+}

@@ -1,0 +1,139 @@
+package oidc
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/grant"
+	"github.com/curfew-id/curfew/internal/issue"
+	"github.com/curfew-id/curfew/internal/web/webkit"
+)
+
+// The grant type of RFC 8628 §3.4, and its name in the drafts, which MSAL Go and
+// msal-node still send.
+const (
+	deviceGrant      = "urn:ietf:params:oauth:grant-type:device_code"
+	deviceGrantDraft = "device_code"
+)
+
+// postToken is the token endpoint (RFC 6749 §3.2).
+func (s *Server) postToken(w http.ResponseWriter, r *http.Request, issuer grant.Issuer) error {
+	f, err := readForm(w, r)
+	if err != nil {
+		return err
+	}
+	// A request that had arrived before a successor was used is a retry however
+	// late it is served: this is the instant that counts.
+	arrived := s.now()
+	kind, err := f.need("grant_type")
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), s.Issue.Lifetimes.Deadline)
+	defer cancel()
+	c, err := s.client(r, f)
+	if err != nil {
+		return err
+	}
+	m := issue.Meta{IP: address(r), Request: webkit.RequestID(ctx)}
+	if m.CP1, err = capable(f.get("claims")); err != nil {
+		return err
+	}
+	scope, resource := f.get("scope"), f.all("resource")
+	var t *issue.Tokens
+	switch kind {
+	case "refresh_token":
+		token, err := f.need("refresh_token")
+		if err != nil {
+			return err
+		}
+		t, err = s.Issue.Refresh(ctx, c, issue.RefreshRequest{Token: token, Scope: scope, Resource: resource, Issuer: issuer, Arrived: arrived, Meta: m})
+		if err != nil {
+			return err
+		}
+	case "authorization_code":
+		code, err := f.need("code")
+		if err != nil {
+			return err
+		}
+		redirect, err := f.need("redirect_uri")
+		if err != nil {
+			return err
+		}
+		t, err = s.Issue.Code(ctx, c, issue.CodeRequest{Code: code, RedirectURI: redirect, Verifier: f.get("code_verifier"), Issuer: issuer, Scope: scope, Resource: resource, Meta: m})
+		if err != nil {
+			return err
+		}
+	case "client_credentials":
+		if t, err = s.Issue.ClientCredentials(ctx, c, scope, resource, issuer, m); err != nil {
+			return err
+		}
+		return send(w, s.tokens(t, false))
+	case deviceGrant, deviceGrantDraft:
+		code, err := f.need("device_code")
+		if err != nil {
+			return err
+		}
+		if t, err = s.Issue.DevicePoll(ctx, c, code, issuer, m); err != nil {
+			return err
+		}
+	default: // password among them (RFC 9700 §2.4)
+		return &problem{kind: fault.Invalid, code: "unsupported_grant_type", number: 70003, text: "The grant type is not one of authorization_code, refresh_token, client_credentials and " + deviceGrant + "."}
+	}
+	return send(w, s.tokens(t, issuer == grant.Tenant || f.get("client_info") == "1"))
+}
+
+// tokens renders the answer of RFC 6749 §5.1 with Microsoft's members beside.
+func (s *Server) tokens(t *issue.Tokens, info bool) []byte {
+	b := make([]byte, 0, 256+len(t.Access)+len(t.ID)+len(t.Refresh)+len(t.Scope))
+	b = append(b, `{"token_type":"Bearer"`...)
+	b = member(b, "scope", t.Scope)
+	b = number(b, "expires_in", seconds(t.ExpiresIn))
+	b = number(b, "ext_expires_in", seconds(t.ExpiresIn))
+	b = member(b, "access_token", t.Access)
+	if t.Refresh != "" {
+		b = member(b, "refresh_token", t.Refresh)
+		b = number(b, "refresh_token_expires_in", seconds(t.RefreshExpiresIn))
+	}
+	if t.ID != "" {
+		b = member(b, "id_token", t.ID)
+	}
+	if info {
+		b = member(b, "client_info", clientInfo(t.User.String(), s.Issue.Tenant))
+	}
+	return append(b, "}\n"...)
+}
+
+// pollInterval is told to devices, in seconds (RFC 8628 §3.2).
+const pollInterval = 5
+
+// postDevice begins a device flow (RFC 8628 §3.1).
+func (s *Server) postDevice(w http.ResponseWriter, r *http.Request, issuer grant.Issuer) error {
+	f, err := readForm(w, r)
+	if err != nil {
+		return err
+	}
+	c, err := s.client(r, f)
+	if err != nil {
+		return err
+	}
+	m := issue.Meta{IP: address(r), Request: webkit.RequestID(r.Context())}
+	if m.CP1, err = capable(f.get("claims")); err != nil {
+		return err
+	}
+	d, err := s.Issue.Device(r.Context(), c, f.get("scope"), f.all("resource"), issuer, m)
+	if err != nil {
+		return err
+	}
+	at := s.Issue.Base + "/device"
+	b := append(make([]byte, 0, 512), `{"user_code":`...)
+	b = quoted(b, d.User)
+	b = member(b, "device_code", d.Device)
+	b = member(b, "verification_uri", at)
+	b = member(b, "verification_uri_complete", at+"?user_code="+d.User)
+	b = number(b, "expires_in", seconds(d.Expires))
+	b = number(b, "interval", pollInterval)
+	b = member(b, "message", "To sign in, open the page "+at+" in a web browser and enter the code "+d.User+".")
+	return send(w, append(b, "}\n"...))
+}
