@@ -1,0 +1,253 @@
+package pages
+
+import (
+	"context"
+	"encoding/base64"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/grant"
+	"github.com/curfew-id/curfew/internal/issue"
+	"github.com/curfew-id/curfew/internal/manage"
+	"github.com/curfew-id/curfew/internal/relay"
+	"github.com/curfew-id/curfew/internal/revoke"
+	"github.com/curfew-id/curfew/internal/signin"
+	"github.com/curfew-id/curfew/internal/web/webkit"
+)
+
+// Server serves the pages that everybody sees. Every field but Portal and Log is
+// required.
+type Server struct {
+	Issue  *issue.Service
+	SignIn *signin.Service
+	Revoke *revoke.Service
+	Relay  *relay.Service
+	Manage *manage.Service
+	// Secret is 32 bytes, the same on all nodes: what comes back from a browser in
+	// a hidden field or an address is under a MAC of this key.
+	Secret []byte
+	// Domain returns the directory's domain; empty while it has none.
+	Domain func() string
+	// Park keeps a posted request for a while and returns the name it is found by;
+	// Parked finds it again, any number of times. Kind: NotFound (unknown, or over).
+	Park   func(ctx context.Context, doc string, life time.Duration) (string, error)
+	Parked func(ctx context.Context, name string) (string, error)
+	// Portal is the address of the portal, "/portal"; empty: there is none.
+	Portal string
+	Log    *slog.Logger // nil: nowhere
+
+	codes tries // wrong device codes, by account
+}
+
+// Bypass are the patterns that other sites may post to, for [webkit.Browser].
+// What is posted there is put aside, and the browser is sent to get it.
+var Bypass = []string{"POST /{tenant}/oauth2/v2.0/authorize", "POST /{tenant}/oauth2/v2.0/logout", "POST /oauth2/authorize", "POST /oauth2/logout"}
+
+// Register adds the routes. They use a wildcard as their first segment, so they
+// need a mux without subtree patterns of others.
+func (s *Server) Register(mux *http.ServeMux) {
+	for name, h := range map[string]func(http.ResponseWriter, *http.Request, grant.Issuer){
+		"authorize": s.authorize,
+		"logout":    s.logout,
+	} {
+		mux.HandleFunc("/{tenant}/oauth2/v2.0/"+name, func(w http.ResponseWriter, r *http.Request) {
+			if !s.known(r.PathValue("tenant")) {
+				s.fail(w, r, errTenant)
+				return
+			}
+			h(w, r, grant.Tenant)
+		})
+		mux.HandleFunc("/oauth2/"+name, func(w http.ResponseWriter, r *http.Request) { h(w, r, grant.Plain) })
+	}
+	mux.HandleFunc("GET /signin", s.getSignIn)
+	mux.HandleFunc("POST /signin", s.postSignIn)
+	mux.HandleFunc("POST /signin/password", s.postMustChange)
+	mux.HandleFunc("GET /choose", s.getChoose)
+	mux.HandleFunc("POST /choose", s.postChoose)
+	mux.HandleFunc("POST /consent", s.postConsent)
+	mux.HandleFunc("GET /device", s.getDevice)
+	mux.HandleFunc("POST /device", s.postDevice)
+	mux.HandleFunc("GET /signout", s.getSignOut)
+	mux.HandleFunc("POST /signout", s.postSignOut)
+	mux.HandleFunc("GET /setup", s.getSetup)
+	mux.HandleFunc("POST /setup", s.postSetup)
+	mux.HandleFunc("GET /account", s.getAccount)
+	mux.HandleFunc("GET /account/password", s.getPassword)
+	mux.HandleFunc("POST /account/password", s.postPassword)
+	mux.HandleFunc("POST /account/everywhere", s.postEverywhere)
+	mux.HandleFunc("POST /account/sessions/{id}/end", s.postEndSession)
+	mux.HandleFunc("POST /account/grants/{id}/remove", s.postRemoveGrant)
+	mux.HandleFunc("POST /account/theme", s.postTheme)
+}
+
+// known reports whether an address names this directory.
+func (s *Server) known(tenant string) bool {
+	if strings.EqualFold(tenant, s.Issue.Tenant) || strings.EqualFold(tenant, "common") || strings.EqualFold(tenant, "organizations") {
+		return true
+	}
+	d := s.Domain()
+	return d != "" && strings.EqualFold(tenant, d)
+}
+
+func (s *Server) now() time.Time { return s.Issue.Now() }
+
+// secure reports whether browsers reach us by https. Plain http is served on
+// loopback only, by the demonstration.
+func (s *Server) secure() bool { return strings.HasPrefix(s.Issue.Base, "https://") }
+
+// cookie is the value this browser has, or "".
+func (s *Server) cookie(r *http.Request) string { return webkit.ReadSession(r, s.secure()) }
+
+// setCookie hands out a session; kept ones survive the browser, for the longest a
+// session can live.
+func (s *Server) setCookie(w http.ResponseWriter, value string, kept bool) {
+	var life time.Duration
+	if kept {
+		life = s.Issue.Lifetimes.SessionAbsolute
+	}
+	webkit.SetSession(w, s.secure(), value, life)
+}
+
+func (s *Server) clearCookie(w http.ResponseWriter) { webkit.ClearSession(w, s.secure()) }
+
+// session returns who is signed in in this browser; nil when nobody is.
+func (s *Server) session(r *http.Request) (*signin.Signed, error) {
+	c := s.cookie(r)
+	if c == "" {
+		return nil, nil
+	}
+	signed, err := s.SignIn.Session(r.Context(), c, address(r))
+	switch fault.KindOf(err) {
+	case fault.Unauthenticated, fault.Revoked:
+		return nil, nil
+	case fault.Internal:
+		if err != nil {
+			return nil, err
+		}
+	default:
+		return nil, err
+	}
+	signed.Actor.Request = webkit.RequestID(r.Context())
+	return signed, nil
+}
+
+func (s *Server) attempt(r *http.Request) signin.Attempt {
+	return signin.Attempt{IP: address(r), Agent: r.UserAgent(), Request: webkit.RequestID(r.Context()), Reprove: s.cookie(r)}
+}
+
+// address is where a request came from.
+func address(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+func (s *Server) frame(r *http.Request, title string) webkit.Frame {
+	return webkit.Frame{Clock: webkit.Clock{Now: s.now()}, Title: title, Theme: webkit.ThemeOf(r), Directory: s.Domain()}
+}
+
+func (s *Server) flow(r *http.Request, title, action string, f *step) Flow {
+	out := Flow{Frame: s.frame(r, title), Action: action}
+	if f != nil {
+		out.Flow = s.seal("flow", f)
+	}
+	return out
+}
+
+// show sends a page; one that cannot be rendered becomes an error page.
+func show[T any](s *Server, w http.ResponseWriter, r *http.Request, p webkit.Page[T], status int, v T) {
+	b, err := p.HTML(v)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	w.Write(b) // who does not read it asks again
+}
+
+// fail answers with the error page, also when the reader seems to be gone: half a
+// connection may be left, and no answer would be a 200. Internal errors are logged
+// here, once.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	id := webkit.RequestID(r.Context())
+	if fault.KindOf(err) == fault.Internal && s.Log != nil && r.Context().Err() == nil {
+		s.Log.ErrorContext(r.Context(), "pages", "error", err, "request", id)
+	}
+	v := webkit.ErrorFor(s.frame(r, ""), err, id)
+	status := webkit.StatusOf(err)
+	if code := codeOf(err); code != "" {
+		v.Code = code
+	}
+	if errPage := (*pageError)(nil); asPage(err, &errPage) {
+		v.Heading, v.Frame.Title, v.Next = errPage.heading, errPage.heading, errPage.next
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", "5")
+	}
+	if werr := webkit.ErrorPage().Write(w, status, v); werr != nil && s.Log != nil && r.Context().Err() == nil {
+		s.Log.ErrorContext(r.Context(), "error page", "error", werr, "request", id)
+	}
+}
+
+// goTo sends the browser on, after a form with the method it must use then.
+func goTo(w http.ResponseWriter, to string) {
+	h := w.Header()
+	h.Set("Location", to)
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// maxNext bounds an address to come back to. Browsers and proxies have their own
+// bounds; a longer request is posted.
+const maxNext = 32 << 10
+
+// ours reports whether next is an address that a person may be sent to after
+// signing in: a page of ours, by the letters that the browser gets to see. It
+// begins with one slash, so that it is on this host whatever follows.
+func (s *Server) ours(next string) bool {
+	if len(next) > maxNext || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\r\n\t#") {
+		return false
+	}
+	u, err := url.Parse(next)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil {
+		return false
+	}
+	p := u.EscapedPath() // as sent: a client_id in the portal's addresses may hold slashes
+	if path.Clean(p) != p || strings.Contains(strings.ToLower(p), "%2e") {
+		return false
+	}
+	switch p {
+	case "/account", "/account/password", "/device", "/oauth2/authorize":
+		return true
+	}
+	if s.Portal != "" && (p == s.Portal || strings.HasPrefix(p, s.Portal+"/")) {
+		return true
+	}
+	seg := strings.Split(p, "/")
+	return len(seg) == 5 && s.known(seg[1]) && seg[2] == "oauth2" && seg[3] == "v2.0" && seg[4] == "authorize"
+}
+
+// home is where somebody goes who came for nothing else.
+func (s *Server) home(signed *signin.Signed) string {
+	if s.Portal != "" && len(signed.Held.Roles) > 0 {
+		return s.Portal
+	}
+	return "/account"
+}
+
+// signInAt is the address of the sign-in page for a page of ours.
+func signInAt(next string) string { return "/signin?next=" + url.QueryEscape(next) }
+
+func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

@@ -1,0 +1,226 @@
+package pages
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/signin"
+	"github.com/curfew-id/curfew/internal/web/webkit"
+)
+
+// askSignIn shows the sign-in page on the way to an application.
+func (s *Server) askSignIn(w http.ResponseWriter, r *http.Request, x *request) {
+	name := x.loginHint
+	if name == "" && x.hint != nil {
+		name = x.hint.Username
+	}
+	s.showSignIn(w, r, http.StatusOK, &step{Next: x.next}, x.app.Name, SignIn{UserName: name})
+}
+
+// showSignIn shows the sign-in page. v says what is special this time.
+func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request, status int, f *step, app string, v SignIn) {
+	webkit.FormMayLeave(w)
+	v.Flow, v.App, v.KeepLife = s.flow(r, "Sign in", "/signin", f), app, s.Issue.Lifetimes.SessionKept
+	show(s, w, r, signInPage, status, v)
+}
+
+// appOf names the application that an address to come back to belongs to.
+func (s *Server) appOf(r *http.Request, next string) string {
+	_, raw, ok := strings.Cut(next, "/authorize?")
+	if !ok {
+		return ""
+	}
+	r2 := r.Clone(r.Context())
+	r2.URL.RawQuery = raw
+	q, _, _, err := s.read(r.Context(), r2)
+	if err != nil {
+		return ""
+	}
+	app, err := s.Issue.App(r.Context(), appID(q))
+	if err != nil {
+		return ""
+	}
+	return app.Name
+}
+
+// getSignIn is for who comes without an application: from the portal, the device
+// page, a bookmark. With prompt=login it asks somebody who is signed in, too.
+func (s *Server) getSignIn(w http.ResponseWriter, r *http.Request) {
+	q, err := webkit.ParseQuery(r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	next := q.Get("next")
+	if next != "" && !s.ours(next) {
+		s.fail(w, r, badRequest("The address to go on to is not one of this directory."))
+		return
+	}
+	signed, err := s.session(r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	v := SignIn{}
+	if signed != nil {
+		if q.Get("prompt") != "login" {
+			if next == "" {
+				next = s.home(signed)
+			}
+			goTo(w, next)
+			return
+		}
+		v.UserName = signed.User.Name
+	}
+	s.showSignIn(w, r, http.StatusOK, &step{Next: next}, s.appOf(r, next), v)
+}
+
+func (s *Server) postSignIn(w http.ResponseWriter, r *http.Request) {
+	form, err := webkit.ParseForm(w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	f := s.openFlow(form.Get("flow"))
+	a := s.attempt(r)
+	a.Username, a.Password, a.Keep = form.Get("username"), form.Get("password"), form.Has("kmsi")
+	signed, must, err := s.SignIn.Password(r.Context(), a)
+	if err != nil {
+		s.signInFailed(w, r, &step{Next: f.Next}, a, err)
+		return
+	}
+	if must != nil {
+		s.askMustChange(w, r, http.StatusOK, &step{Next: f.Next, Ticket: must.Ticket, User: a.Username, Keep: a.Keep}, ChangePassword{})
+		return
+	}
+	s.signedIn(w, f.Next, signed, a.Keep)
+}
+
+// signedIn hands out the cookie and sends the browser on.
+func (s *Server) signedIn(w http.ResponseWriter, next string, signed *signin.Signed, keep bool) {
+	if signed.Cookie != "" {
+		s.setCookie(w, signed.Cookie, keep)
+	}
+	goTo(w, s.onwards(next, signed, true))
+}
+
+// signInFailed shows the page again. A wrong name and a wrong password read the
+// same; what is wrong with an account is told only to who knew its password.
+func (s *Server) signInFailed(w http.ResponseWriter, r *http.Request, f *step, a signin.Attempt, err error) {
+	v := SignIn{UserName: a.Username, Keep: a.Keep}
+	status := http.StatusUnprocessableEntity
+	var many *signin.TooMany
+	switch kind := fault.KindOf(err); {
+	case errors.Is(err, signin.ErrPair):
+		v.Wrong = true
+	case errors.As(err, &many):
+		status, v.ThrottledUntil = http.StatusTooManyRequests, many.Until.In(s.now().Location())
+		w.Header().Set("Retry-After", strconv.Itoa(1+int(max(0, many.Until.Sub(s.now())/time.Second))))
+	case kind == fault.Limited:
+		status, v.Other = http.StatusTooManyRequests, fault.Public(err)
+		w.Header().Set("Retry-After", "5")
+	case kind == fault.Revoked:
+		status, v.Other = http.StatusForbidden, fault.Public(err)
+	case kind == fault.Invalid:
+		v.Other = fault.Public(err)
+	default:
+		s.fail(w, r, err)
+		return
+	}
+	s.showSignIn(w, r, status, f, s.appOf(r, f.Next), v)
+}
+
+// askMustChange shows the page for a password that has to be changed before
+// anything else.
+func (s *Server) askMustChange(w http.ResponseWriter, r *http.Request, status int, f *step, v ChangePassword) {
+	webkit.FormMayLeave(w)
+	v.Flow, v.UserName, v.Forced, v.MinLength = s.flow(r, "Change password", "/signin/password", f), f.User, true, signin.MinPassword
+	show(s, w, r, changePasswordPage, status, v)
+}
+
+// formStatus is the status of a form that comes back. Not 401: there is no header
+// by which a browser could answer that.
+func formStatus(err error) int {
+	if fault.Is(err, fault.Limited) {
+		return http.StatusTooManyRequests
+	}
+	return http.StatusUnprocessableEntity
+}
+
+const notTheSame = "The two are not the same"
+
+func (s *Server) postMustChange(w http.ResponseWriter, r *http.Request) {
+	form, err := webkit.ParseForm(w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	f := s.openFlow(form.Get("flow"))
+	a := s.attempt(r)
+	a.Username, a.Keep = f.User, f.Keep
+	if form.Get("password") != form.Get("password2") {
+		s.askMustChange(w, r, http.StatusUnprocessableEntity, &f, ChangePassword{RepeatError: notTheSame})
+		return
+	}
+	signed, err := s.SignIn.FinishChange(r.Context(), f.Ticket, form.Get("password"), a)
+	switch {
+	case err == nil:
+		s.signedIn(w, f.Next, signed, f.Keep)
+	case errors.Is(err, signin.ErrNew), fault.Is(err, fault.Limited):
+		s.askMustChange(w, r, formStatus(err), &f, ChangePassword{NewError: strings.TrimSuffix(fault.Public(err), ".")})
+	default:
+		s.signInFailed(w, r, &step{Next: f.Next}, a, err)
+	}
+}
+
+// askChoice shows the account that is signed in here, and the way to another.
+func (s *Server) askChoice(w http.ResponseWriter, r *http.Request, next, app string, signed *signin.Signed) {
+	webkit.FormMayLeave(w)
+	show(s, w, r, choosePage, http.StatusOK, Choose{Flow: s.flow(r, "Which account?", "/choose", &step{Next: next}), App: app,
+		Accounts: []ChooseRow{{Value: signed.Session.ID.String(), DisplayName: signed.User.DisplayName, UserName: signed.User.Name, SignedIn: true}}})
+}
+
+func (s *Server) getChoose(w http.ResponseWriter, r *http.Request) {
+	q, err := webkit.ParseQuery(r)
+	next := q.Get("next")
+	if err == nil && next != "" && !s.ours(next) {
+		err = badRequest("The address to go on to is not one of this directory.")
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	signed, err := s.session(r)
+	switch {
+	case err != nil:
+		s.fail(w, r, err)
+	case signed == nil:
+		s.showSignIn(w, r, http.StatusOK, &step{Next: next}, s.appOf(r, next), SignIn{})
+	default:
+		s.askChoice(w, r, next, s.appOf(r, next), signed)
+	}
+}
+
+func (s *Server) postChoose(w http.ResponseWriter, r *http.Request) {
+	form, err := webkit.ParseForm(w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	f := s.openFlow(form.Get("flow"))
+	signed, err := s.session(r)
+	switch {
+	case err != nil:
+		s.fail(w, r, err)
+	case signed == nil || form.Get("account") == "other":
+		s.showSignIn(w, r, http.StatusOK, &step{Next: f.Next}, s.appOf(r, f.Next), SignIn{})
+	case form.Get("account") == signed.Session.ID.String():
+		goTo(w, s.onwards(f.Next, signed, false))
+	default: // the page is older than the session
+		s.askChoice(w, r, f.Next, s.appOf(r, f.Next), signed)
+	}
+}
