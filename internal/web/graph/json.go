@@ -1,0 +1,191 @@
+package graph
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/manage"
+	"github.com/curfew-id/curfew/internal/relay"
+)
+
+// object is a JSON object whose members keep their order.
+type object []member
+
+type member struct {
+	name  string
+	value any
+}
+
+// MarshalJSON writes the members in order.
+func (o object) MarshalJSON() ([]byte, error) {
+	b := []byte{'{'}
+	for i, m := range o {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		name, err := json.Marshal(m.name)
+		if err != nil {
+			return nil, err
+		}
+		value, err := encode(m.value)
+		if err != nil {
+			return nil, err
+		}
+		b = append(append(append(b, name...), ':'), value...)
+	}
+	return append(b, '}'), nil
+}
+
+// encode leaves & and < as they are: addresses stay readable, and nothing here
+// is ever part of a page.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimRight(b.Bytes(), "\n"), err
+}
+
+// pick returns the named members, in that order.
+func (o object) pick(names []string) object {
+	out := make(object, 0, len(names))
+	for _, n := range names {
+		if i := slices.IndexFunc(o, func(m member) bool { return m.name == n }); i >= 0 {
+			out = append(out, o[i])
+		}
+	}
+	return out
+}
+
+// writeTime bounds how long a reader may take over an answer.
+const writeTime = 30 * time.Second
+
+// write sends v as JSON.
+func (c *call) write(status int, v any) {
+	b, err := encode(v)
+	if err != nil {
+		panic("graph: " + err.Error()) // texts, numbers and times of ours
+	}
+	// Not every writer has deadlines (recorders in tests); the server's do.
+	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(writeTime))
+	c.w.Header().Set("Content-Type", "application/json;odata.metadata=minimal;charset=utf-8")
+	c.w.WriteHeader(status)
+	c.w.Write(append(b, '\n')) // who does not read it asks again
+}
+
+// Graph's own properties are null when there is nothing.
+
+func textOrNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// instant is Edm.DateTimeOffset as Graph writes it, to the second.
+func instant(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UTC().Format("2006-01-02T15:04:05Z")
+}
+
+// milli is an instant in our own JSON.
+func milli(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+// seen are the views that [view] writes.
+type seen interface {
+	relay.ReceiptView | relay.Exposure | relay.SessionView | relay.GrantView | relay.GuardView | relay.LedgerLine |
+		manage.ImportReport | manage.ApplyReport | directory.App | directory.Resource
+}
+
+// view is the JSON of one of our own views, by the names of its fields: camelCase,
+// instants in RFC 3339 with milliseconds, spans in milliseconds under a name that
+// ends with Ms, absent ids and instants null, absent lists empty. Fields are only
+// ever added to; testdata/names.txt holds them all, so that a field that is
+// renamed, or appears by mistake, is seen.
+func view[T seen](v *T) object {
+	return reflected(reflect.ValueOf(v)).(object)
+}
+
+func views[T seen](all []T) []object {
+	out := make([]object, len(all))
+	for i := range all {
+		out[i] = view(&all[i])
+	}
+	return out
+}
+
+var (
+	timeType     = reflect.TypeFor[time.Time]()
+	durationType = reflect.TypeFor[time.Duration]()
+)
+
+func reflected(v reflect.Value) any {
+	switch {
+	case v.Kind() == reflect.Pointer:
+		if v.IsNil() {
+			return nil
+		}
+		return reflected(v.Elem())
+	case v.Type() == timeType:
+		return milli(v.Interface().(time.Time))
+	case v.Type() == durationType && v.Int() < 0: // never
+		return nil
+	case v.Type() == durationType:
+		return float64(v.Interface().(time.Duration).Microseconds()) / 1000
+	case v.Kind() == reflect.Array: // an id
+		if v.IsZero() {
+			return nil
+		}
+		return v.Interface()
+	case v.Kind() == reflect.Slice:
+		out := make([]any, v.Len())
+		for i := range out {
+			out[i] = reflected(v.Index(i))
+		}
+		return out
+	case v.Kind() == reflect.Struct:
+		var out object
+		for i := range v.NumField() {
+			if name := wireName(v.Type().Field(i)); name != "" {
+				out = append(out, member{name, reflected(v.Field(i))})
+			}
+		}
+		return out
+	}
+	return v.Interface()
+}
+
+// wireName is a field's name in JSON, or "" for what is never written: bytes
+// (hashes) and what is hidden from JSON anyway.
+func wireName(f reflect.StructField) string {
+	tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	switch {
+	case !f.IsExported() || tag == "-" || f.Type == reflect.TypeFor[[]byte]():
+		return ""
+	case tag != "":
+		return tag
+	}
+	name := strings.NewReplacer("URI", "Uri", "ID", "Id").Replace(f.Name)
+	if strings.ToUpper(name) == name {
+		name = strings.ToLower(name)
+	}
+	name = string(unicode.ToLower(rune(name[0]))) + name[1:]
+	if f.Type == durationType {
+		name += "Ms"
+	}
+	return name
+}

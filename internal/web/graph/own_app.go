@@ -1,0 +1,201 @@
+package graph
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/manage"
+	"github.com/curfew-id/curfew/internal/web/graph/odata"
+)
+
+func (c *call) app() directory.AppID { return directory.AppID(c.r.PathValue("id")) }
+
+func (c *call) resource() directory.ResourceID { return directory.ResourceID(c.r.PathValue("id")) }
+
+func (s *Server) getApps(c *call) error {
+	all, err := s.Manage.Apps(c.ctx(), c.actor)
+	return shown(s, c, all, err)
+}
+
+// shown answers with all of something.
+func shown[T seen](s *Server, c *call, all []*T, err error) error {
+	if err != nil {
+		return err
+	}
+	out := make([]object, len(all))
+	for i, x := range all {
+		out[i] = view(x)
+	}
+	s.page(c, "", -1, "", out)
+	return nil
+}
+
+func (s *Server) getApp(c *call) error {
+	a, err := s.Manage.App(c.ctx(), c.actor, c.app())
+	if err != nil {
+		return err
+	}
+	c.write(http.StatusOK, view(a))
+	return nil
+}
+
+func appForm(p *manage.AppPatch) odata.Form {
+	return odata.Form{"name": odata.Text(&p.Name), "publisher": odata.Text(&p.Publisher), "public": odata.Truth(&p.Public), "firstParty": odata.Truth(&p.FirstParty), "deviceCode": odata.Truth(&p.DeviceCode),
+		"redirectUris": odata.List(&p.RedirectURIs, "texts"), "postLogoutUris": odata.List(&p.PostLogoutURIs, "texts"),
+		"permissions": odata.List(&p.Permissions, "objects with resource and scopes"), "appPermissions": odata.List(&p.AppPermissions, "objects with resource and scopes"),
+		"guards": odata.List(&p.Guards, "texts"), "accessTokenMinutes": odata.Whole(&p.AccessTokenMinutes)}
+}
+
+func (s *Server) postApps(c *call) error {
+	var n manage.NewApp
+	var id *string
+	var enabled, secret *bool
+	f := appForm(&n.AppPatch)
+	f["id"], f["enabled"], f["withSecret"] = odata.Text(&id), odata.Truth(&enabled), odata.Truth(&secret)
+	act, err := c.ownOrder(f)
+	if err != nil {
+		return err
+	}
+	if id != nil {
+		n.ID = directory.AppID(*id)
+	}
+	n.Disabled, n.WithSecret = enabled != nil && !*enabled, secret != nil && *secret
+	a, made, err := s.Manage.CreateApp(c.ctx(), c.actor, n, act)
+	if err != nil {
+		return err
+	}
+	out := view(a)
+	if made != nil {
+		out = append(out, member{"secret", secretObject(made)})
+	}
+	c.w.Header().Set("Location", s.root(c)+"/curfew/apps/"+url.PathEscape(string(a.ID)))
+	return c.done(act, nil, http.StatusCreated, out)
+}
+
+// secretObject shows a secret, this once.
+func secretObject(x *manage.NewSecret) object {
+	return object{{"id", x.ID}, {"value", x.Value}, {"hint", x.Hint}, {"expires", milli(x.Expires)}}
+}
+
+func (s *Server) patchApp(c *call) error {
+	var p manage.AppPatch
+	var enabled *bool
+	f := appForm(&p)
+	f["enabled"] = odata.Truth(&enabled)
+	act, err := c.ownOrder(f)
+	if err != nil {
+		return err
+	}
+	var r *manage.Receipt
+	switch {
+	case enabled == nil:
+		r, err = s.Manage.UpdateApp(c.ctx(), c.actor, c.app(), p, act)
+	case p == manage.AppPatch{}:
+		r, err = s.Manage.SetAppEnabled(c.ctx(), c.actor, c.app(), *enabled, act)
+	default: // two acts, which could half succeed
+		err = odata.Unreadable("The property enabled is changed by a request of its own.")
+	}
+	return c.finish(act, r, err)
+}
+
+func (s *Server) deleteApp(c *call) error {
+	return c.do(func(act manage.Act) (*manage.Receipt, error) {
+		return s.Manage.DeleteApp(c.ctx(), c.actor, c.app(), act)
+	})
+}
+
+// postSecret makes a secret, and with "rotate" removes all others.
+func (s *Server) postSecret(c *call) error {
+	var expires time.Time
+	var rotate *bool
+	act, err := c.ownOrder(odata.Form{"expires": instantOf(&expires), "rotate": odata.Truth(&rotate)})
+	if err != nil {
+		return err
+	}
+	var made *manage.NewSecret
+	var r *manage.Receipt
+	if rotate != nil && *rotate {
+		made, r, err = s.Manage.RotateSecret(c.ctx(), c.actor, c.app(), expires, act)
+	} else {
+		made, err = s.Manage.AddSecret(c.ctx(), c.actor, c.app(), expires, act)
+	}
+	if err != nil {
+		return err
+	}
+	var out object
+	if made != nil {
+		out = secretObject(made)
+	}
+	return c.done(act, r, http.StatusCreated, out)
+}
+
+func (s *Server) deleteSecret(c *call) error {
+	return c.do(func(act manage.Act) (*manage.Receipt, error) {
+		return s.Manage.RemoveSecret(c.ctx(), c.actor, c.app(), c.r.PathValue("secret"), act)
+	})
+}
+
+func (s *Server) getResources(c *call) error {
+	all, err := s.Manage.Resources(c.ctx(), c.actor)
+	return shown(s, c, all, err)
+}
+
+func (s *Server) getResource(c *call) error {
+	r, err := s.Manage.Resource(c.ctx(), c.actor, c.resource())
+	if err != nil {
+		return err
+	}
+	c.write(http.StatusOK, view(r))
+	return nil
+}
+
+// resourceOrder reads the body of a write to a resource.
+func (c *call) resourceOrder(id **string) (p manage.ResourcePatch, act manage.Act, err error) {
+	var life *int
+	f := odata.Form{"name": odata.Text(&p.Name), "scopes": odata.List(&p.Scopes, "objects with name, text and adminOnly"), "appRoles": odata.List(&p.AppRoles, "texts"), "tokenLifeMs": odata.Whole(&life)}
+	if id != nil {
+		f["id"] = odata.Text(id)
+	}
+	act, err = c.ownOrder(f)
+	if life != nil {
+		if *life < 0 || *life > int(1000*time.Hour/time.Millisecond) {
+			return p, act, odata.Unreadable("The property tokenLifeMs is out of range.")
+		}
+		d := time.Duration(*life) * time.Millisecond
+		p.TokenLife = &d
+	}
+	return p, act, err
+}
+
+func (s *Server) postResources(c *call) error {
+	var id *string
+	p, act, err := c.resourceOrder(&id)
+	if err != nil {
+		return err
+	}
+	if id == nil {
+		return odata.Unreadable("The property id is missing.")
+	}
+	r, err := s.Manage.CreateResource(c.ctx(), c.actor, directory.ResourceID(*id), p, act)
+	if err != nil {
+		return err
+	}
+	c.w.Header().Set("Location", s.root(c)+"/curfew/resources/"+url.PathEscape(string(r.ID)))
+	return c.done(act, nil, http.StatusCreated, view(r))
+}
+
+func (s *Server) patchResource(c *call) error {
+	p, act, err := c.resourceOrder(nil)
+	if err != nil {
+		return err
+	}
+	return c.finish(act, nil, s.Manage.UpdateResource(c.ctx(), c.actor, c.resource(), p, act))
+}
+
+func (s *Server) deleteResource(c *call) error {
+	return c.do(func(act manage.Act) (*manage.Receipt, error) {
+		return nil, s.Manage.DeleteResource(c.ctx(), c.actor, c.resource(), act)
+	})
+}
