@@ -1,0 +1,27 @@
+// Package portal is the administrator's side of the browser: users, what is open
+// for each of them, the confirmation before an act and the receipt after it.
+//
+// It owns the routes (handlers.go and its siblings), what becomes of a verb's answer
+// in a page (fill_*.go), the view models (view.go, views_records.go, receipt.go,
+// timeline.go), their templates, the words of the states and verbs (words.go) and
+// the addresses (paths.go). A view holds facts (instants, counts, states);
+// sentences, pixels and percents are made from them here, so that page, live event
+// and text alternative cannot disagree.
+//
+//	cookie ──► visit ──► handler ──► verb ──► view ──► page
+//	   │                    └──► error ──► sign in | refused | error page
+//	   └── no role: nothing but a way to the own account
+//
+// It promises: no page shows as done what is not committed; what is left stands
+// before what is over; each mutating button is a link to a confirmation page, and
+// only its form acts; every page works with scripts off, from 320 px on.
+//
+// It leaves to the verbs: whether the reader may do or see something. It asks
+// role.Allowed only to show beforehand what the verb will say: no button is dead,
+// and none is hidden. A template decides nothing about access. Signing in and one's
+// own account are package pages'; cross-site posts are webkit.Browser's.
+//
+// Trust: the cookie is looked up on each request, and every few seconds while a
+// receipt is followed; it is the only thing that says who asks. Names, reasons and addresses come from people and may be anything; they
+// are escaped, never interpreted.
+package portal

@@ -1,0 +1,227 @@
+package portal
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/curfew-id/curfew/internal/audit"
+	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/manage"
+	"github.com/curfew-id/curfew/internal/relay"
+	"github.com/curfew-id/curfew/internal/standing"
+	"github.com/curfew-id/curfew/internal/web/webkit"
+)
+
+// promise is P3: how soon a connected guard refuses.
+const promise = 50 * time.Millisecond
+
+// act is what was done, by cause and by what it was done to.
+func act(cause, kind string) string {
+	switch standing.Cause(cause) {
+	case standing.Disabled:
+		return "Account disabled"
+	case standing.Deleted:
+		return "Account deleted"
+	case standing.PasswordChanged:
+		return "Password changed"
+	case standing.PasswordReset:
+		return "Password reset"
+	case standing.RightsRemoved:
+		return "Role or group removed"
+	case standing.SignedOut:
+		return "Signed out"
+	case standing.Reused:
+		return "Grant ended: a used token came again"
+	case standing.AppDisabled:
+		return "Application disabled"
+	case standing.AppDeleted:
+		return "Application deleted"
+	case standing.AppNarrowed:
+		return "Permission removed"
+	case standing.SecretRemoved:
+		return "Secret removed"
+	case standing.ConsentWithdrawn:
+		return "Consent withdrawn"
+	case standing.DeviceLost:
+		return "Device cut"
+	case standing.HistoryLost:
+		return "Everything cut: history was lost"
+	}
+	switch kind {
+	case "session":
+		return "Session ended"
+	case "grant":
+		return "Grant revoked"
+	case "app":
+		return "Grants revoked"
+	case "directory":
+		return "Everyone's sessions revoked"
+	}
+	return "Sessions revoked"
+}
+
+var stateOf = map[relay.State]State{
+	relay.Ended: Ended, relay.Confirmed: Confirmed, relay.Waiting: Waiting, relay.Closes: Closes, relay.Closed: Closed,
+	relay.Gone: Gone, relay.Lives: Lives, relay.Over: Over, relay.Unknown: Unknown, relay.Answering: Confirmed,
+}
+
+func ended(rv *relay.ReceiptView) string {
+	s := webkit.Count(rv.Sessions, "session", "sessions") + ", " + webkit.Count(rv.Grants, "grant", "grants")
+	if rv.Kept {
+		s += "; the own session stayed"
+	}
+	return s
+}
+
+func by(p audit.Party) string {
+	if p.Kind == "system" {
+		return "curfew itself"
+	}
+	return p.Name
+}
+
+// nameOf is how people call a party: a user by the display name of today, as far
+// as the reader may know it.
+func (v *visit) nameOf(p audit.Party) string {
+	if p.Kind == "user" {
+		if u, err := v.s.Manage.User(v.ctx(), v.Actor, p.ID); err == nil {
+			return calling(u.User)
+		}
+	}
+	return by(p)
+}
+
+// receipt fills the panel. refresh is the page it stands on.
+func (v *visit) receipt(rv *relay.ReceiptView, refresh string) Receipt {
+	r := Receipt{Clock: v.clock(rv.Now), ID: rv.ID, Act: act(rv.Cause, rv.Target.Kind), Target: v.nameOf(rv.Target), At: rv.At, By: v.nameOf(rv.Actor), Reason: rv.Reason,
+		Ledger: int64(rv.Pos), Guards: rv.Guards, Confirmed: rv.Confirmed, OverSince: rv.OverSince, Promise: promise, RefreshURL: refresh}
+	if rv.OverSince.IsZero() {
+		r.LiveURL = ReceiptPath(rv.ID) + "/live"
+	}
+	if refresh != ReceiptPath(rv.ID) {
+		r.PageURL = ReceiptPath(rv.ID)
+	}
+	var aside []string
+	why := ""
+	for _, row := range rv.Rows {
+		if row.State == relay.Unknown && (row.App != "" || row.Protects != "") {
+			aside, why = append(aside, row.Protects), row.Why
+			continue
+		}
+		x := ReceiptRow{Where: row.Where, Protects: row.Protects, State: stateOf[row.State], At: row.At, SilentSince: row.SilentSince, Tokens: row.Tokens, Why: row.Why}
+		switch row.State {
+		case relay.Ended:
+			x.Ledger = int64(row.Ledger)
+			if rv.Counted {
+				x.Protects = ended(rv)
+			}
+		case relay.Confirmed, relay.Waiting, relay.Closes, relay.Closed, relay.Gone:
+			x.Ledger = int64(row.Ledger)
+		case relay.Unknown:
+			x.Protects = "What is still out there"
+		}
+		if row.State == relay.Confirmed || row.State == relay.Closed && row.At.After(rv.At) {
+			r.LastChange = later(r.LastChange, row.At)
+		}
+		r.Rows = append(r.Rows, x)
+	}
+	if len(aside) > 0 {
+		const shown = 3
+		if n := len(aside) - shown; n > 0 {
+			aside = append(aside[:shown:shown], webkit.Num(n)+" more")
+		}
+		r.Rows = append(r.Rows, ReceiptRow{Protects: "Own sessions of " + webkit.And(aside), State: Unknown, Why: why, Aside: true})
+	}
+	return r
+}
+
+// line is a receipt in a list. Its state is that of what ends last.
+func (v *visit) line(rv *relay.ReceiptView) ReceiptLine {
+	c := v.clock(rv.Now)
+	l := ReceiptLine{ID: rv.ID, At: rv.At, Target: rv.Target.Name, By: by(rv.Actor), Reason: rv.Reason, Confirmed: rv.Confirmed, Total: rv.Guards, Ledger: int64(rv.Pos)}
+	if l.Target == "" {
+		l.Target = rv.Target.Kind
+	}
+	var last relay.Row
+	for _, r := range rv.Left {
+		if r.State != relay.Waiting && (r.At.After(last.At) || last.State == "") {
+			last = r
+		}
+	}
+	switch {
+	case !rv.OverSince.IsZero():
+		l.State, l.Text = Over, "Over since "+c.Sec(rv.OverSince)
+		if rv.Complete && rv.Slowest > 0 {
+			l.Text = "Over, " + webkit.Span(rv.Slowest)
+		}
+	case !rv.Counted:
+		l.State, l.Text = Waiting, "Being counted"
+	case last.State == relay.Lives:
+		l.State, l.Text = Lives, last.Protects+" until "+c.Sec(last.At)
+	case last.State == relay.Closes:
+		l.State, l.Text = Closes, last.Where+" by "+c.Tenth(last.At)
+	default:
+		l.State, l.Text = Waiting, "Waiting, "+webkit.Span(rv.Now.Sub(rv.At))+" so far"
+	}
+	return l
+}
+
+func (v *visit) lines(all []*relay.ReceiptView) (out []ReceiptLine) {
+	for _, rv := range all {
+		out = append(out, v.line(rv))
+	}
+	return out
+}
+
+func guardLines(all []relay.GuardView) (rows []GuardRow) {
+	for _, g := range all {
+		rows = append(rows, GuardRow{Name: g.Name, Resource: g.ResourceName, State: stateOf[g.State], Age: g.Age, MaxStaleness: g.MaxStaleness,
+			SilentSince: g.Answered, ClosesAt: g.ClosesAt, Ledger: int64(g.Acked), Version: g.Version})
+	}
+	return rows
+}
+
+// cutToken is an access token that a cut ended, for the timeline.
+type cutToken struct {
+	resource        directory.ResourceID
+	app             string
+	issued, expires time.Time
+}
+
+// cuts remembers, for the receipts that this process wrote last, which tokens were
+// out there: a receipt as it is read says only how many. A page made by another
+// process, or later, draws its timeline without them; its figures are the same.
+type cuts struct {
+	mu sync.Mutex
+	of map[string][]cutToken // guarded by mu
+	in []string              // guarded by mu: ids, oldest first
+}
+
+const maxCuts = 200
+
+func (c *cuts) keep(r *manage.Receipt, name func(directory.AppID) string) {
+	if r == nil || r.Rest == nil {
+		return
+	}
+	var all []cutToken
+	for _, t := range r.Rest.Tokens {
+		all = append(all, cutToken{t.Resource, name(t.App), t.Issued, t.Expires})
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of == nil {
+		c.of = map[string][]cutToken{}
+	}
+	if len(c.in) == maxCuts {
+		delete(c.of, c.in[0])
+		c.in = slices.Delete(c.in, 0, 1)
+	}
+	c.of[r.ID], c.in = all, append(c.in, r.ID)
+}
+
+func (c *cuts) recall(id string) []cutToken {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.of[id]
+}

@@ -1,0 +1,420 @@
+package portal
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/manage"
+	"github.com/curfew-id/curfew/internal/relay"
+	"github.com/curfew-id/curfew/internal/revoke"
+	"github.com/curfew-id/curfew/internal/role"
+	"github.com/curfew-id/curfew/internal/web/webkit"
+)
+
+// maxReason bounds the reason in bytes, as the verbs do.
+const maxReason = 500
+
+const cannotUndo = "Cannot be undone."
+
+// confirm begins the confirmation of a verb on a user.
+func (v *visit) confirm(p *person, verb Verb) *Confirm {
+	c := &Confirm{Verb: verb, Action: v.r.URL.EscapedPath(), KeepURL: UserPath(p.id), Undo: cannotUndo,
+		ReasonHint: "Goes on the receipt and into the audit log. " + p.first() + " does not see it."}
+	d := role.Allowed(v.Actor, action[verb], p.target)
+	c.Refusal = v.refusal([]Verb{verb}, []role.Decision{d}, p.User.ID, p.name, UserPath(p.id))
+	return c
+}
+
+// show sends a confirmation page, as of now.
+func (c *Confirm) show(v *visit, status int) error {
+	c.Shell = v.shell(c.Question)
+	if c.Refusal != nil && status == http.StatusOK {
+		status = http.StatusForbidden
+	}
+	return show(v, confirmPage, status, *c)
+}
+
+// submit reads a confirmation's form, does it, and shows the page again, as of now
+// and with what was typed, when it was not done. do returns what to say beside a
+// field as a *mistake.
+func (v *visit) submit(build func() (*Confirm, error), do func(webkit.Form) error) error {
+	f, err := webkit.ParseForm(v.w, v.r, "id")
+	if err != nil {
+		return err
+	}
+	var m *mistake
+	if len(f.Get("reason")) > maxReason {
+		err = &mistake{"reason", "The reason has at most 500 characters"}
+	} else {
+		err = do(f)
+	}
+	kind, field := fault.KindOf(err), errors.As(err, &m)
+	switch {
+	case err == nil:
+		return nil
+	case kind == fault.Revoked, kind == fault.Unauthenticated, kind == fault.NotFound:
+		return err
+	}
+	c, berr := build()
+	if berr != nil {
+		return berr
+	}
+	c.Reason, c.Typed = f.Get("reason"), f.Get("domain")
+	if c.Widen != nil {
+		c.Widen.Checked = f.Has("widen")
+	}
+	item := webkit.ProblemItem{Text: fault.Public(err)}
+	status := webkit.StatusOf(err)
+	c.Problem = &webkit.Problem{Title: "Error: nothing was done"}
+	switch {
+	case field:
+		status, item = http.StatusUnprocessableEntity, webkit.ProblemItem{Field: m.field, Text: m.text}
+		if m.field == "reason" {
+			c.ReasonError = m.text
+		} else {
+			c.TypeError = m.text
+		}
+	case kind == fault.Denied:
+		c.Problem = nil
+		if c.Refusal == nil {
+			c.Refusal = &Refusal{Sentence: fault.Public(err)}
+		}
+	case kind == fault.Internal:
+		v.log(c.Verb.Slug(), err)
+		c.Problem.Title = "Error: not known"
+		item.Text = "We do not know whether it was done: the answer was lost. Doing it again is safe."
+	}
+	if c.Problem != nil {
+		c.Problem.Items = []webkit.ProblemItem{item}
+	}
+	return c.show(v, status)
+}
+
+// mistake is something wrong with one field.
+type mistake struct{ field, text string }
+
+func (m *mistake) Error() string { return m.field + ": " + m.text }
+
+// userConfirm is the confirmation of a verb on a whole user.
+func (v *visit) userConfirm(p *person, verb Verb) (*Confirm, error) {
+	c := v.confirm(p, verb)
+	if verb == EnableAccount {
+		c.Question, c.Undo = "Enable "+p.name+"'s account?", "Can be disabled again."
+		c.Consequences = []Consequence{{AtOnce, "New sign-ins", "work at once", ""},
+			{EndUnknown, "What had ended", "stays ended", "Every browser and app has to sign in again."}}
+		return c, nil
+	}
+	x, err := v.exposure(p)
+	if err != nil {
+		return nil, err
+	}
+	c.Consequences = v.consequences(x, len(x.Sessions), len(x.Grants), tokens(x))
+	switch verb {
+	case RevokeSessions:
+		c.Question = "Revoke " + p.name + "'s sessions?"
+		why := "The account is disabled."
+		if p.User.Enabled {
+			why = p.first() + " can sign in again at once, unless you disable the account."
+			if p.User.ID != v.User.ID && role.Allowed(v.Actor, role.DisableUser, p.target).OK {
+				c.Widen = &webkit.Check{Name: "widen", Label: "Disable the account as well", Hint: "No new sign-in until somebody enables it again."}
+			}
+		}
+		if !p.User.Service {
+			c.Consequences = append(c.Consequences, Consequence{EndUnknown, "Password and account", "stay as they are", why})
+		}
+	case DisableAccount:
+		c.Question, c.Undo = "Disable "+p.name+"'s account?", "Enabling again brings nothing back."
+		c.Consequences = append(c.Consequences, Consequence{AtOnce, "New sign-ins", "refused at once", "Until somebody enables the account again."})
+	case ResetPassword:
+		c.Question = "Reset " + p.name + "'s password?"
+		c.Consequences = append(c.Consequences, Consequence{AtOnce, "The old password", "ends at once", "You get a temporary one, shown once. " + p.first() + " must change it at the next sign-in."})
+	}
+	return c, nil
+}
+
+// exposure is what is open for a user; empty for whoever may not see it.
+func (v *visit) exposure(p *person) (*relay.Exposure, error) {
+	x, err := v.s.Relay.Exposure(v.ctx(), v.Actor, p.User.ID)
+	if fault.Is(err, fault.Denied) {
+		return &relay.Exposure{User: p.User.ID, Now: v.s.now()}, nil
+	}
+	return x, err
+}
+
+// consequences say what an act ends, and when: first what curfew itself ends, then
+// what guards end, then what lives on.
+func (v *visit) consequences(x *relay.Exposure, sessions, grants int, ts []relay.TokenView) (out []Consequence) {
+	c := v.clock(x.Now)
+	var parts []string
+	if sessions > 0 {
+		parts = append(parts, webkit.Count(sessions, "browser session", "browser sessions"))
+	}
+	if grants > 0 {
+		parts = append(parts, webkit.Count(grants, "grant", "grants"))
+	}
+	switch {
+	case len(parts) > 0 && sessions+grants == 1:
+		out = append(out, Consequence{AtOnce, webkit.And(parts), "ends at once", "It asks for a new sign-in."})
+	case len(parts) > 0:
+		out = append(out, Consequence{AtOnce, webkit.And(parts), "end at once", "Every app asks for a new sign-in."})
+	}
+	var guarded []relay.TokenView
+	var rest []Consequence
+	var slowest time.Duration
+	lives := map[directory.ResourceID][]relay.TokenView{}
+	for _, t := range ts {
+		if t.Ends.Kind == relay.Within {
+			guarded, slowest = append(guarded, t), max(slowest, t.Ends.Within)
+		} else {
+			lives[t.Resource] = append(lives[t.Resource], t)
+		}
+	}
+	if n := len(guarded); n > 0 {
+		guards, answering := 0, 0
+		for _, l := range x.Lanes {
+			if slices.ContainsFunc(guarded, func(t relay.TokenView) bool { return t.Resource == l.Resource }) {
+				guards, answering = guards+l.Guards, answering+l.Answering
+			}
+		}
+		why := webkit.Count(guards, "guard", "guards") + ", all answering."
+		if answering < guards {
+			why = webkit.Count(guards, "guard", "guards") + ", " + webkit.Num(guards-answering) + " silent: that one refuses everything by itself."
+		}
+		out = append(out, Consequence{Within, tokensIn(n, resourceNames(guarded)), verbed(n, "end") + " within " + webkit.Span(slowest), why})
+	}
+	for _, own := range lives {
+		var last time.Time
+		for _, t := range own {
+			last = later(last, t.Ends.At)
+		}
+		name := own[0].ResourceName
+		rest = append(rest, Consequence{NotBefore, tokensIn(len(own), []string{name}), verbed(len(own), "live") + " until " + c.Sec(last), name + " has no guard. Nothing can end it sooner."})
+	}
+	slices.SortFunc(rest, func(a, b Consequence) int { return strings.Compare(a.When+a.What, b.When+b.What) })
+	if out = append(out, rest...); len(out) == 0 {
+		out = []Consequence{{NothingLive, "Nothing is live", "nothing to end", "What is in flight is refused all the same."}}
+	}
+	return out
+}
+
+func tokensIn(n int, names []string) string {
+	return webkit.Count(n, "access token", "access tokens") + " in " + webkit.And(names)
+}
+
+// verbed puts a verb to a number of things: "ends", "end".
+func verbed(n int, verb string) string {
+	if n == 1 {
+		return verb + "s"
+	}
+	return verb
+}
+
+func (s *Server) getVerb(v *visit) error {
+	verb, ok := ParseBulkVerb(v.r.PathValue("verb"))
+	if !ok {
+		return fault.New(fault.NotFound, "There is no such page.")
+	}
+	p, err := v.person()
+	if err != nil {
+		return err
+	}
+	c, err := v.userConfirm(p, verb)
+	if err != nil {
+		return err
+	}
+	return c.show(v, http.StatusOK)
+}
+
+// onUser is the confirmed act on a user: do returns where to go on.
+func (v *visit) onUser(verb Verb, do func(*person, webkit.Form) (string, error)) error {
+	p, err := v.person()
+	if err != nil {
+		return err
+	}
+	return v.submit(func() (*Confirm, error) { return v.userConfirm(p, verb) }, func(f webkit.Form) error {
+		where, err := do(p, f)
+		if err == nil && where != "" {
+			v.to(where)
+		}
+		return err
+	})
+}
+
+// profile is the page of a user after an act, with its receipt; word says what to
+// tell when there is none.
+func (v *visit) profile(id string, r *manage.Receipt, word string) string {
+	if r == nil {
+		return UserPath(id) + "?done=" + word
+	}
+	v.keep(r)
+	return UserPath(id) + "?receipt=" + url.QueryEscape(r.ID)
+}
+
+// keep remembers a cut's tokens, with the names of their applications.
+func (v *visit) keep(r *manage.Receipt) {
+	v.s.cuts.keep(r, func(id directory.AppID) string {
+		if a, err := v.s.Manage.App(v.ctx(), v.Actor, id); err == nil && a.Name != "" {
+			return a.Name
+		}
+		return string(id)
+	})
+}
+
+// postRevoke is the button: it reads the form and says who asks. The verb decides.
+func (s *Server) postRevoke(v *visit) error {
+	return v.onUser(RevokeSessions, func(p *person, f webkit.Form) (string, error) {
+		if f.Has("widen") { // disabling ends everything, too: one act, one receipt
+			r, err := s.Manage.SetEnabled(v.ctx(), v.Actor, p.User.ID, false, manage.Act{Reason: f.Get("reason")})
+			if err != nil || r != nil {
+				return v.profile(p.id, r, ""), err
+			}
+		}
+		res, err := s.Revoke.User(v.ctx(), v.Actor, p.User.ID, revoke.Options{Reason: f.Get("reason")})
+		return v.profile(p.id, res.Receipt, "already"), err
+	})
+}
+
+func (s *Server) postDisable(v *visit) error { return v.postEnabled(DisableAccount, false, "disabled") }
+func (s *Server) postEnable(v *visit) error  { return v.postEnabled(EnableAccount, true, "enabled") }
+
+func (v *visit) postEnabled(verb Verb, enabled bool, word string) error {
+	return v.onUser(verb, func(p *person, f webkit.Form) (string, error) {
+		r, err := v.s.Manage.SetEnabled(v.ctx(), v.Actor, p.User.ID, enabled, manage.Act{Reason: f.Get("reason")})
+		return v.profile(p.id, r, word), err
+	})
+}
+
+// postReset shows the temporary password in its own answer: it is stored nowhere.
+func (s *Server) postReset(v *visit) error {
+	return v.onUser(ResetPassword, func(p *person, f webkit.Form) (string, error) {
+		password, r, err := s.Manage.SetPassword(v.ctx(), v.Actor, p.User.ID, "", true, manage.Act{Reason: f.Get("reason")})
+		if err != nil {
+			return "", err
+		}
+		view := NewPassword{Shell: v.shell("New password for " + p.name), Name: p.name, UserName: p.User.Name, Password: password, Rest: "The old password ended.", BackURL: UserPath(p.id)}
+		if r != nil {
+			view.ReceiptURL = v.profile(p.id, r, "")
+			view.Rest = "The old password ended at " + view.Milli(r.At) + "."
+			if r.Rest != nil {
+				view.Rest = webkit.Count(r.Rest.Sessions, "browser session", "browser sessions") + " and " + webkit.Count(r.Rest.Grants, "grant", "grants") + " ended with the old password at " + view.Milli(r.At) + "."
+			}
+		}
+		return "", show(v, newPasswordPage, http.StatusOK, view)
+	})
+}
+
+// part finds a session or a grant of the exposure; nil sends to the profile, which
+// says that it is over already.
+func (v *visit) part(verb Verb, pick func(*relay.Exposure, *Confirm) bool) (*person, *Confirm, error) {
+	p, err := v.person()
+	if err != nil {
+		return nil, nil, err
+	}
+	x, err := v.exposure(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	c := v.confirm(p, verb)
+	if !pick(x, c) {
+		return p, nil, nil
+	}
+	return p, c, nil
+}
+
+func (v *visit) sessionConfirm() (*person, *Confirm, error) {
+	return v.part(RevokeSession, func(x *relay.Exposure, c *Confirm) bool {
+		for _, b := range x.Sessions {
+			if b.ID.String() != v.r.PathValue("session") {
+				continue
+			}
+			device := b.Agent
+			if device == "" {
+				device = "this browser"
+			}
+			c.Question = "End the session in " + device + "?"
+			c.Intro = "Signed in " + v.clock(x.Now).When(b.AuthTime) + " from " + b.IP + "."
+			if b.ID == v.Session.ID {
+				c.Intro += " It is the one you are in."
+			}
+			grants := 0
+			var ts []relay.TokenView
+			for _, g := range x.Grants {
+				if g.Session == b.ID {
+					grants++
+					ts = append(ts, g.Tokens...)
+				}
+			}
+			c.Consequences = append(v.consequences(x, 1, grants, ts), Consequence{EndUnknown, "Other browsers and apps", "stay as they are", ""})
+			return true
+		}
+		return false
+	})
+}
+
+func (v *visit) grantConfirm() (*person, *Confirm, error) {
+	return v.part(RevokeGrant, func(x *relay.Exposure, c *Confirm) bool {
+		for _, g := range x.Grants {
+			if g.ID.String() != v.r.PathValue("grant") {
+				continue
+			}
+			c.Question = "Revoke the grant of " + g.AppName + "?"
+			c.Consequences = append(v.consequences(x, 0, 1, g.Tokens), Consequence{EndUnknown, "Browser sessions", "stay as they are", g.AppName + " can get a new grant in a browser that is signed in."})
+			return true
+		}
+		return false
+	})
+}
+
+func (s *Server) getSession(v *visit) error { return v.getPart(v.sessionConfirm) }
+func (s *Server) getGrant(v *visit) error   { return v.getPart(v.grantConfirm) }
+
+func (v *visit) getPart(build func() (*person, *Confirm, error)) error {
+	p, c, err := build()
+	if err != nil {
+		return err
+	}
+	if c == nil {
+		return v.to(UserPath(p.id) + "?done=already")
+	}
+	return c.show(v, http.StatusOK)
+}
+
+func (s *Server) postSession(v *visit) error {
+	id, err := directory.ParseID[directory.Session](v.r.PathValue("session"))
+	if err != nil {
+		return fault.New(fault.NotFound, "There is no such session.")
+	}
+	return v.postPart(v.sessionConfirm, func(o revoke.Options) (revoke.Result, error) { return s.Revoke.Session(v.ctx(), v.Actor, id, o) })
+}
+
+func (s *Server) postGrant(v *visit) error {
+	id, err := directory.ParseID[directory.Grant](v.r.PathValue("grant"))
+	if err != nil {
+		return fault.New(fault.NotFound, "There is no such grant.")
+	}
+	return v.postPart(v.grantConfirm, func(o revoke.Options) (revoke.Result, error) { return s.Revoke.Grant(v.ctx(), v.Actor, id, o) })
+}
+
+// postPart revokes what belongs to the user whom the address names, and nobody else.
+func (v *visit) postPart(build func() (*person, *Confirm, error), cut func(revoke.Options) (revoke.Result, error)) error {
+	p, c, err := build()
+	if err != nil {
+		return err
+	}
+	if c == nil {
+		return v.to(UserPath(p.id) + "?done=already")
+	}
+	return v.submit(func() (*Confirm, error) { return c, nil }, func(f webkit.Form) error {
+		res, err := cut(revoke.Options{Reason: f.Get("reason")})
+		if err == nil {
+			v.to(v.profile(p.id, res.Receipt, "already"))
+		}
+		return err
+	})
+}

@@ -1,0 +1,264 @@
+package portal
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/manage"
+	"github.com/curfew-id/curfew/internal/relay"
+	"github.com/curfew-id/curfew/internal/role"
+	"github.com/curfew-id/curfew/internal/web/webkit"
+)
+
+// listSize is a page of receipts or of audit lines.
+const listSize = 50
+
+// edge reads where a page of a list that runs back in time begins.
+func (v *visit) edge() (before int64, at int, err error) {
+	if b := v.q.Get("before"); b != "" {
+		if before, err = strconv.ParseInt(b, 10, 64); err != nil || before < 1 {
+			return 0, 0, fault.New(fault.Invalid, "This is not a page of this list.")
+		}
+		if at, err = strconv.Atoi(v.q.Get("at")); err == nil && at > 0 {
+			return before, at, nil
+		}
+	}
+	return before, 1, nil
+}
+
+// older is the foot of such a page. How many there are in all is not counted.
+func older(address string, at, n int, last int64, more bool) Paging {
+	if !more && at == 1 {
+		return Paging{} // all of them
+	}
+	p := Paging{From: at, To: at + n - 1, Total: -1, Size: listSize}
+	if more {
+		p.NextURL = address + "before=" + strconv.FormatInt(last, 10) + "&at=" + strconv.Itoa(at+n)
+	}
+	return p
+}
+
+func (s *Server) getAudit(v *visit) error {
+	t, err := v.auditTable(manage.AuditQuery{}, PathAudit+"?")
+	if err != nil {
+		return err
+	}
+	return show(v, auditPage, http.StatusOK, Audit{v.shell("Audit"), t})
+}
+
+func (s *Server) getReceipts(v *visit) error {
+	before, at, err := v.edge()
+	if err != nil {
+		return err
+	}
+	all, err := s.Relay.Receipts(v.ctx(), v.Actor, "", cutoff.Pos(before), listSize+1)
+	if err != nil {
+		return err
+	}
+	more := len(all) > listSize
+	if more {
+		all = all[:listSize]
+	}
+	view := Receipts{Shell: v.shell("Receipts"), Rows: v.lines(all)}
+	if len(all) > 0 {
+		view.Paging = older(PathReceipts+"?", at, len(all), int64(all[len(all)-1].Pos), more)
+	}
+	return show(v, receiptsPage, http.StatusOK, view)
+}
+
+func (s *Server) getReceipt(v *visit) error {
+	rv, err := s.Relay.Receipt(v.ctx(), v.Actor, v.r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	view := ReceiptPage{v.shell(""), v.receipt(rv, ReceiptPath(rv.ID))}
+	view.Crumbs = []webkit.Link{{Text: "Receipts", URL: PathReceipts}, {Text: rv.ID}}
+	return show(v, receiptPage, http.StatusOK, view)
+}
+
+// Bounds of a live receipt.
+const (
+	liveFor    = 10 * time.Minute
+	liveGap    = 100 * time.Millisecond // between two updates
+	liveKeep   = 10 * time.Second
+	liveProven = 5 * time.Second // how often the reader's session is looked at again
+)
+
+// getLive streams the panel of a receipt each time it changes, until nothing is
+// left, for ten minutes at most. A reader who is cut meanwhile hears no more.
+func (s *Server) getLive(v *visit) error {
+	ctx, cancel := context.WithTimeout(v.ctx(), liveFor)
+	defer cancel()
+	rings := s.Relay.Watch(ctx, v.r.PathValue("id"))
+	rv, err := s.Relay.Receipt(ctx, v.Actor, v.r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	stream, err := webkit.NewStream(v.w)
+	if err != nil {
+		return nil // the reader is gone
+	}
+	keep := time.NewTicker(liveKeep)
+	defer keep.Stop()
+	proven, sentAt := time.Now(), time.Now()
+	var sent relay.ReceiptView
+	for {
+		now := *rv
+		now.Now = time.Time{} // time alone is the script's to show
+		if !reflect.DeepEqual(now, sent) {
+			b, err := receiptPanel.HTML(v.receipt(rv, ReceiptPath(rv.ID)))
+			if err != nil {
+				v.log("live receipt", err)
+				return nil
+			}
+			if stream.Send(b) != nil {
+				return nil
+			}
+			sent, sentAt = now, time.Now()
+		}
+		if !rv.OverSince.IsZero() {
+			stream.End()
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			if v.ctx().Err() == nil {
+				stream.End()
+			}
+			return nil
+		case <-keep.C:
+			if stream.Keep() != nil {
+				return nil
+			}
+		case <-rings:
+			select { // what else changes within the gap goes into the same update
+			case <-ctx.Done():
+			case <-time.After(liveGap - time.Since(sentAt)):
+			}
+		}
+		if time.Since(proven) >= liveProven {
+			if v.enter() != nil {
+				return nil // the script asks again and is told
+			}
+			proven = time.Now()
+		}
+		if rv, err = s.Relay.Receipt(ctx, v.Actor, rv.ID); err != nil {
+			return nil // the same
+		}
+	}
+}
+
+func (s *Server) getGuards(v *visit) error {
+	all, err := s.Relay.Guards(v.ctx(), v.Actor)
+	if err != nil {
+		return err
+	}
+	view := Guards{v.shell("Guards"), guardLines(all)}
+	view.GuardsTotal, view.GuardsAnswering = 0, 0 // as of the rows
+	for _, g := range view.Rows {
+		if g.Name != "" {
+			view.GuardsTotal++
+		}
+		if g.State == Confirmed {
+			view.GuardsAnswering++
+		}
+	}
+	return show(v, guardsPage, http.StatusOK, view)
+}
+
+func (s *Server) getApplications(v *visit) error {
+	apps, err := s.Manage.Apps(v.ctx(), v.Actor)
+	if err != nil {
+		return err
+	}
+	may := role.Allowed(v.Actor, role.CutApp, role.Target{}).OK
+	view := Applications{Shell: v.shell("Applications")}
+	for _, a := range apps {
+		view.Rows = append(view.Rows, AppRow{Name: cmp.Or(a.Name, string(a.ID)), ClientID: string(a.ID), Enabled: a.Enabled, Grants: -1,
+			RevokeURL: AppVerbPath(string(a.ID), RevokeApp), Refused: !may})
+	}
+	return show(v, applicationsPage, http.StatusOK, view)
+}
+
+func (s *Server) getResources(v *visit) error {
+	all, err := s.Manage.Resources(v.ctx(), v.Actor)
+	if err != nil {
+		return err
+	}
+	rungs := map[directory.ResourceID]relay.Rung{}
+	o, err := s.Relay.Overview(v.ctx(), v.Actor)
+	switch {
+	case err == nil:
+		for _, r := range o.Rungs {
+			rungs[r.Resource] = r
+		}
+	case !fault.Is(err, fault.Denied):
+		return err
+	}
+	view := Resources{Shell: v.shell("Resources")}
+	for _, r := range all {
+		row := ResourceRow{Name: cmp.Or(r.Name, string(r.ID)), ID: string(r.ID), TokenLife: r.TokenLife}
+		if g, ok := rungs[r.ID]; ok {
+			row.Guards, row.Answering, row.Ends = g.Guards, g.Answering, bound(g)
+		} else {
+			row.Guards = -1
+		}
+		if row.TokenLife == 0 {
+			row.TokenLife = time.Hour // the meaning of zero
+		}
+		view.Rows = append(view.Rows, row)
+	}
+	return show(v, resourcesPage, http.StatusOK, view)
+}
+
+// bound is the most that ending anybody's access there can take.
+func bound(g relay.Rung) Ending {
+	if g.Guarded {
+		return Ending{Kind: Within, Within: g.Bound}
+	}
+	return Ending{Kind: NotBefore, Within: g.Bound}
+}
+
+func (s *Server) getOverview(v *visit) error {
+	o, err := s.Relay.Overview(v.ctx(), v.Actor)
+	if err != nil {
+		return err
+	}
+	guards, err := s.Relay.Guards(v.ctx(), v.Actor)
+	if err != nil {
+		return err
+	}
+	view := Overview{Shell: v.shell("Overview"), WorstHolders: -1, Without: o.Without, Latest: v.lines(o.Latest), Guards: guardLines(guards),
+		Live: []LiveCount{{"Ledger head", int64(o.Head)}, {"Cutoffs held", int64(o.Cutoffs)}}}
+	view.Now, view.GuardsAnswering, view.GuardsTotal, view.Worst = view.Clock.Now, o.Answering, o.Guards, o.Worst
+	view.Ladder = []Rung{{Name: "curfew", Sub: "sessions, refresh", Guarded: true, AtOnce: true}}
+	for _, r := range o.Rungs {
+		view.Ladder = append(view.Ladder, Rung{Name: r.Name, Sub: guardsText(r.Guards, r.Answering), Measured: r.Measured, Promised: r.Bound, Guarded: r.Guarded})
+		if r.Resource == o.WorstResource && !r.Guarded {
+			view.WorstWhere = r.Name
+		}
+		if !r.Guarded {
+			view.Needs = append(view.Needs, Need{Lives, r.Name + " has no guard", "A token there outlives a revoke by up to " + webkit.Span(r.Bound) + ". Put a guard in front of it.",
+				webkit.Link{Text: "Look at it", URL: PathResources}})
+		}
+	}
+	for _, g := range o.Silent {
+		n := Need{Closes, g.Name + " is silent", "By its own limit it refuses everyone from " + view.Tenth(g.ClosesAt) + ".", webkit.Link{Text: "Look at it", URL: PathGuards}}
+		if g.Age >= 0 {
+			n.Title += " for " + webkit.Span(g.Age)
+		}
+		if g.State == relay.Closed {
+			n.Text = strings.Replace(n.Text, " from ", " since ", 1) + " People may notice."
+		}
+		view.Needs = append([]Need{n}, view.Needs...)
+	}
+	return show(v, overviewPage, http.StatusOK, view)
+}

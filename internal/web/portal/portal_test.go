@@ -1,0 +1,36 @@
+package portal
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/curfew-id/curfew/internal/web/webkit/webkittest"
+)
+
+func TestEveryPageInEveryState(t *testing.T) {
+	t.Parallel()
+	known := []string{PathUsers, PathApplications, PathResources, PathGuards, PathReceipts, PathAudit, PathRevokeAll, PathAccount, PathSignOut, "/assets/"}
+	for name, page := range pages(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := webkittest.Check(t, page)
+			for _, e := range d.Elements {
+				for _, a := range []string{"href", "action"} {
+					u := e.Attr[a]
+					ok := u == "" || u == PathOverview || strings.HasPrefix(u, "#") || strings.HasPrefix(u, "https://id.contoso.example/")
+					for _, k := range known {
+						ok = ok || strings.HasPrefix(u, k)
+					}
+					if !ok {
+						t.Errorf("%s leads to %q, which is no page", e.Name, u)
+					}
+				}
+				if e.Name == "form" && strings.EqualFold(e.Attr["method"], "post") && !strings.HasPrefix(name, "confirm") && e.Attr["action"] != PathBulk {
+					t.Errorf("%s acts without a confirmation", e.Attr["action"])
+				}
+			}
+		})
+	}
+}
+
+func TestNoPageIsWiderThanItsWindow(t *testing.T) { webkittest.Fits(t, pages(t)) }

@@ -1,0 +1,203 @@
+package portal
+
+import (
+	"time"
+
+	"github.com/curfew-id/curfew/internal/web/webkit"
+)
+
+// State is where a promise stands: one grammar for table, timeline and receipt.
+// The zero State is unknown.
+type State uint8
+
+// The states.
+const (
+	Unknown   State = iota
+	Ended           // the server refuses it now
+	Confirmed       // that guard refuses it now
+	Waiting         // the guard is connected and has not confirmed yet
+	Closes          // the guard is silent; it refuses everything by itself from an instant on
+	Closed          // that instant has passed
+	Lives           // nobody guards it; it ends by its own expiry
+	Over            // it has expired
+	Refused         // you may not; nothing was done
+	Failed          // we could not; nothing was done, or we say what was
+	Gone            // the guard said goodbye and serves nobody
+)
+
+var states = [...]struct{ icon, tone, word string }{
+	Unknown:   {"ring", "t-3", "Unknown"},
+	Ended:     {"ended", "t-ok", "Ended"},
+	Confirmed: {"ended", "t-ok", "Confirmed"},
+	Waiting:   {"waiting", "t-3", "Waiting"},
+	Closes:    {"closes", "t-warn", "Silent, closes by itself"},
+	Closed:    {"ended", "t-ok", "Silent, closed by its own limit"},
+	Lives:     {"lives", "t-warn", "No guard, lives on"},
+	Over:      {"ended", "t-ok", "Over, expired by itself"},
+	Refused:   {"refused", "t-1", "Refused"},
+	Failed:    {"failed", "t-danger", "Failed"},
+	Gone:      {"ended", "t-ok", "Left, serves nobody"},
+}
+
+// Icon is the state's icon.
+func (s State) Icon() string { return states[s].icon }
+
+// Tone is the class that colours the icon.
+func (s State) Tone() string { return states[s].tone }
+
+// Word is the state's word in a table.
+func (s State) Word() string { return states[s].word }
+
+// Left reports whether something is still open in this state.
+func (s State) Left() bool { return s == Waiting || s == Closes || s == Lives || s == Unknown }
+
+// Account is the state of a user's account.
+type Account uint8
+
+// The account states.
+const (
+	Enabled Account = iota
+	Disabled
+	NewPasswordDue
+	ServiceAccount // an application's own identity, enabled
+)
+
+var accounts = [...]struct{ icon, tone, word string }{
+	Enabled:        {"ended", "t-ok", "Enabled"},
+	Disabled:       {"disabled", "t-2", "Disabled"},
+	NewPasswordDue: {"key", "t-2", "New password due"},
+	ServiceAccount: {"apps", "t-2", "Service account"},
+}
+
+// Icon is the account state's icon.
+func (a Account) Icon() string { return accounts[a].icon }
+
+// Tone is the class that colours the icon.
+func (a Account) Tone() string { return accounts[a].tone }
+
+// Word is the account state's word.
+func (a Account) Word() string { return accounts[a].word }
+
+// EndKind is how something would end if it were revoked now.
+type EndKind uint8
+
+// The kinds of ending.
+const (
+	EndUnknown  EndKind = iota
+	NothingLive         // there is nothing to end
+	AtOnce              // the server refuses it in the same commit
+	Within              // a guard refuses it within its limit
+	NotBefore           // nobody can end it before it expires
+)
+
+// Ending is what "If revoked, ends" says.
+type Ending struct {
+	Kind   EndKind
+	Within time.Duration // the bound, for Within, and for NotBefore without At
+	At     time.Time     // the expiry, for NotBefore
+	Where  string        // the resource that causes NotBefore; may be empty
+}
+
+// Icon is the ending's icon.
+func (e Ending) Icon() string {
+	return [...]string{"ring", "ended", "ended", "shield", "lives"}[e.Kind]
+}
+
+// Tone is the class that colours the icon.
+func (e Ending) Tone() string {
+	return [...]string{"t-3", "t-ok", "t-ok", "t-accent", "t-warn"}[e.Kind]
+}
+
+// Short is the text in the users list: "12:51, Legacy", "10 s".
+func (e Ending) Short(c webkit.Clock) string {
+	switch e.Kind {
+	case NothingLive:
+		return "Nothing live"
+	case AtOnce:
+		return "At once"
+	case Within:
+		return webkit.Span(e.Within)
+	case NotBefore:
+		if e.Where == "" {
+			return c.Min(e.At)
+		}
+		return c.Min(e.At) + ", " + e.Where
+	}
+	return webkit.None
+}
+
+// Long is the text in the user's table: "Not before 12:51:07", "Within 10 s".
+func (e Ending) Long(c webkit.Clock) string {
+	switch e.Kind {
+	case NothingLive:
+		return "Nothing live"
+	case AtOnce:
+		return "At once"
+	case Within:
+		return "Within " + webkit.Span(e.Within)
+	case NotBefore:
+		if e.At.IsZero() { // a bound, where there is no token to name
+			return "By expiry, up to " + webkit.Span(e.Within)
+		}
+		return "Not before " + c.Sec(e.At)
+	}
+	return webkit.None
+}
+
+// Verb is something an administrator does. Each has one label, one icon and one
+// confirmation page.
+type Verb uint8
+
+// The verbs of the portal.
+const (
+	RevokeSessions Verb = iota // of one or several users
+	DisableAccount
+	EnableAccount
+	ResetPassword
+	RevokeSession // one browser session
+	RevokeGrant   // one grant
+	RevokeApp     // every grant of an application
+	RevokeAll     // everybody
+)
+
+var verbs = [...]struct{ slug, label, busy, keep, icon, key string }{
+	RevokeSessions: {"revoke", "Revoke sessions", "Revoking…", "Keep sessions", "revoke", "R"},
+	DisableAccount: {"disable", "Disable account", "Disabling…", "Keep account enabled", "disabled", ""},
+	EnableAccount:  {"enable", "Enable account", "Enabling…", "Keep account disabled", "ended", ""},
+	ResetPassword:  {"reset-password", "Reset password", "Resetting…", "Keep password", "key", ""},
+	RevokeSession:  {"revoke-session", "End session", "Ending…", "Keep session", "revoke", ""},
+	RevokeGrant:    {"revoke-grant", "Revoke grant", "Revoking…", "Keep grant", "revoke", ""},
+	RevokeApp:      {"revoke", "Revoke grants", "Revoking…", "Keep grants", "revoke", ""},
+	RevokeAll:      {"revoke-all", "Revoke everyone", "Revoking…", "Keep everyone signed in", "revoke", ""},
+}
+
+// Slug is the verb in an address and in the field "verb" of the bulk form.
+func (v Verb) Slug() string { return verbs[v].slug }
+
+// Label is the text of its button.
+func (v Verb) Label() string { return verbs[v].label }
+
+// Busy is the text of its button while the form is on its way.
+func (v Verb) Busy() string { return verbs[v].busy }
+
+// Keep is the text of the other button: what stays.
+func (v Verb) Keep() string { return verbs[v].keep }
+
+// Icon is the verb's icon.
+func (v Verb) Icon() string { return verbs[v].icon }
+
+// Key is the key that opens its confirmation; empty: none.
+func (v Verb) Key() string { return verbs[v].key }
+
+// Cuts reports whether the verb ends things, so that its button is the danger one.
+func (v Verb) Cuts() bool { return v != EnableAccount }
+
+// ParseBulkVerb reads the field "verb" of the bulk form.
+func ParseBulkVerb(s string) (Verb, bool) {
+	for _, v := range []Verb{RevokeSessions, DisableAccount, EnableAccount, ResetPassword} {
+		if v.Slug() == s {
+			return v, true
+		}
+	}
+	return 0, false
+}
