@@ -1,0 +1,448 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/internal/config"
+	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/grant"
+	"github.com/curfew-id/curfew/internal/issue"
+	"github.com/curfew-id/curfew/internal/keys"
+	"github.com/curfew-id/curfew/internal/manage"
+	"github.com/curfew-id/curfew/internal/relay"
+	"github.com/curfew-id/curfew/internal/revoke"
+	"github.com/curfew-id/curfew/internal/signin"
+	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/web/feed"
+	"github.com/curfew-id/curfew/internal/web/graph"
+	"github.com/curfew-id/curfew/internal/web/oidc"
+	"github.com/curfew-id/curfew/internal/web/pages"
+	"github.com/curfew-id/curfew/internal/web/portal"
+	"github.com/curfew-id/curfew/internal/web/webkit"
+)
+
+// Server is one assembled node.
+type Server struct {
+	cfg    config.Config
+	log    *slog.Logger
+	now    func() time.Time
+	db     *store.DB
+	keys   *keys.Service
+	revoke *revoke.Service
+	signin *signin.Service
+	issue  *issue.Service
+	manage *manage.Service
+	relay  *relay.Service
+
+	tls     *tls.Config // nil: plain http
+	name    atomic.Pointer[directoryName]
+	handler http.Handler
+}
+
+// operator is who acts at the machine itself, with the data folder in hand.
+var operator = directory.Actor{Operator: true, Name: "operator"}
+
+// CLIClient is the client_id of the built-in command line.
+const CLIClient directory.AppID = "curfew-cli"
+
+// Open constructs and connects a node: keys and database are made at the first
+// start, history is checked, the manifest is applied. Nothing listens yet. Close
+// what it returns. Kinds: Invalid, Conflict, Unavailable.
+func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*Server, error) {
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("make data folder: %w", err)
+	}
+	s := &Server{cfg: cfg, log: log, now: time.Now}
+	var err error
+	if s.tls, err = tlsConfig(cfg, s.now); err != nil {
+		return nil, err
+	}
+	master, err := keys.LoadMaster(cfg.MasterKey)
+	if err != nil {
+		return nil, fmt.Errorf("master key: %w", err)
+	}
+	url := cfg.Database
+	if url == "" {
+		url = filepath.Join(cfg.Data, "curfew.db")
+	}
+	lifetimes := grant.DefaultLifetimes()
+	s.db, err = store.Open(ctx, store.Config{URL: url, Mark: filepath.Join(filepath.Dir(cfg.MasterKey), "mark"), Now: s.now, Lifetimes: lifetimes, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.construct(ctx, master, lifetimes); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Server) construct(ctx context.Context, master []byte, lifetimes grant.Lifetimes) (err error) {
+	if s.keys, err = keys.Open(ctx, s.db, master, s.now); err != nil {
+		return err
+	}
+	var d store.Directory
+	if err := s.db.Read(ctx, func(tx *store.Tx) (err error) { d, err = tx.Directory(); return err }); err != nil {
+		return err
+	}
+	base, tenant := s.cfg.PublicURL, d.Tenant.String()
+	s.revoke = &revoke.Service{DB: s.db, Log: s.log, Lifetimes: lifetimes, Now: s.now}
+	s.signin = &signin.Service{DB: s.db, Revoke: s.revoke, Lifetimes: lifetimes, Now: s.now, Log: s.log, Hasher: signin.NewHasher(), Limits: signin.NewLimits()}
+	s.issue = &issue.Service{DB: s.db, Keys: s.keys, Revoke: s.revoke, Base: base, Tenant: tenant, Lifetimes: lifetimes, Now: s.now, Log: s.log}
+	s.manage = &manage.Service{DB: s.db, Revoke: s.revoke, Now: s.now, Log: s.log, API: directory.OwnAPI, Reserved: []string{base},
+		Hash: func(ctx context.Context, password string) (string, error) {
+			return s.signin.Hasher.Hash(ctx, password, true)
+		},
+		CheckPassword: s.signin.CheckNew}
+	s.relay = &relay.Service{DB: s.db, Secret: s.keys.Derive("feed cursor"), Now: s.now, Log: s.log, Lifetimes: lifetimes,
+		Issuers: []string{s.issue.Issuer(grant.Plain), s.issue.Issuer(grant.Tenant)}, JWKSURI: base + "/oauth2/keys",
+		IntrospectURI: base + "/oauth2/introspect", AuthorizeURI: base + "/" + tenant + "/oauth2/v2.0/authorize"}
+	if err := s.prepare(ctx); err != nil {
+		return err
+	}
+	s.handler = s.route()
+	return nil
+}
+
+// prepare writes what a directory needs before it serves: the command line's
+// client, the manifest, receipts that a crash left uncounted.
+func (s *Server) prepare(ctx context.Context) error {
+	err := s.db.Update(ctx, func(tx *store.Tx) error {
+		tx.By(store.By{Actor: operator})
+		if _, err := tx.App(CLIClient); !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		return tx.SaveApp(&directory.App{ID: CLIClient, Object: directory.NewID[directory.App](s.now()), Name: "curfew command line", Publisher: "curfew", Enabled: true,
+			Public: true, FirstParty: true, DeviceCode: true, RedirectURIs: []string{"http://localhost", "http://127.0.0.1"}, Created: s.now(),
+			Permissions: []directory.Permission{{Resource: directory.OwnAPI, Scopes: []string{"openid", "profile", "Directory.AccessAsUser.All"}}}})
+	})
+	if err != nil {
+		return fmt.Errorf("register the command line: %w", err)
+	}
+	if s.cfg.Apply != "" {
+		if _, err := s.Apply(ctx, s.cfg.Apply); err != nil {
+			return err
+		}
+	}
+	return s.revoke.CountAll(ctx)
+}
+
+// Apply applies a manifest file as the operator. Secrets may come from the
+// environment and from files beside it.
+func (s *Server) Apply(ctx context.Context, file string) (manage.ApplyReport, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return manage.ApplyReport{}, fault.Wrap(fault.Invalid, "The manifest cannot be read.", err)
+	}
+	defer f.Close()
+	m, err := manage.ParseManifest(f, manage.ParseOptions{Getenv: os.LookupEnv, ReadFile: func(name string) ([]byte, error) {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(filepath.Dir(file), name)
+		}
+		return os.ReadFile(name)
+	}})
+	if err != nil {
+		return manage.ApplyReport{}, err
+	}
+	r, err := s.manage.Apply(ctx, operator, m, manage.Act{Reason: "manifest at start"})
+	if err == nil {
+		s.log.Info("manifest applied", "changes", len(r.Changes), "unchanged", r.Unchanged)
+	}
+	return r, err
+}
+
+// SetupURL returns a one-time link for the first Global Administrator, or "" when
+// there is one.
+func (s *Server) SetupURL(ctx context.Context) (string, error) {
+	secret, err := s.signin.SetupLink(ctx)
+	if fault.Is(err, fault.Conflict) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return s.cfg.PublicURL + "/setup?token=" + secret, nil
+}
+
+// Lost says what a restore means: everything born before Era is cut, and what
+// happened between the newest ledger line of the backup and At is not known.
+type Lost struct {
+	Era    cutoff.Pos
+	Newest time.Time // zero: the ledger was empty
+	At     time.Time
+}
+
+// Restore tells the directory that history was lost. Opening the server may have
+// found that out by itself; then there is nothing more to do. Kinds: Unavailable.
+func (s *Server) Restore(ctx context.Context) (Lost, error) {
+	lost := Lost{At: s.now()}
+	newest := func() (l store.LineAt, err error) {
+		err = s.db.Read(ctx, func(tx *store.Tx) error {
+			lines, err := tx.LinesBefore(0, 2)
+			for _, x := range lines {
+				if x.Era && s.db.BeganAtStart() && x.Pos == lines[0].Pos {
+					lost.Era = x.Pos
+					continue
+				}
+				if l.Pos == 0 {
+					l = x
+				}
+			}
+			return err
+		})
+		return l, err
+	}
+	l, err := newest()
+	if err != nil {
+		return lost, err
+	}
+	lost.Newest = l.At
+	if lost.Era > 0 {
+		return lost, nil
+	}
+	if err := s.db.Restore(ctx); err != nil {
+		return lost, err
+	}
+	lost.Era, _ = s.db.View().Head()
+	return lost, nil
+}
+
+// Handler answers everything. Requests that match no route of an API go to the
+// pages.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+func (s *Server) route() http.Handler {
+	// Tenant paths begin with a wildcard, so they need muxes of their own.
+	api, protocol, admin, people := http.NewServeMux(), http.NewServeMux(), http.NewServeMux(), http.NewServeMux()
+	base := s.cfg.PublicURL
+	client := func(ctx context.Context, id, secret string) (*directory.App, error) {
+		c, err := s.issue.Client(ctx, issue.Credentials{ID: directory.AppID(id), Secret: secret})
+		if err != nil {
+			return nil, err
+		}
+		return c.App, nil
+	}
+	(&oidc.Server{Issue: s.issue, JWKS: s.keys.JWKS, Domain: s.domain, Log: s.log}).Register(protocol)
+	(&graph.Server{Manage: s.manage, Relay: s.relay, Revoke: s.revoke, Issue: s.issue, SignIn: s.signin, Base: base, Tenant: s.issue.Tenant,
+		Domain: func(context.Context) (string, error) { return s.domain(), nil }, Log: s.log, Now: s.now}).Register(api)
+	(&feed.Server{Relay: s.relay, Authenticate: client, Log: s.log}).Register(api)
+	api.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { s.plain(w, http.StatusOK, "ok") })
+	api.HandleFunc("GET /readyz", s.ready)
+	api.Handle("GET /assets/", webkit.Assets())
+
+	(&pages.Server{Issue: s.issue, SignIn: s.signin, Revoke: s.revoke, Relay: s.relay, Manage: s.manage, Secret: s.keys.Derive("browser state"), Domain: s.domain,
+		Park: s.park, Parked: s.parked, Portal: "/portal", Log: s.log}).Register(people)
+	(&portal.Server{SignIn: s.signin, Manage: s.manage, Relay: s.relay, Revoke: s.revoke, Base: base, Secure: s.cfg.Secure(), Domain: s.domain, Log: s.log, Now: s.now}).Register(admin)
+	browser := webkit.Browser(firstOf(admin, people), pages.Bypass...)
+	other := firstOf(api, protocol)
+
+	return webkit.Observe(s.log, boundBody(bodyTime, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if strings.HasPrefix(s.cfg.PublicURL, "https://") {
+			w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		if _, pattern := other.Handler(r); pattern != "" {
+			other.ServeHTTP(w, r)
+			return
+		}
+		browser.ServeHTTP(w, r)
+	})))
+}
+
+// muxes asks several muxes in order; the last one answers what none knows.
+type muxes []*http.ServeMux
+
+func firstOf(m ...*http.ServeMux) muxes { return m }
+
+// Handler returns the mux that has a route for r, and that route's pattern.
+func (m muxes) Handler(r *http.Request) (*http.ServeMux, string) {
+	for _, x := range m {
+		if _, pattern := x.Handler(r); pattern != "" {
+			return x, pattern
+		}
+	}
+	return m[len(m)-1], ""
+}
+
+// ServeHTTP answers with the first mux that has a route.
+func (m muxes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x, _ := m.Handler(r)
+	x.ServeHTTP(w, r)
+}
+
+// directoryName is the directory's domain as of a ledger position: whoever
+// changes it writes a line.
+type directoryName struct {
+	pos    cutoff.Pos
+	domain string
+}
+
+// domain returns the directory's domain, empty while it has none. A read that
+// fails leaves what was known: the domain is for people to read and for tenant
+// names in addresses, never a decision about access.
+func (s *Server) domain() string {
+	head, _ := s.db.View().Head()
+	if n := s.name.Load(); n != nil && n.pos == head {
+		return n.domain
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	n := &directoryName{pos: head}
+	err := s.db.Read(ctx, func(tx *store.Tx) error {
+		d, err := tx.Directory()
+		n.domain = d.Domain
+		return err
+	})
+	if err != nil {
+		if old := s.name.Load(); old != nil {
+			return old.domain
+		}
+		return ""
+	}
+	s.name.Store(n)
+	return n.domain
+}
+
+// kindParked are requests that other sites posted, kept until the browser asks
+// for them by GET.
+const kindParked = "parked"
+
+func (s *Server) park(ctx context.Context, doc string, life time.Duration) (string, error) {
+	name := rand.Text()
+	err := s.db.Update(ctx, func(tx *store.Tx) error {
+		return tx.CreateTicket(&store.Ticket{Hash: sha256.Sum256([]byte(name)), Kind: kindParked, Expires: tx.Now.Add(life), Doc: doc})
+	})
+	return name, err
+}
+
+func (s *Server) parked(ctx context.Context, name string) (doc string, err error) {
+	err = s.db.Read(ctx, func(tx *store.Tx) error {
+		t, err := tx.Ticket(kindParked, sha256.Sum256([]byte(name)))
+		if errors.Is(err, store.ErrNotFound) || err == nil && !tx.Now.Before(t.Expires) {
+			return fault.New(fault.NotFound, "That request is over. Go back to the application and start again.")
+		}
+		if err == nil {
+			doc = t.Doc
+		}
+		return err
+	})
+	return doc, err
+}
+
+func (s *Server) plain(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	fmt.Fprintln(w, text)
+}
+
+// ready says whether this node may answer: the database answers and the view is
+// young enough for guards.
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	if err := s.db.Ping(ctx); err != nil {
+		s.plain(w, http.StatusServiceUnavailable, "the database does not answer")
+		return
+	}
+	if age := s.db.Age(); age > relay.MaxAge {
+		s.plain(w, http.StatusServiceUnavailable, "the view is too old")
+		return
+	}
+	s.plain(w, http.StatusOK, "ready")
+}
+
+// Listen opens the port and returns where it is.
+func (s *Server) Listen() (net.Listener, error) { return net.Listen("tcp", s.cfg.Listen) }
+
+// sweepEvery is how often dead rows are deleted. Nothing depends on it.
+const sweepEvery = 10 * time.Minute
+
+// Run serves on l until ctx is done, then lets running requests finish for at
+// most ten seconds and closes the store. It owns everything it starts.
+func (s *Server) Run(ctx context.Context, l net.Listener) error {
+	base, stopRequests := context.WithCancel(context.Background()) // held questions end with it
+	srv := &http.Server{
+		Handler: s.handler, TLSConfig: s.tls, BaseContext: func(net.Listener) context.Context { return base },
+		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	var owned sync.WaitGroup
+	work, stopWork := context.WithCancel(context.Background())
+	owned.Go(func() {
+		if err := s.relay.Run(work); err != nil {
+			s.log.Error("the relay ended", "error", err)
+		}
+	})
+	owned.Go(func() { s.sweep(work) })
+	served := make(chan error, 1)
+	go func() {
+		if s.tls != nil {
+			served <- srv.ServeTLS(l, "", "")
+		} else {
+			served <- srv.Serve(l)
+		}
+	}()
+	var err error
+	select {
+	case err = <-served:
+	case <-ctx.Done():
+		stopRequests()
+		deadline, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err = srv.Shutdown(deadline); err != nil {
+			err = errors.Join(err, srv.Close())
+		}
+	}
+	stopRequests()
+	stopWork()
+	owned.Wait()
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return errors.Join(err, s.Close())
+}
+
+func (s *Server) sweep(ctx context.Context) {
+	t := time.NewTicker(sweepEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if n, err := s.db.Sweep(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("sweep", "error", err)
+		} else if n > 0 {
+			s.log.Info("swept", "rows", n)
+		}
+	}
+}
+
+// Close closes the store. Run does it itself.
+func (s *Server) Close() error {
+	if s.db == nil {
+		return nil
+	}
+	return s.db.Close()
+}
