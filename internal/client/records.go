@@ -1,0 +1,222 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/url"
+	"time"
+)
+
+// Permission is a set of scopes at one resource.
+type Permission struct {
+	Resource string   `json:"resource"`
+	Scopes   []string `json:"scopes"`
+}
+
+// App is a registered application.
+type App struct {
+	ID             string       `json:"id"` // client_id
+	Name           string       `json:"name"`
+	Publisher      string       `json:"publisher,omitempty"`
+	Enabled        bool         `json:"enabled"`
+	Public         bool         `json:"public"`
+	FirstParty     bool         `json:"firstParty"`
+	DeviceCode     bool         `json:"deviceCode"`
+	RedirectURIs   []string     `json:"redirectUris"`
+	Permissions    []Permission `json:"permissions"`
+	AppPermissions []Permission `json:"appPermissions"`
+	Guards         []string     `json:"guards"` // resources it may guard
+	Created        time.Time    `json:"created"`
+}
+
+// Apps lists all applications.
+func (c *Client) Apps(ctx context.Context) ([]*App, error) {
+	return all[App](ctx, c, "/curfew/apps", nil)
+}
+
+// App returns one application by client_id.
+func (c *Client) App(ctx context.Context, id string) (*App, error) {
+	a := &App{}
+	return a, c.do(ctx, call{method: "GET", path: "/curfew" + at("apps", id)}, a)
+}
+
+// Ending is how something would end if it were revoked now.
+type Ending struct {
+	Kind     string    `json:"kind"` // at_once, within, not_before
+	WithinMs float64   `json:"withinMs"`
+	At       time.Time `json:"at"`
+}
+
+// Exposure is what is open for one user.
+type Exposure struct {
+	Sessions []*Session `json:"sessions"`
+	Grants   []*Grant   `json:"grants"`
+	More     bool       `json:"more"` // than were read
+	Lanes    []Lane     `json:"lanes"`
+	Last     *struct {
+		Receipt string    `json:"receipt"`
+		Cause   string    `json:"cause"`
+		At      time.Time `json:"at"`
+		Actor   Party     `json:"actor"`
+	} `json:"last"`
+}
+
+// Lane is one place where access is checked.
+type Lane struct {
+	Name      string            `json:"name"`
+	Guards    int               `json:"guards"`
+	Answering int               `json:"answering"`
+	Guarded   bool              `json:"guarded"`
+	Bars      []json.RawMessage `json:"bars"`
+	Ends      Ending            `json:"ends"`
+}
+
+// Session is one browser session.
+type Session struct {
+	ID       string    `json:"id"`
+	Agent    string    `json:"agent"`
+	IP       string    `json:"ip"`
+	Kept     bool      `json:"kept"`
+	Created  time.Time `json:"created"`
+	LastUsed time.Time `json:"lastUsed"`
+	Ends     time.Time `json:"ends"`
+	User     string    `json:"user,omitempty"` // filled in by Sessions
+}
+
+// Grant is what one application may do for one user.
+type Grant struct {
+	ID       string       `json:"id"`
+	App      string       `json:"app"`
+	AppName  string       `json:"appName"`
+	Session  string       `json:"session,omitempty"`
+	Offline  bool         `json:"offline"`
+	Created  time.Time    `json:"created"`
+	LastUsed time.Time    `json:"lastUsed"`
+	Ends     time.Time    `json:"ends"`
+	Scopes   []Permission `json:"scopes"`
+	Tokens   []GrantToken `json:"tokens"`
+	User     string       `json:"user,omitempty"` // filled in by Grants
+}
+
+// GrantToken is the latest access token of a grant for one resource.
+type GrantToken struct {
+	Resource     string    `json:"resource"`
+	ResourceName string    `json:"resourceName"`
+	Expires      time.Time `json:"expires"`
+	Guards       int       `json:"guards"`
+	Ends         Ending    `json:"ends"`
+}
+
+// Exposure returns what is open for a user.
+func (c *Client) Exposure(ctx context.Context, user string) (*Exposure, error) {
+	x := &Exposure{}
+	return x, c.do(ctx, call{method: "GET", path: "/curfew" + at("users", user, "exposure")}, x)
+}
+
+// Sessions lists a user's live browser sessions.
+func (c *Client) Sessions(ctx context.Context, user string) ([]*Session, error) {
+	out, err := all[Session](ctx, c, "/curfew"+at("users", user, "sessions"), nil)
+	for _, s := range out {
+		s.User = user
+	}
+	return out, err
+}
+
+// Grants lists a user's live grants.
+func (c *Client) Grants(ctx context.Context, user string) ([]*Grant, error) {
+	out, err := all[Grant](ctx, c, "/curfew"+at("users", user, "grants"), nil)
+	for _, g := range out {
+		g.User = user
+	}
+	return out, err
+}
+
+// Guard is one guard process, or a resource that none guards (Process empty).
+type Guard struct {
+	Process        string    `json:"process"`
+	Name           string    `json:"name"`
+	App            string    `json:"app"`
+	Resource       string    `json:"resource"`
+	ResourceName   string    `json:"resourceName"`
+	State          string    `json:"state"` // answering, closes, closed, lives
+	AgeMs          float64   `json:"ageMs"` // since its last answer; negative: never answered
+	MaxStalenessMs float64   `json:"maxStalenessMs"`
+	Answered       time.Time `json:"answered"`
+	ClosesAt       time.Time `json:"closesAt"`
+	Acked          int64     `json:"acked"`
+	Version        string    `json:"version"`
+	Address        string    `json:"address"`
+}
+
+// Guards lists guards, silent ones first.
+func (c *Client) Guards(ctx context.Context) ([]*Guard, error) {
+	return all[Guard](ctx, c, "/curfew/guards", nil)
+}
+
+// Line is one line of the ledger.
+type Line struct {
+	Pos   int64     `json:"pos"`
+	At    time.Time `json:"at"`
+	Cause string    `json:"cause"`
+	Actor string    `json:"actor"`
+	Cuts  []struct {
+		Scope string `json:"scope"`
+		ID    string `json:"id,omitempty"`
+		Reach string `json:"reach"`
+	} `json:"cuts"`
+	Era     bool   `json:"era"`
+	Receipt string `json:"receipt"`
+}
+
+// Ledger lists the newest lines, at most limit.
+func (c *Client) Ledger(ctx context.Context, limit int) ([]*Line, error) {
+	return newest[Line](ctx, c, "/curfew/ledger", url.Values{}, limit, func(l *Line) int64 { return l.Pos })
+}
+
+// Identity is who is connected.
+type Identity struct {
+	User *struct {
+		ID   string `json:"id"`
+		Name string `json:"name"`
+	} `json:"user"`
+	Roles []struct {
+		ID   string `json:"id"`
+		Name string `json:"name"`
+	} `json:"roles"`
+	Scopes   []string  `json:"scopes"`
+	Grant    string    `json:"grant"`
+	AuthTime time.Time `json:"authTime"`
+	Expires  time.Time `json:"expires"` // of the access token
+	Domain   string    `json:"domain"`
+}
+
+// Identity returns who is connected.
+func (c *Client) Identity(ctx context.Context) (*Identity, error) {
+	me := &Identity{}
+	return me, c.do(ctx, call{method: "GET", path: "/curfew/me"}, me)
+}
+
+// ApplyReport says what applying a manifest did, or in a dry run would do.
+type ApplyReport struct {
+	Changes []struct {
+		Kind string `json:"kind"`
+		Name string `json:"name"`
+		What string `json:"what"`
+	} `json:"changes"`
+	Unchanged int `json:"unchanged"`
+}
+
+// Apply makes the directory what a manifest says.
+func (c *Client) Apply(ctx context.Context, manifest []byte, act Act) (*ApplyReport, error) {
+	v := url.Values{}
+	if act.DryRun {
+		v.Set("dryRun", "true")
+	}
+	if act.Reason != "" {
+		v.Set("reason", act.Reason)
+	}
+	r := &ApplyReport{}
+	return r, c.do(ctx, call{method: "POST", path: "/curfew/apply", query: v, body: func() (io.Reader, error) { return bytes.NewReader(manifest), nil }, kind: "application/toml", time: longTime}, r)
+}
