@@ -1,0 +1,61 @@
+// Package curfew is the house: it holds no code, only this plan of the rooms and
+// the tests that keep it true (arch_test.go, walks_test.go).
+//
+// curfew is a self-hosted identity provider whose promise is that taking access
+// away works. The kernel is small. Every artefact (session, code, grant, access
+// token) is born at a position of the ledger; a cutoff says that everything of a
+// user, session, grant, application, device or the whole directory born before
+// position N is dead. Revoking appends one line. Guards in front of applications
+// follow the ledger over the feed and refuse what is dead.
+//
+// Imports go down only. On the same floor only the ones listed below.
+//
+//	floor 0  cutoff                      PUBLIC what is dead from when; the set; the wire line
+//	         internal/fault              error kinds: public sentence, hidden cause
+//	         internal/config             the one configuration struct
+//	floor 1  internal/directory          users, groups, applications, actors
+//	 rules   internal/role               who may do what to whom
+//	         internal/policy             conditional access to a verdict
+//	         internal/grant              session, grant, rotation, reuse
+//	         internal/standing           is this still good?
+//	         internal/audit              record types
+//	         internal/secevent           security event tokens
+//	floor 1  guard                       PUBLIC resource-server SDK: verify, follow the feed, refuse
+//	far side guard/guardtest             PUBLIC an issuer and a feed for other people's tests
+//	         internal/client             HTTP client of our admin API, the CLI's hands
+//	floor 2  internal/store              all SQL, two dialects, ledger, bell, migrations
+//	         internal/store/storetest    what both engines must pass; throwaway PostgreSQL
+//	floor 3  internal/keys               create, rotate, publish, sign
+//	 verbs   internal/revoke             cut
+//	         internal/signin             prove who it is; sessions
+//	         internal/issue              grant to tokens; introspection
+//	         internal/manage             read and change the directory
+//	         internal/relay              ledger to readers; receipts
+//	floor 4  internal/web/webkit         what all surfaces share: pages' frame, cookies, limits
+//	         internal/web/webkit/webkittest what a page must be, and a browser to see it; for tests
+//	         internal/web/oidc           OAuth and OpenID Connect
+//	         internal/web/pages          sign-in, consent, sign-out
+//	         internal/web/graph          Graph-compatible API and our own beside it
+//	         internal/web/graph/odata    the query language of lists, and bodies
+//	         internal/web/scim           SCIM 2.0
+//	         internal/web/ssf            shared signals
+//	         internal/web/feed           the feed of the guards
+//	         internal/web/portal         the administrator's pages
+//	         internal/gateway            the guard as a reverse proxy
+//	floor 5  internal/server             assembly: the only package that knows every room
+//	floor 6  cmd/curfew                  one file per command; reaches the rooms through server
+//	         e2e                         tests of the whole from outside
+//
+// Sideways allowed: signin, issue, manage to revoke; issue, relay to keys; web/*
+// to webkit; role, policy, grant, audit to directory; standing to directory,
+// policy, grant; config to fault; graph to odata; guardtest to guard; storetest
+// to store.
+//
+// A surface (web/*) reaches verbs, floor 1 and floor 0, never the store: what it
+// wants to know or change it asks a verb, which authorises. The verb authorises,
+// the surface identifies. The rules wing reads no clock, starts no goroutine and
+// knows neither network nor database. docs/walks.md follows the two journeys
+// that matter through the rooms.
+//
+// A new room needs a page in docs/decisions.
+package curfew
