@@ -9,6 +9,55 @@ import (
 	"github.com/curfew-id/curfew/internal/store/storetest"
 )
 
+// The refusal of a reused token is an error of the request, and yet its kill must
+// outlast it: no rollback may take it back, also when the refresh that found it
+// shared a commit with others.
+func TestTrace22ReuseIsRefusedAndTheKillIsDurable(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		var cfg store.Config
+		prepare := e.New
+		e.New = func(tb testing.TB) func(store.Config) store.Config {
+			complete := prepare(tb)
+			return func(c store.Config) store.Config { cfg = complete(c); return cfg }
+		}
+		w := newWorld(t, e, store.Hooks{})
+		first := w.signIn()
+		second, err := w.refresh(first.Refresh, "")
+		if err == nil {
+			second, err = w.refresh(second.Refresh, "")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for range 20 {
+			other := w.signIn()
+			wg.Go(func() {
+				if _, err := w.refresh(other.Refresh, ""); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Go(func() {
+			if _, err := w.refresh(first.Refresh, ""); sub(err) != "invalid_grant/bad_token" {
+				t.Errorf("reuse: %v", err)
+			}
+		})
+		wg.Wait()
+		if err := w.DB.Close(); err != nil {
+			t.Fatal(err)
+		}
+		w.DB = storetest.Open(t, cfg)
+		w.wire()
+		if w.alive(second.Access) {
+			t.Error("the access token came back")
+		}
+		if _, err := w.refresh(second.Refresh, ""); sub(err) != "invalid_grant/bad_token" {
+			t.Errorf("the newest refresh token came back: %v", err)
+		}
+	})
+}
+
 // A restored backup has rows older than the refresh tokens that clients hold.
 func TestTrace20AThousandRefreshTokensNewerThanTheirRowsMakeExactlyOneEra(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {

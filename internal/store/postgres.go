@@ -106,7 +106,7 @@ func (tx *Tx) commitPostgres(f func(*Tx) error, pool *sql.DB) error {
 		if rerr := tx.plain("ROLLBACK"); rerr != nil {
 			discard(sc)
 		}
-		return err
+		return outOfTime(tx.ctx, err)
 	}
 	// From here on the outcome is waited for, whatever the caller's context says.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(tx.ctx), commitTimeout)

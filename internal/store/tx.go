@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/fault"
 )
 
 // Tx is a transaction. Its methods are the only way to rows. It must not be
@@ -78,7 +81,16 @@ func (db *DB) read(ctx context.Context, pool *sql.DB, f func(*Tx) error) error {
 	if err := tx.readHead(); err != nil {
 		return unavailable(err)
 	}
-	return f(tx)
+	return outOfTime(ctx, f(tx))
+}
+
+// outOfTime tells an error that came because the caller's time was over for what
+// it is: nothing was changed, and nobody made a mistake.
+func outOfTime(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil && fault.KindOf(err) == fault.Internal && (errors.Is(err, ctx.Err()) || pgconn.Timeout(err)) {
+		return unavailable(err)
+	}
+	return err
 }
 
 // Update runs f in a transaction and commits. It returns when what f wrote is
