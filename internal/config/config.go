@@ -29,6 +29,7 @@ type Config struct {
 	TLS       string `toml:"tls" flag:"tls" doc:"local: certificates of a CA made here, for trying out. files: tls_cert and tls_key. acme: certificates by ACME for the public URL's host. off: plain http, on loopback or behind a proxy that ends TLS."`
 	TLSCert   string `toml:"tls_cert" flag:"tls-cert" doc:"Certificate chain, PEM, for tls = files. Read again when it changes."`
 	TLSKey    string `toml:"tls_key" flag:"tls-key" doc:"Private key, PEM, for tls = files."`
+	ACME      string `toml:"acme_directory" flag:"acme-directory" doc:"Directory URL of the ACME server for tls = acme. Empty: Let's Encrypt."`
 	MasterKey string `toml:"master_key_file" flag:"master-key-file" doc:"File of the master key. Empty: master.key in the data folder, made at the first start. CURFEW_MASTER_KEY in the environment goes before. Never put it into a backup of the database."`
 	Apply     string `toml:"apply" flag:"apply" doc:"Manifest to apply at every start: people, groups, applications, resources."`
 	LogLevel  string `toml:"log_level" flag:"log-level" doc:"debug, info, warn or error."`

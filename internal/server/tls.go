@@ -43,6 +43,9 @@ func tlsConfig(c config.Config, now func() time.Time) (*tls.Config, error) {
 		base.GetCertificate = f.get
 	case "acme":
 		m := &autocert.Manager{Prompt: autocert.AcceptTOS, HostPolicy: autocert.HostWhitelist(u.Hostname()), Cache: autocert.DirCache(filepath.Join(c.Data, "acme"))}
+		if c.ACME != "" {
+			m.Client = &acme.Client{DirectoryURL: c.ACME}
+		}
 		base.GetCertificate = m.GetCertificate
 		base.NextProtos = append(base.NextProtos, acme.ALPNProto)
 	case "local":
