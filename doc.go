@@ -13,6 +13,7 @@
 //	floor 0  cutoff                      PUBLIC what is dead from when; the set; the wire line
 //	         internal/fault              error kinds: public sentence, hidden cause
 //	         internal/config             the one configuration struct
+//	         internal/egress             requests to other people's servers, guarded
 //	floor 1  internal/directory          users, groups, applications, actors
 //	 rules   internal/role               who may do what to whom
 //	         internal/policy             conditional access to a verdict
@@ -20,17 +21,20 @@
 //	         internal/standing           is this still good?
 //	         internal/audit              record types
 //	         internal/secevent           security event tokens
+//	         internal/proof              what others sign: assertions, DPoP proofs, their ID and logout tokens
 //	floor 1  guard                       PUBLIC resource-server SDK: verify, follow the feed, refuse
 //	far side guard/guardtest             PUBLIC an issuer and a feed for other people's tests
 //	         internal/client             HTTP client of our admin API, the CLI's hands
 //	floor 2  internal/store              all SQL, two dialects, ledger, bell, migrations
 //	         internal/store/storetest    what both engines must pass; throwaway PostgreSQL
+//	         internal/upstream           other identity providers: discovery, code exchange
 //	floor 3  internal/keys               create, rotate, publish, sign
 //	 verbs   internal/revoke             cut
 //	         internal/signin             prove who it is; sessions
 //	         internal/issue              grant to tokens; introspection
 //	         internal/manage             read and change the directory
 //	         internal/relay              ledger to readers; receipts
+//	         internal/deliver            ledger to other people's servers: back-channel logout, dead letters
 //	floor 4  internal/web/webkit         what all surfaces share: pages' frame, cookies, limits
 //	         internal/web/webkit/webkittest what a page must be, and a browser to see it; for tests
 //	         internal/web/oidc           OAuth and OpenID Connect
@@ -45,10 +49,11 @@
 //	floor 5  internal/server             assembly: the only package that knows every room
 //	floor 6  cmd/curfew                  one file per command; reaches the rooms through server
 //	         e2e                         tests of the whole from outside
+//	         e2e/conformance             one test for each module of the OpenID suites
 //
-// Sideways allowed: signin, issue, manage to revoke; issue, relay to keys; web/*
-// to webkit; role, policy, grant, audit to directory; standing to directory,
-// policy, grant; config to fault; graph to odata; guardtest to guard; storetest
+// Sideways allowed: signin, issue, manage to revoke; issue, relay, deliver to
+// keys; web/* to webkit; role, policy, grant, audit to directory; standing to
+// directory, policy, grant; config, egress to fault; graph to odata; guardtest to guard; storetest
 // to store.
 //
 // A surface (web/*) reaches verbs, floor 1 and floor 0, never the store: what it

@@ -30,6 +30,59 @@ type App struct {
 	Version            int64 // grows with each change of the row
 	DeviceCode         bool  // may use the device flow
 	AccessTokenMinutes int   // 0: the resource's
+
+	// SPARedirectURIs are those of a browser-only application: its refresh
+	// tokens end 24 hours after the sign-in, and its origins may read the token
+	// endpoint from a script. None of them stands in RedirectURIs too.
+	SPARedirectURIs []string
+	// Keys are the public keys by which the client proves who it is
+	// (private_key_jwt, RFC 7523; mutual TLS, RFC 8705 §2.2). KeysURI is where it
+	// publishes them instead; never both.
+	Keys    []AppKey
+	KeysURI string
+	// Refresh says how its refresh tokens are renewed; empty: [RefreshRotate].
+	Refresh RefreshMode
+	// GrantAbsolute ends a grant that long after the sign-in, used or not; zero: never.
+	GrantAbsolute time.Duration
+	// RequirePAR refuses authorization requests that were not pushed (RFC 9126 §6).
+	RequirePAR bool
+	// RequireDPoP refuses to hand out bearer tokens (RFC 9449 §5.2).
+	RequireDPoP bool
+	// SigningAlg of its ID and logout tokens: ES256 (empty), RS256 or EdDSA.
+	SigningAlg string
+	// BackChannelLogoutURI is told when a session or user ends (OpenID Connect
+	// Back-Channel Logout 1.0); empty: nobody is told. BackChannelSession demands
+	// a sid in each notice.
+	BackChannelLogoutURI string
+	BackChannelSession   bool
+	// FrontChannelLogoutURI is loaded in a frame when the person signs out.
+	FrontChannelLogoutURI string
+	// Owners may change the registration without holding a role.
+	Owners []UserID
+	// AssignmentRequired lets only people in who were assigned to the
+	// application, themselves or through a group.
+	AssignmentRequired bool
+}
+
+// RefreshMode says what a use of a refresh token does to it.
+type RefreshMode string
+
+// The modes.
+const (
+	RefreshRotate RefreshMode = "rotate" // a new one each time; a lost answer may be asked for again
+	RefreshStrict RefreshMode = "strict" // a new one each time; a second use of the old one is reuse at once
+	RefreshBound  RefreshMode = "bound"  // the same one, which only the holder of a key can use (DPoP, mutual TLS)
+)
+
+// AppKey is a public key of a client.
+type AppKey struct {
+	ID string `json:"id"`
+	// JWK is the public key (RFC 7517). One made from a certificate carries
+	// x5c and x5t#S256.
+	JWK     string    `json:"jwk"`
+	Name    string    `json:"name"`
+	Created time.Time `json:"created"`
+	Expires time.Time `json:"expires"` // zero: never
 }
 
 // AppSecret is a stored client secret. Secrets are random and long, so a single
@@ -54,10 +107,19 @@ type Resource struct {
 	Name     string
 	Scopes   []Scope
 	AppRoles []string // what applications can hold as themselves
-	// TokenLife of its access tokens; zero: one hour.
+	// TokenLife of its access tokens; zero: one hour. More than one hour only
+	// while Guarded.
 	TokenLife time.Duration
-	Created   time.Time
-	Version   int64
+	// Guarded says that every instance of the resource is behind a guard, which
+	// was proven by a live one when it was set.
+	Guarded bool
+	// SigningAlg of its access tokens: ES256 (empty), RS256 or EdDSA.
+	SigningAlg string
+	// EncryptionKey is a public JWK; when set, access tokens are encrypted to it
+	// (a signed token inside an encrypted one, RFC 7519 §11.2).
+	EncryptionKey string
+	Created       time.Time
+	Version       int64
 }
 
 // Scope is one permission of a resource.
