@@ -116,6 +116,7 @@ var later = map[string]string{
 var roomy = map[string]int{
 	"internal/store":      5500,
 	"internal/manage":     4100,
+	"internal/issue":      3600,
 	"internal/web/portal": 5000,
 	"cmd/curfew":          5600,
 	"guard":               2800,

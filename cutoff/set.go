@@ -57,6 +57,9 @@ type Owner struct {
 	n    uint8
 	at   [int(scopes)]Scope
 	keys [int(scopes)]key
+	// more holds what did not fit, of a chain. Few artefacts have one, so the
+	// others do not pay for its room.
+	more *Owner
 }
 
 // Belongs lists the ids an artefact belongs to, each in its wire form. Empty
@@ -67,25 +70,59 @@ type Belongs struct {
 	Grant   string
 	App     string // client_id
 	Device  string
+	// Chain is what the grant was made from, nearest first; see [Link].
+	Chain []Link
+}
+
+// Link is one step up the chain by which a grant came to be: the grant whose
+// access token was exchanged, and the application that held it. Whatever ends
+// one of them ends what was made from it.
+type Link struct {
+	Grant string
+	App   string // client_id
+}
+
+// MaxChain is how many links a chain may have. Each is carried in every token
+// and looked up at every change of the ledger; four services behind one another
+// are more than anybody can follow when a receipt names them.
+const MaxChain = 4
+
+// Each calls f for every scope and id whose cutoffs cover the artefact, but for
+// the directory's, which cover everything.
+func (b *Belongs) Each(f func(Scope, string)) {
+	own := func(s Scope, id string) {
+		if id != "" {
+			f(s, id)
+		}
+	}
+	in := func(grant, app string) {
+		own(Grant, grant)
+		own(App, app)
+		if b.User != "" && app != "" {
+			f(UserApp, UserAppID(b.User, app))
+		}
+	}
+	own(User, b.User)
+	own(Session, b.Session)
+	own(Device, b.Device)
+	in(b.Grant, b.App)
+	for _, l := range b.Chain {
+		in(l.Grant, l.App)
+	}
 }
 
 // NewOwner prepares b for look-ups.
 func NewOwner(b Belongs) Owner {
 	var o Owner
-	add := func(s Scope, id string) {
-		if id != "" {
-			o.at[o.n], o.keys[o.n] = s, keyOf(s, id)
-			o.n++
+	last := &o
+	b.Each(func(s Scope, id string) {
+		if int(last.n) == len(last.at) {
+			last.more = new(Owner)
+			last = last.more
 		}
-	}
-	add(User, b.User)
-	add(Session, b.Session)
-	add(Grant, b.Grant)
-	add(App, b.App)
-	add(Device, b.Device)
-	if b.User != "" && b.App != "" {
-		add(UserApp, UserAppID(b.User, b.App))
-	}
+		last.at[last.n], last.keys[last.n] = s, keyOf(s, id)
+		last.n++
+	})
 	return o
 }
 
@@ -156,9 +193,11 @@ func (s *Set) Latest(o *Owner, k Kind) Pos {
 
 func (s *Set) latest(o *Owner, r Reach) Pos {
 	p, at := s.all[r], &s.at[r]
-	for i := range o.n {
-		if m := at[o.at[i]]; len(m) > 0 {
-			p = max(p, m[o.keys[i]])
+	for ; o != nil; o = o.more {
+		for i := range o.n {
+			if m := at[o.at[i]]; len(m) > 0 {
+				p = max(p, m[o.keys[i]])
+			}
 		}
 	}
 	return p

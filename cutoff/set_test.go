@@ -3,6 +3,7 @@ package cutoff
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -63,6 +64,43 @@ func TestCutoffCoversWhatBelongsToIt(t *testing.T) {
 				if got, want := s.Dead(&o, born, Token), born < c.tokens; got != want {
 					t.Errorf("born %d: dead %v, want %v", born, got, want)
 				}
+			}
+		})
+	}
+}
+
+// What an artefact was made from, and whoever held that, ends it too.
+func TestCutoffCoversWhatWasMadeFromWhatItEnds(t *testing.T) {
+	t.Parallel()
+	b := Belongs{User: ada, Grant: "g3", App: "ledger", Chain: []Link{{Grant: "g2", App: "drive"}, {Grant: fam, App: mail}}}
+	for _, c := range []struct {
+		name   string
+		cut    Cutoff
+		covers bool
+	}{
+		{"its own grant", Cutoff{Grant, "g3", Everything}, true},
+		{"the grant it was made from", Cutoff{Grant, "g2", Everything}, true},
+		{"the grant at the root", Cutoff{Grant, fam, Tokens}, true},
+		{"another grant", Cutoff{Grant, sess, Everything}, false},
+		{"its own application", Cutoff{App, "ledger", Everything}, true},
+		{"an application on the way", Cutoff{App, "drive", Tokens}, true},
+		{"the application at the root", Cutoff{App, mail, Everything}, true},
+		{"another application", Cutoff{App, "calendar", Everything}, false},
+		{"the user in an application on the way", Cutoff{UserApp, UserAppID(ada, "drive"), Everything}, true},
+		{"the user in the application at the root", Cutoff{UserApp, UserAppID(ada, mail), Tokens}, true},
+		{"another user there", Cutoff{UserApp, UserAppID(grace, mail), Everything}, false},
+		{"an application with the id of a grant", Cutoff{App, fam, Everything}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var s Set
+			s.Merge(line(7, c.cut))
+			o := NewOwner(b)
+			if got := s.Dead(&o, 6, Token); got != c.covers {
+				t.Errorf("dead %v, want %v", got, c.covers)
+			}
+			if s.Dead(&o, 7, Token) {
+				t.Error("what is born at the cutoff is dead")
 			}
 		})
 	}
@@ -176,11 +214,11 @@ func covers(c Cutoff, b Belongs, k Kind) bool {
 	case Session:
 		return c.ID == b.Session
 	case Grant:
-		return c.ID == b.Grant
+		return c.ID == b.Grant || slices.ContainsFunc(b.Chain, func(l Link) bool { return c.ID == l.Grant })
 	case App:
-		return c.ID == b.App
+		return c.ID == b.App || slices.ContainsFunc(b.Chain, func(l Link) bool { return c.ID == l.App })
 	case UserApp:
-		return c.ID == UserAppID(b.User, b.App)
+		return c.ID == UserAppID(b.User, b.App) || slices.ContainsFunc(b.Chain, func(l Link) bool { return c.ID == UserAppID(b.User, l.App) })
 	}
 	return c.ID == b.Device
 }
@@ -206,7 +244,8 @@ func setOf(ls []Line) *Set {
 
 func TestSetAgreesWithTheModelInAnyOrder(t *testing.T) {
 	t.Parallel()
-	artefacts := []Belongs{adaInMail, {User: ada, App: "drive"}, {User: grace, Session: sess, App: mail, Grant: grace}, {App: mail}, {}}
+	artefacts := []Belongs{adaInMail, {User: ada, App: "drive"}, {User: grace, Session: sess, App: mail, Grant: grace}, {App: mail}, {},
+		{User: grace, App: "drive", Grant: dev, Chain: []Link{{Grant: fam, App: mail}}}}
 	rapid.Check(t, func(t *rapid.T) {
 		ls := drawLines.Draw(t, "lines")
 		shuffled := rapid.Permutation(ls).Draw(t, "order")
@@ -257,9 +296,13 @@ func TestMergeNeverLowersAnything(t *testing.T) {
 
 func TestLatestAllocatesNothing(t *testing.T) {
 	s := setOf([]Line{line(3, Cutoff{User, ada, Everything}, Cutoff{App, mail, Tokens})})
-	o := NewOwner(adaInMail)
-	if n := testing.AllocsPerRun(100, func() { s.Latest(&o, Token) }); n != 0 {
-		t.Errorf("latest allocates %v times", n)
+	chained := adaInMail
+	chained.Chain = []Link{{Grant: sess, App: "drive"}, {Grant: dev, App: "notes"}}
+	for _, b := range []Belongs{adaInMail, chained} {
+		o := NewOwner(b)
+		if n := testing.AllocsPerRun(100, func() { s.Latest(&o, Token) }); n != 0 {
+			t.Errorf("latest allocates %v times", n)
+		}
 	}
 }
 

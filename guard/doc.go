@@ -38,6 +38,23 @@
 // suspended the monotonic clock stood still, and on one whose clock was set
 // back the wall clock did.
 //
+// # Chains
+//
+// A service that acts for a person exchanges the token it was shown for one of
+// its own (RFC 8693, on-behalf-of). The new token has a grant of its own and
+// says what that was made from, so that ending one ends all that came of it:
+//
+//	gid   the token's own grant
+//	gids  the grants above, nearest first; at most [cutoff.MaxChain]
+//	act   who acts (RFC 8693 §4.1): sub is the client_id of the application that
+//	      holds the token, act inside it the one before, and so on: one more
+//	      than there are gids
+//
+// RFC 8693 calls all but the outermost actor information. Here each of them
+// decides: a cutoff of a grant above, of an application on the way, or of the
+// person in it, covers the token. A chain that cannot be read (too long, a gap,
+// another actor than client_id) is refused.
+//
 // # Trust
 //
 // Whoever controls the issuer's feed or keys can admit anybody, as with any

@@ -27,6 +27,9 @@ type Claims struct {
 	Session  string // sid; only while the grant ends with the session
 	Device   string // deviceid
 	ID       string // jti
+	// Chain is what the grant was made from, nearest first (gids), with the
+	// applications that held it (act). Empty for all but exchanged tokens.
+	Chain []cutoff.Link
 
 	Scopes       []string // scp
 	Roles        []string // roles
@@ -73,6 +76,7 @@ var (
 	errAudience  = errors.New("the token is meant for another audience")
 	errBound     = errors.New("the token is bound to a key and cannot be used as a bearer token")
 	errBorn      = errors.New("the token does not say at which ledger position it was born")
+	errChain     = errors.New("the token does not say in a form this service understands what it was made from")
 	errEarly     = errors.New("the token is not valid yet")
 	errExpired   = errors.New("the token has expired")
 	errRevoked   = errors.New("the token was revoked")
@@ -164,6 +168,7 @@ func readClaims(encoded string) (*Claims, error) {
 	}
 	c := &Claims{payload: string(b)}
 	var hasExp, hasIat, hasBorn, bound bool
+	var p provenance
 	err := readObject(c.payload, func(r *jsonReader, name string) (err error) {
 		str := func(to *string) { *to, err = r.string() }
 		list := func(to *[]string) { *to, err = r.strings() }
@@ -189,6 +194,12 @@ func readClaims(encoded string) (*Claims, error) {
 			str(&c.Tenant)
 		case "gid":
 			str(&c.Grant)
+		case "gids":
+			p.claimed = true
+			list(&p.gids)
+		case "act":
+			p.claimed = true
+			p.actors, err = readActors(r)
 		case "sid":
 			str(&c.Session)
 		case "deviceid":
@@ -254,9 +265,10 @@ func readClaims(encoded string) (*Claims, error) {
 		// Without them a cutoff of that user, app or grant would miss the token.
 		return nil, errIncomp
 	}
-	return c, nil
+	c.Chain, err = p.links(c)
+	return c, err
 }
 
 func (c *Claims) owner() cutoff.Owner {
-	return cutoff.NewOwner(cutoff.Belongs{User: c.User, Session: c.Session, Grant: c.Grant, App: c.ClientID, Device: c.Device})
+	return cutoff.NewOwner(cutoff.Belongs{User: c.User, Session: c.Session, Grant: c.Grant, App: c.ClientID, Device: c.Device, Chain: c.Chain})
 }

@@ -49,6 +49,10 @@ func TestInvalidTokensAreRefused(t *testing.T) {
 		// plus adds text before the closing brace of the payload.
 		plus := func(p string) string { return raw(strings.TrimSuffix(string(payload), "}") + p + "}") }
 
+		chained := func(gids, act any) string {
+			return srv.Token(guardtest.Token{Claims: map[string]any{"gids": gids, "act": act}})
+		}
+
 		other := guardtest.NewPiped(t)
 		otherKid, _ := other.Key()
 		der, err := x509.MarshalPKIXPublicKey(pub)
@@ -142,6 +146,25 @@ func TestInvalidTokensAreRefused(t *testing.T) {
 			"roles a string":               srv.Token(with("roles", "admin")),
 			"roles of numbers":             srv.Token(with("roles", []int{1})),
 			"bound to a key":               srv.Token(with("cnf", map[string]any{"jkt": "x"})),
+			"gids without act":             chained([]string{"g1"}, nil),
+			"act without gids":             chained(nil, act("outlook", "web")),
+			"gids empty":                   chained([]string{}, act("outlook")),
+			"gids empty and no act":        chained([]string{}, nil),
+			"gids null":                    plus(`,"gids":null,"act":{"sub":"outlook","act":{"sub":"web"}}`),
+			"gids a string":                chained("g1", act("outlook", "web")),
+			"gids of numbers":              chained([]int{1}, act("outlook", "web")),
+			"an empty gid among gids":      chained([]string{"g1", ""}, act("outlook", "web", "phone")),
+			"act a string":                 chained([]string{"g1"}, "outlook"),
+			"act null":                     plus(`,"gids":["g1"],"act":null`),
+			"act of somebody else":         chained([]string{"g1"}, act("mallory", "web")),
+			"act too short":                chained([]string{"g1", "g2"}, act("outlook", "web")),
+			"act too long":                 chained([]string{"g1"}, act("outlook", "web", "phone")),
+			"act without sub":              chained([]string{"g1"}, map[string]any{"sub": "outlook", "act": map[string]any{"iss": "x"}}),
+			"act with an empty sub":        chained([]string{"g1"}, act("outlook", "")),
+			"act with a number for sub":    chained([]string{"g1"}, map[string]any{"sub": "outlook", "act": map[string]any{"sub": 5}}),
+			"act twice inside":             plus(`,"gids":["g1"],"act":{"sub":"outlook","act":{"sub":"web"},"act":{"sub":"phone"}}`),
+			"a chain longer than allowed":  chained([]string{"1", "2", "3", "4", "5"}, act("outlook", "a", "b", "c", "d", "e")),
+			"a chain of an application":    srv.Token(guardtest.Token{AppOnly: true, Claims: map[string]any{"gids": []string{"g1"}, "act": act("outlook", "web")}}),
 			"payload not JSON":             raw(`hello`),
 			"payload a list":               raw(`[]`),
 			"payload empty object":         raw(`{}`),
@@ -174,6 +197,7 @@ func TestInvalidTokensAreRefused(t *testing.T) {
 			"nbf within leeway":          srv.Token(with("nbf", time.Now().Unix()+29)),
 			"no nbf":                     srv.Token(with("nbf", nil)),
 			"app-only":                   srv.Token(guardtest.Token{AppOnly: true}),
+			"the longest chain":          chained([]string{"1", "2", "3", "4"}, act("outlook", "a", "b", "c", "d")),
 			"unknown claims of any kind": plus(` , "x" : [1.5e3, -0, true, false, null, {"a":"\ud83d\ude00 \"\\ \n"}] `),
 			"expires in the year 9999":   srv.Token(with("exp", int64(253402300799))),
 		} {
@@ -183,6 +207,54 @@ func TestInvalidTokensAreRefused(t *testing.T) {
 			}
 		}
 	})
+}
+
+// act is the claim of RFC 8693 §4.1: who acts, and inside it who acted before.
+func act(apps ...string) any {
+	if len(apps) == 0 {
+		return nil
+	}
+	a := map[string]any{"sub": apps[0]}
+	if rest := act(apps[1:]...); rest != nil {
+		a["act"] = rest
+	}
+	return a
+}
+
+// A token that was made from another one ends with it, and with every
+// application that it came through.
+func TestTokenOfAChainEndsWithWhatItWasMadeFrom(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		cut    cutoff.Cutoff
+		covers bool
+	}{
+		{"the grant it was made from", cutoff.Cutoff{Scope: cutoff.Grant, ID: "g2", Reach: cutoff.Everything}, true},
+		{"the grant at the root", cutoff.Cutoff{Scope: cutoff.Grant, ID: "g1", Reach: cutoff.Tokens}, true},
+		{"an application on the way", cutoff.Cutoff{Scope: cutoff.App, ID: "drive", Reach: cutoff.Everything}, true},
+		{"the application at the root", cutoff.Cutoff{Scope: cutoff.App, ID: "web", Reach: cutoff.Everything}, true},
+		{"the person in the application at the root", cutoff.Cutoff{Scope: cutoff.UserApp, ID: cutoff.UserAppID(ada, "web"), Reach: cutoff.Everything}, true},
+		{"another person there", cutoff.Cutoff{Scope: cutoff.UserApp, ID: cutoff.UserAppID(grace, "web"), Reach: cutoff.Everything}, false},
+		{"another grant", cutoff.Cutoff{Scope: cutoff.Grant, ID: "g4", Reach: cutoff.Everything}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, srv *guardtest.Server) {
+				g := srv.Guard(t)
+				token := srv.Token(guardtest.Token{User: ada, Client: "ledger", Grant: "g3", Chain: []cutoff.Link{{Grant: "g2", App: "drive"}, {Grant: "g1", App: "web"}}})
+				claims, err := g.Check(token)
+				if err != nil || len(claims.Chain) != 2 || claims.Chain[0] != (cutoff.Link{Grant: "g2", App: "drive"}) || claims.Chain[1] != (cutoff.Link{Grant: "g1", App: "web"}) {
+					t.Fatalf("chain %v, %v", claims, err)
+				}
+				srv.Cut(c.cut)
+				time.Sleep(time.Second)
+				if c.covers {
+					want(t, g, token, guard.Revoked)
+				} else {
+					want(t, g, token, 0)
+				}
+			})
+		})
+	}
 }
 
 func many(claims map[string]any) string {

@@ -26,6 +26,8 @@ type Token struct {
 	Grant   string // gid; zero: a fixed grant, none for AppOnly
 	Session string // sid; zero: none
 	Device  string // deviceid; zero: none
+	// Chain is what the grant was made from, nearest first (gids and act).
+	Chain   []cutoff.Link
 	Scopes  []string
 	Roles   []string
 	ACR     string
@@ -83,6 +85,9 @@ func (s *Server) Token(o Token) string {
 	if len(o.Roles) > 0 {
 		c["roles"] = o.Roles
 	}
+	if len(o.Chain) > 0 {
+		c["gids"], c["act"] = chain(client, o.Chain)
+	}
 	if o.CP1 {
 		c["xms_cc"] = []string{"CP1"}
 	}
@@ -93,6 +98,18 @@ func (s *Server) Token(o Token) string {
 	lay(c, o.Claims)
 	lay(h, o.Header)
 	return s.Sign(h, marshal(c))
+}
+
+// chain renders the two claims of a token that was made from another one.
+func chain(client string, links []cutoff.Link) (gids []string, act map[string]any) {
+	act = map[string]any{"sub": client}
+	in := act
+	for _, l := range links {
+		gids = append(gids, l.Grant)
+		before := map[string]any{"sub": l.App}
+		in["act"], in = before, before
+	}
+	return gids, act
 }
 
 func lay(onto, over map[string]any) {

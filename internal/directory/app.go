@@ -25,7 +25,7 @@ type App struct {
 	Secrets            []AppSecret
 	Permissions        []Permission // what it may ask for, per resource
 	AppPermissions     []Permission // what it holds as itself (client credentials)
-	Guards             []ResourceID // resources this client may guard
+	Guards             []ResourceID // resources this client may guard, and whose access tokens it may exchange
 	Created            time.Time
 	Version            int64 // grows with each change of the row
 	DeviceCode         bool  // may use the device flow
@@ -156,6 +156,10 @@ func ValidAppID(s string) bool {
 // exactly (RFC 9700 §4.1.3), but for loopback addresses, where the port is free
 // (RFC 8252 §7.3) and "http://localhost" matches "http://localhost/".
 func (a *App) MatchRedirect(uri string) bool { return matchURI(a.RedirectURIs, uri) }
+
+// MatchSPARedirect reports whether uri is one of a browser-only application's,
+// by the same rule.
+func (a *App) MatchSPARedirect(uri string) bool { return matchURI(a.SPARedirectURIs, uri) }
 
 // MatchPostLogout reports whether uri is one of the registered post-logout URIs,
 // by the same rule.

@@ -13,9 +13,17 @@
 //	older than that: reuse → the grant is cut
 //	newer than current: history was lost → an era begins
 //
+// A strict application has no retry: g again is reuse. A bound one, whose client
+// proves a key, and whatever was made from another grant (see [Link]) has no
+// successor: g stays current.
+//
 // A refresh token is computed, not stored: key id, grant id, generation and a
 // MAC over them. So a retry gets the same successor, storage does not grow with
 // use, and reuse is found however long ago the generation was current.
+//
+// A retry is answered whoever makes it. What makes a thief likely, another
+// network than the first use's or retries in generation after generation, is an
+// [Alarm]: for people, and bounded.
 //
 // The package is pure. It trusts its caller to hold the grant's row locked
 // between reading and writing, and to have authenticated the client before.

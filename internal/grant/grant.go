@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -22,9 +23,9 @@ type Grant struct {
 	ID      directory.GrantID
 	User    directory.UserID
 	App     directory.AppID
-	Session directory.SessionID // in which it was given; zero after a device code
-	// Offline grants (offline_access) outlive their session. The others end
-	// with it and carry its sid.
+	Session directory.SessionID // in which it was given; see EndsWith
+	// Offline grants (offline_access) have refresh tokens and outlive their
+	// session. The others end with it and carry its sid.
 	Offline  bool
 	Device   directory.DeviceID
 	Issuer   Issuer
@@ -35,20 +36,39 @@ type Grant struct {
 	End      time.Time // absolute; zero: none
 	AuthTime time.Time
 	AMR      []string
-	State    State
+	// Chain is what the grant was made from by token exchange, nearest first;
+	// empty for one that a sign-in gave. See [Link].
+	Chain []Link
+	// CNF names the key that the refresh tokens are bound to: "jkt:" and a
+	// JWK's thumbprint (RFC 9449), or "x5t:" and a certificate's (RFC 8705).
+	// Empty: none.
+	CNF   string
+	State State
 }
 
 // State is what one refresh changes: the only columns it writes.
 type State struct {
 	Generation int64
 	// Rotated are the instants of the latest rotations, newest first, in
-	// microseconds of Unix time: Rotated[0] made Generation current.
+	// microseconds of Unix time: Rotated[0] made Generation current. Those that
+	// no retry can depend on any more are forgotten.
 	Rotated []int64
 	// Retries counts, per resource, how often the generation before the
 	// current one was answered again.
 	Retries map[directory.ResourceID]int
 	// Tokens are the latest expiries handed out, one for each resource.
 	Tokens []Token
+	// Resource and Network are those of the use that made Generation current;
+	// zero: not known. Format keeps the resource only after Note.
+	Resource directory.ResourceID
+	Network  netip.Prefix
+	// Row is how many generations running were answered again for the same
+	// resource. The last of them is the one before Generation or, while that one
+	// was not, the one before it.
+	Row int
+	// Alarmed is when each condition of an [Alarm] was last told, in Unix
+	// seconds; 0: never, or too long ago to matter.
+	Alarmed [conditions]int64
 }
 
 // Token remembers the access tokens handed out for one resource.
@@ -56,15 +76,6 @@ type Token struct {
 	Resource directory.ResourceID
 	Expires  int64 // Unix seconds, the latest
 	Issued   int64 // Unix seconds, of that one
-}
-
-// Owner says which cutoffs cover the grant and its access tokens.
-func (g *Grant) Owner() cutoff.Owner {
-	s := g.Session
-	if g.Offline {
-		s = directory.SessionID{}
-	}
-	return cutoff.NewOwner(directory.Belongs(g.User, s, g.ID, g.App, g.Device))
 }
 
 // Ends returns when the grant ends by itself if it is not used again.

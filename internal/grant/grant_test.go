@@ -35,10 +35,11 @@ func TestRotate(t *testing.T) {
 	} {
 		state := grant.State{Generation: 1}
 		for i, u := range uses {
-			got := state.Rotate(grant.Use{Generation: u.generation, Resource: u.resource, Arrived: start.Add(u.arrived), Now: start.Add(u.after)}, l)
-			if got != u.want || state.Generation != u.handed {
-				t.Errorf("%s, use %d: outcome %d, generation %d", name, i+1, got, state.Generation)
+			got, alarm := state.Rotate(grant.Use{Generation: u.generation, Resource: u.resource, Arrived: start.Add(u.arrived), Now: start.Add(u.after)}, l)
+			if got != u.want || state.Generation != u.handed || alarm != 0 {
+				t.Errorf("%s, use %d: outcome %d, generation %d, alarm %q", name, i+1, got, state.Generation, alarm)
 			}
+			state.Note(u.resource, start.Add(u.after), start.Add(u.after+time.Hour))
 			again, err := grant.ParseState(state.Format())
 			again.Generation = state.Generation
 			if err != nil || !reflect.DeepEqual(again, state) {
@@ -103,6 +104,8 @@ func FuzzParse(f *testing.F) {
 
 func FuzzState(f *testing.F) {
 	f.Add("1,2|m=3|m 5 6,d 7 8")
+	f.Add("1,2|m=3|m 5 6,d 7 8|f1 nwAAC r3 e1772453040 i9")
+	f.Add("||m 5 6|nIAENuAAB")
 	f.Fuzz(func(t *testing.T, text string) {
 		s, err := grant.ParseState(text)
 		if err != nil {

@@ -3,12 +3,12 @@ package issue
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
-	"github.com/curfew-id/curfew/internal/keys"
 	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
 )
@@ -19,6 +19,9 @@ import (
 func (s *Service) ClientCredentials(ctx context.Context, client *Client, scope string, resource []string, issuer grant.Issuer, m Meta) (*Tokens, error) {
 	if client.Public || client.Principal.IsZero() {
 		return nil, refuse(fault.Invalid, "unauthorized_client", 700025, "", "This client has no identity of its own: it cannot use client_credentials.")
+	}
+	if err := mustHold(client.App, m.Key); err != nil {
+		return nil, err
 	}
 	reg, err := s.reg.get(ctx, s)
 	if err != nil {
@@ -62,6 +65,7 @@ func (s *Service) ClientCredentials(ctx context.Context, client *Client, scope s
 		if m.CP1 {
 			a.CC = []string{"CP1"}
 		}
+		a.CNF = confirm(m.Key)
 		o = a.Owner()
 		return tx.NoteAppToken(app.ID, r.ID, now, expires)
 	})
@@ -71,8 +75,8 @@ func (s *Service) ClientCredentials(ctx context.Context, client *Client, scope s
 	if err := s.lastLook(ctx, &o, a.Born); err != nil {
 		return nil, err
 	}
-	t := &Tokens{Scope: p.echo(), ExpiresIn: expires.Sub(now), User: client.Principal}
-	t.Access, err = s.signClaims(keys.AccessToken, a)
+	t := &Tokens{Scope: p.echo(), ExpiresIn: expires.Sub(now), User: client.Principal, DPoP: a.CNF != nil && a.CNF.JKT != ""}
+	t.Access, err = s.accessToken(ctx, r, a)
 	return t, err
 }
 
@@ -87,7 +91,15 @@ func (s *Service) RevokeToken(ctx context.Context, client *Client, token string)
 		}
 		return s.endOwn(ctx, client, t.Grant)
 	}
+	if strings.Count(token, ".") == 4 {
+		// Encrypted for its resource (RFC 7516 §7.1): what cannot be read cannot
+		// be ended, and must not be told to be.
+		return refuse(fault.Invalid, "unsupported_token_type", 0, "", "An encrypted access token cannot be read here. Revoke the refresh token that came with it.")
+	}
 	a, err := s.verify(token)
+	if fault.Is(err, fault.Unavailable) {
+		return err
+	}
 	if err != nil {
 		return nil
 	}

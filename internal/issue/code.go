@@ -42,6 +42,7 @@ type request struct {
 	Decision  string                 `json:"decision,omitempty"` // of a device code
 	Grant     directory.GrantID      `json:"grant,omitzero"`     // what the first use produced
 	Address   string                 `json:"address,omitempty"`  // where a device code was asked from
+	JKT       string                 `json:"jkt,omitempty"`      // who redeems it must hold this key (RFC 9449 §10)
 }
 
 // AuthorizeRequest asks for an authorization code.
@@ -56,6 +57,8 @@ type AuthorizeRequest struct {
 	Nonce       string
 	Issuer      grant.Issuer
 	CP1         bool
+	JKT         string // dpop_jkt: the thumbprint of the key that the code is bound to; empty: any
+	Pushed      string // the request_uri under which the request was pushed; empty: it was not
 }
 
 // Authorize makes an authorization code for a live session. The session, the
@@ -64,7 +67,7 @@ type AuthorizeRequest struct {
 func (s *Service) Authorize(ctx context.Context, r AuthorizeRequest) (string, error) {
 	code := newSecret()
 	doc := request{Redirect: r.RedirectURI, Challenge: r.Challenge, Nonce: r.Nonce, Issuer: r.Issuer, Session: r.Session, All: r.Plan.All,
-		OIDC: r.Plan.OIDC, Offline: r.Plan.Offline, Scope: r.Scope, Resource: r.Resource, CP1: r.CP1}
+		OIDC: r.Plan.OIDC, Offline: r.Plan.Offline, Scope: r.Scope, Resource: r.Resource, CP1: r.CP1, JKT: r.JKT}
 	err := s.DB.Update(ctx, func(tx *store.Tx) error {
 		x, u, err := s.liveSession(tx, r.Session)
 		if err != nil {
@@ -76,6 +79,11 @@ func (s *Service) Authorize(ctx context.Context, r AuthorizeRequest) (string, er
 		}
 		if err := allowed(tx, app, u.ID, r.Plan.All); err != nil {
 			return err
+		}
+		if r.Pushed != "" {
+			if err := approve(tx, app.ID, r.Issuer, r.Pushed, u.ID); err != nil {
+				return err
+			}
 		}
 		doc.AuthTime, doc.AMR = x.AuthTime, x.AMR
 		text, err := json.Marshal(doc)
@@ -213,7 +221,10 @@ func (s *Service) redeem(ctx context.Context, client *Client, kind string, hash 
 		if err := check(t, &doc); err != nil {
 			return err
 		}
-		if d, err = s.bear(tx, client, reg, t, &doc, scope, resource); err != nil {
+		if doc.JKT != "" && meta.Key != jktKey+doc.JKT {
+			return errHolder
+		}
+		if d, err = s.bear(tx, client, reg, t, &doc, meta.Key, scope, resource); err != nil {
 			return err
 		}
 		d.cp1 = meta.CP1 || doc.CP1
@@ -239,17 +250,20 @@ func (s *Service) redeem(ctx context.Context, client *Client, kind string, hash 
 	if err := s.lastLook(ctx, &o, d.born); err != nil {
 		return nil, err
 	}
-	return s.sign(d)
+	return s.sign(ctx, d)
 }
 
 // bear judges the ticket and everybody it concerns, and creates the grant.
-func (s *Service) bear(tx *store.Tx, client *Client, reg *registrations, t *store.Ticket, doc *request, scope string, resource []string) (*draft, error) {
+func (s *Service) bear(tx *store.Tx, client *Client, reg *registrations, t *store.Ticket, doc *request, key, scope string, resource []string) (*draft, error) {
 	app, err := tx.App(client.ID)
 	if err != nil {
 		return nil, gone(err)
 	}
 	if !client.still(app, tx.Now) {
 		return nil, errClient
+	}
+	if err := mustHold(app, key); err != nil {
+		return nil, err
 	}
 	u, err := tx.User(t.User)
 	if err != nil {
@@ -276,13 +290,13 @@ func (s *Service) bear(tx *store.Tx, client *Client, reg *registrations, t *stor
 	} else if err != nil {
 		return nil, err
 	}
-	d := &draft{user: u, app: app, nonce: doc.Nonce, born: tx.Head, now: tx.Now}
+	d := &draft{user: u, app: app, nonce: doc.Nonce, born: tx.Head, now: tx.Now, key: key}
 	all, offline := doc.taken(d, scope)
 	if d.held, err = tx.Held(u.ID); err != nil {
 		return nil, err
 	}
 	d.grant = &grant.Grant{ID: directory.NewID[directory.Grant](tx.Now), User: u.ID, App: app.ID, Session: doc.Session, Offline: offline, Issuer: doc.Issuer,
-		Scopes: all, Created: tx.Now, LastUsed: tx.Now, AuthTime: doc.AuthTime, AMR: doc.AMR, State: grant.State{Generation: 1}}
+		Scopes: all, Created: tx.Now, LastUsed: tx.Now, End: s.end(tx.Now, app, doc.Redirect), AuthTime: doc.AuthTime, AMR: doc.AMR, CNF: binds(app, key), State: grant.State{Generation: 1}}
 	if scope == "" && len(resource) == 0 {
 		scope, resource = doc.Scope, doc.Resource
 	}
@@ -359,9 +373,7 @@ func (s *Service) choose(reg *registrations, d *draft, allowed []directory.Permi
 	p.Resource = r
 	d.resource, d.scopes, d.echo = r, slices.Clone(p.All[0].Scopes), p.echo()
 	d.expires = d.now.Add(s.life(r, d.app))
-	if !d.grant.End.IsZero() && d.grant.End.Before(d.expires) {
-		d.expires = d.grant.End
-	}
+	d.expires = earlier(earlier(d.expires, d.grant.End), d.limit)
 	return nil
 }
 

@@ -44,10 +44,10 @@ func dead(causes []standing.Cause) error {
 		number, text = 50057, "The account is disabled."
 	case d.Has(standing.AppDisabled) || d.Has(standing.AppDeleted):
 		return fault.Wrap(fault.Revoked, "The application is disabled.", errors.Join(d, &Error{Code: "unauthorized_client", Number: 7000112}))
+	case d.Has(standing.Over): // before idle: what is over is never used again either
+		number, text = 700084, "The grant has reached its end. Sign in again."
 	case d.Has(standing.Idle):
 		number, text = 700082, "The refresh token was not used for too long. Sign in again."
-	case d.Has(standing.Over):
-		number, text = 700084, "The grant has reached its end. Sign in again."
 	}
 	return fault.Wrap(fault.Revoked, text, errors.Join(d, &Error{Code: "invalid_grant", Number: number, Sub: "bad_token"}))
 }

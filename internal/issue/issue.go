@@ -3,7 +3,6 @@ package issue
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"log/slog"
 	"sync"
@@ -25,13 +24,19 @@ type Service struct {
 	Keys      *keys.Service
 	Revoke    *revoke.Service
 	Base      string // public URL without a trailing slash
+	MTLS      string // where clients show certificates (RFC 8705 §5), in the same form; empty: nowhere
 	Tenant    string // the directory's GUID
 	Lifetimes grant.Lifetimes
 	Now       func() time.Time
 	Log       *slog.Logger
+	// FetchKeys gets the JWK set that a client publishes at a URL; nil: clients
+	// that publish one cannot prove who they are.
+	FetchKeys func(ctx context.Context, url string) ([]byte, error)
 
-	reg   registry
-	known knownTokens
+	reg       registry
+	known     knownTokens
+	published publishedKeys
+	proofs    usedProofs
 }
 
 // Issuer returns the iss of tokens from one of the two layouts.
@@ -40,6 +45,14 @@ func (s *Service) Issuer(i grant.Issuer) string {
 		return s.Base
 	}
 	return s.Base + "/" + s.Tenant + "/v2.0"
+}
+
+// Endpoint is the address of one of the endpoints that both layouts have.
+func (s *Service) Endpoint(i grant.Issuer, name string) string {
+	if i == grant.Plain {
+		return s.Base + "/oauth2/" + name
+	}
+	return s.Base + "/" + s.Tenant + "/oauth2/v2.0/" + name
 }
 
 // Audience returns the aud of access tokens for a resource.
@@ -56,6 +69,9 @@ type Meta struct {
 	Request string // correlation id
 	// CP1: the client declared that it understands claims challenges.
 	CP1 bool
+	// Key names the key that the request proves to hold, see [Service.Holds].
+	// Access tokens are bound to it.
+	Key string
 }
 
 // Tokens is what a token request gets.
@@ -68,68 +84,9 @@ type Tokens struct {
 	Scope            string // as asked, what was granted of it
 	User             directory.UserID
 	Grant            directory.GrantID
+	DPoP             bool          // token_type is DPoP, not Bearer
+	Type             string        // issued_token_type of a token exchange; empty: none was
 	Outcome          grant.Outcome // of a refresh
-}
-
-// Credentials are what a client presents at the token endpoint.
-type Credentials struct {
-	ID     directory.AppID
-	Secret string // empty: none was sent
-}
-
-// Client is an authenticated client.
-type Client struct {
-	*directory.App
-	secret []byte // SHA-256 of what it presented; nil for public clients
-}
-
-// still reports whether app, as read inside a transaction, would authenticate
-// the client as well: a secret may have been removed meanwhile.
-func (c *Client) still(app *directory.App, now time.Time) bool {
-	if app.ID != c.ID || app.Object != c.Object {
-		return false
-	}
-	return app.Version == c.Version || authentic(app, c.secret, now)
-}
-
-func authentic(app *directory.App, secret []byte, now time.Time) bool {
-	if app.Public {
-		return secret == nil
-	}
-	ok := 0
-	for _, x := range app.Secrets {
-		if x.Expires.IsZero() || now.Before(x.Expires) {
-			ok |= subtle.ConstantTimeCompare(x.Hash, secret)
-		}
-	}
-	return ok == 1
-}
-
-// Client authenticates a client. A public one must not present a secret, a
-// confidential one must. Kinds: Unauthenticated, Revoked (disabled).
-func (s *Service) Client(ctx context.Context, c Credentials) (*Client, error) {
-	r, err := s.reg.get(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	app := r.apps[c.ID]
-	if app == nil {
-		return nil, errClient
-	}
-	var hash []byte
-	if c.Secret != "" {
-		h := sha256.Sum256([]byte(c.Secret))
-		hash = h[:]
-	}
-	switch {
-	case !app.Public && hash == nil:
-		return nil, refuse(fault.Unauthenticated, "invalid_client", 7000218, "", "This client must authenticate: send its secret.")
-	case !authentic(app, hash, s.Now()):
-		return nil, errClient
-	case !app.Enabled:
-		return nil, dead([]standing.Cause{standing.AppDisabled})
-	}
-	return &Client{App: app, secret: hash}, nil
 }
 
 // App returns a registered application without authenticating it, for the

@@ -27,6 +27,7 @@ const maxViewAge = time.Second
 type verified struct {
 	claims *Access
 	owner  cutoff.Owner
+	key    string // that signed it
 }
 
 // knownTokens remembers verified tokens by the whole token: a signature check
@@ -64,7 +65,7 @@ func (s *Service) verify(token string) (*verified, error) {
 	if v := s.known.get(token); v != nil {
 		return v, nil
 	}
-	b, err := s.Keys.Verify(token, keys.AccessToken)
+	b, kid, err := s.Keys.Verify(token, keys.AccessToken)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +76,11 @@ func (s *Service) verify(token string) (*verified, error) {
 	if a.Issuer != s.Issuer(grant.Tenant) && a.Issuer != s.Issuer(grant.Plain) {
 		return nil, keys.ErrToken
 	}
-	v := &verified{claims: a, owner: a.Owner()}
+	belongs, err := a.belongs()
+	if err != nil {
+		return nil, err
+	}
+	v := &verified{claims: a, owner: cutoff.NewOwner(belongs), key: kid}
 	s.known.put(token, v)
 	return v, nil
 }
@@ -95,31 +100,39 @@ func (s *Service) good(ctx context.Context, v *verified, young time.Duration) er
 	if s.DB.View().Dead(&v.owner, v.claims.Born, cutoff.Token) {
 		return dead([]standing.Cause{standing.Revoked})
 	}
+	// Who has a key that was dropped can put any born into what he signs.
+	if known, err := s.Keys.Has(v.key); err != nil {
+		return err
+	} else if !known {
+		return fault.New(fault.Unauthenticated, "The access token is signed with a key that is no longer in use.")
+	}
 	return nil
 }
 
 // Introspection is the answer of RFC 7662 §2.2. When Active is false, nothing
 // else is said.
 type Introspection struct {
-	Active    bool     `json:"active"`
-	Scope     string   `json:"scope,omitempty"`
-	ClientID  string   `json:"client_id,omitempty"`
-	Username  string   `json:"username,omitempty"`
-	TokenType string   `json:"token_type,omitempty"`
-	Expires   int64    `json:"exp,omitempty"`
-	IssuedAt  int64    `json:"iat,omitempty"`
-	NotBefore int64    `json:"nbf,omitempty"`
-	Subject   string   `json:"sub,omitempty"`
-	Audience  string   `json:"aud,omitempty"`
-	Issuer    string   `json:"iss,omitempty"`
-	JTI       string   `json:"jti,omitempty"`
-	OID       string   `json:"oid,omitempty"`
-	TID       string   `json:"tid,omitempty"`
-	SID       string   `json:"sid,omitempty"`
-	Roles     []string `json:"roles,omitempty"`
-	ACR       string   `json:"acr,omitempty"`
-	AMR       []string `json:"amr,omitempty"`
-	AuthTime  int64    `json:"auth_time,omitempty"`
+	Active    bool          `json:"active"`
+	Scope     string        `json:"scope,omitempty"`
+	ClientID  string        `json:"client_id,omitempty"`
+	Username  string        `json:"username,omitempty"`
+	TokenType string        `json:"token_type,omitempty"`
+	Expires   int64         `json:"exp,omitempty"`
+	IssuedAt  int64         `json:"iat,omitempty"`
+	NotBefore int64         `json:"nbf,omitempty"`
+	Subject   string        `json:"sub,omitempty"`
+	Audience  string        `json:"aud,omitempty"`
+	Issuer    string        `json:"iss,omitempty"`
+	JTI       string        `json:"jti,omitempty"`
+	OID       string        `json:"oid,omitempty"`
+	TID       string        `json:"tid,omitempty"`
+	SID       string        `json:"sid,omitempty"`
+	Roles     []string      `json:"roles,omitempty"`
+	ACR       string        `json:"acr,omitempty"`
+	AMR       []string      `json:"amr,omitempty"`
+	AuthTime  int64         `json:"auth_time,omitempty"`
+	Act       *Acting       `json:"act,omitempty"` // RFC 8693 §4.1
+	CNF       *Confirmation `json:"cnf,omitempty"`
 }
 
 // Introspect says whether a token is good, to a client that it was issued to or
@@ -130,7 +143,10 @@ func (s *Service) Introspect(ctx context.Context, caller *Client, token string) 
 		return s.introspectRefresh(ctx, caller, t, token)
 	}
 	v, err := s.verify(token)
-	if err != nil {
+	if fault.Is(err, fault.Unavailable) {
+		return nil, err
+	}
+	if err != nil { // one that is encrypted among them: only its resource can read it
 		return &Introspection{}, nil
 	}
 	a := v.claims
@@ -147,8 +163,12 @@ func (s *Service) Introspect(ctx context.Context, caller *Client, token string) 
 	if scope == "" {
 		scope = strings.Join(a.Roles, " ")
 	}
-	return &Introspection{Active: true, Scope: scope, ClientID: a.ClientID, Username: a.Name, TokenType: "Bearer", Expires: a.Expires, IssuedAt: a.IssuedAt, NotBefore: a.NotBefor,
-		Subject: a.Subject, Audience: a.Audience, Issuer: a.Issuer, JTI: a.JTI, OID: a.OID, TID: a.TID, SID: a.SID, Roles: a.Roles, ACR: a.ACR, AMR: a.AMR, AuthTime: a.AuthTime}, nil
+	kind := "Bearer"
+	if a.CNF != nil && a.CNF.JKT != "" {
+		kind = "DPoP"
+	}
+	return &Introspection{Active: true, Scope: scope, ClientID: a.ClientID, Username: a.Name, TokenType: kind, Expires: a.Expires, IssuedAt: a.IssuedAt, NotBefore: a.NotBefor,
+		Subject: a.Subject, Audience: a.Audience, Issuer: a.Issuer, JTI: a.JTI, OID: a.OID, TID: a.TID, SID: a.SID, Roles: a.Roles, ACR: a.ACR, AMR: a.AMR, AuthTime: a.AuthTime, Act: a.Act, CNF: a.CNF}, nil
 }
 
 // introspectRefresh judges a refresh token for the client it belongs to, without
@@ -172,16 +192,16 @@ func (s *Service) introspectRefresh(ctx context.Context, caller *Client, t grant
 		if err != nil {
 			return err
 		}
-		sid := g.Session
-		if g.Offline {
-			sid = directory.SessionID{}
+		cuts, err := tx.CutsAfter(g.Belongs(), cutoff.Token, g.Born)
+		if err != nil {
+			return err
 		}
-		cuts, err := tx.CutsAfter(directory.Belongs(g.User, sid, g.ID, g.App, g.Device), cutoff.Token, g.Born)
-		if err != nil || len(standing.Check(standing.Facts{Now: tx.Now, User: u, App: app, NeedsApp: true, Ends: g.Ends(s.Lifetimes), End: g.End, Cuts: cuts})) > 0 {
+		above, err := tx.Above(g, u)
+		if err != nil || len(standing.Check(standing.Facts{Now: tx.Now, User: u, App: app, NeedsApp: true, Ends: g.Ends(s.Lifetimes), End: g.End, Cuts: cuts, Above: above.Facts, Orphan: above.Orphan})) > 0 {
 			return err
 		}
 		out = &Introspection{Active: true, ClientID: string(g.App), Username: u.Name, TokenType: "refresh_token", Subject: u.ID.String(), OID: u.ID.String(), TID: s.Tenant,
-			Issuer: s.Issuer(g.Issuer), Expires: g.Ends(s.Lifetimes).Unix(), IssuedAt: g.LastUsed.Unix()}
+			Issuer: s.Issuer(g.Issuer), Expires: earlier(g.Ends(s.Lifetimes), above.End).Unix(), IssuedAt: g.LastUsed.Unix()}
 		return nil
 	})
 	if errors.Is(err, store.ErrNotFound) {
@@ -190,22 +210,29 @@ func (s *Service) introspectRefresh(ctx context.Context, caller *Client, t grant
 	return out, err
 }
 
-// Own judges an access token for the directory's own API. The claims are
-// returned even with an error of kind Revoked, so that the surface knows whether
-// the client understands a claims challenge. Kinds: Unauthenticated, Revoked,
-// Unavailable.
-func (s *Service) Own(ctx context.Context, token string) (*Access, error) {
+// Own judges an access token for the directory's own API. key names the key that
+// the request proves to hold, see [Service.Holds]; a token that is bound to
+// another one is refused. The claims are returned even with an error of kind
+// Revoked, so that the surface knows whether the client understands a claims
+// challenge. Kinds: Unauthenticated, Revoked, Unavailable.
+func (s *Service) Own(ctx context.Context, token, key string) (*Access, error) {
 	v, err := s.verify(token)
+	if fault.Is(err, fault.Unavailable) {
+		return nil, err
+	}
 	if err != nil || v.claims.Audience != s.Audience(directory.OwnAPI) {
 		return nil, fault.New(fault.Unauthenticated, "The access token is not one for this API.")
+	}
+	if !v.claims.held(key) {
+		return nil, fault.New(fault.Unauthenticated, "The access token is bound to a key that this request does not prove to hold.")
 	}
 	return v.claims, s.good(ctx, v, 0) // what accepts reads the primary
 }
 
 // Actor judges an access token for the directory's own API and says who acts.
 // Kinds as Own.
-func (s *Service) Actor(ctx context.Context, token string) (directory.Actor, *Access, error) {
-	a, err := s.Own(ctx, token)
+func (s *Service) Actor(ctx context.Context, token, key string) (directory.Actor, *Access, error) {
+	a, err := s.Own(ctx, token, key)
 	if err != nil {
 		return directory.Actor{}, a, err
 	}
@@ -228,8 +255,8 @@ func (s *Service) Actor(ctx context.Context, token string) (directory.Actor, *Ac
 }
 
 // Userinfo returns the claims of OpenID Connect Core 1.0 §5.3. Kinds as Own.
-func (s *Service) Userinfo(ctx context.Context, token string) (map[string]any, error) {
-	a, err := s.Own(ctx, token)
+func (s *Service) Userinfo(ctx context.Context, token, key string) (map[string]any, error) {
+	a, err := s.Own(ctx, token, key)
 	if err != nil {
 		return nil, err
 	}
@@ -261,7 +288,10 @@ func (s *Service) Userinfo(ctx context.Context, token string) (map[string]any, e
 
 // Hint reads an id_token_hint: an ID token of ours, which may have expired.
 func (s *Service) Hint(token string) (*IDToken, error) {
-	b, err := s.Keys.Verify(token, keys.IDToken)
+	b, _, err := s.Keys.Verify(token, keys.IDToken)
+	if fault.Is(err, fault.Unavailable) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "The id_token_hint is not an ID token of this directory.")
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
+	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/store"
@@ -55,6 +56,7 @@ type mGrant struct {
 	current string   // newest refresh token
 	older   []string // every other, oldest first
 	retry   bool     // the newest but one may still be retried
+	root    *mGrant  // what the mail service made it from; nil: a sign-in gave it
 }
 
 type mToken struct {
@@ -68,6 +70,7 @@ type mToken struct {
 type machine struct {
 	*model
 	w        *world
+	service  *issue.Client // exchanges what it is shown
 	users    []*directory.User
 	sessions []*mSession
 	grants   []*mGrant
@@ -100,6 +103,9 @@ func (g *mGuard) ask(w *world) {
 func (m *machine) userScopes(i int) []string { return []string{fmt.Sprint("user:", i)} }
 
 func (m *machine) grantScopes(g *mGrant) []string {
+	if g.root != nil {
+		return append(m.grantScopes(g.root), "grant:"+g.id, "service", fmt.Sprint("userservice:", g.session.user))
+	}
 	s := append(m.userScopes(g.session.user), "grant:"+g.id, "app", fmt.Sprint("userapp:", g.session.user))
 	if !g.offline {
 		s = append(s, "session:"+g.session.s.ID.String())
@@ -204,6 +210,16 @@ func (m *machine) actions(restore func(*machine) (lost bool)) map[string]func(*r
 			if !g.offline {
 				t.Skip("no refresh token")
 			}
+			if g.root != nil {
+				tok, err := w.refreshAs(m.service, g.current, "")
+				if (err == nil) != m.grantAlive(g) {
+					t.Fatalf("refresh of an exchanged grant that is alive=%v: %v", m.grantAlive(g), err)
+				}
+				if err == nil {
+					m.tokens = append(m.tokens, &mToken{text: tok.Access, g: g, born: m.step})
+				}
+				return
+			}
 			tok, err := w.refresh(g.current, "")
 			if (err == nil) != m.grantAlive(g) {
 				t.Fatalf("refresh of a grant that is alive=%v: %v", m.grantAlive(g), err)
@@ -213,6 +229,42 @@ func (m *machine) actions(restore func(*machine) (lost bool)) map[string]func(*r
 				g.current, g.retry = tok.Refresh, true
 				m.tokens = append(m.tokens, &mToken{text: tok.Access, g: g, born: m.step})
 			}
+		},
+		"exchange": func(t *rapid.T) {
+			x := m.tokens[pick(t, len(m.tokens))]
+			a := claims(t, x.text)
+			if x.lost || x.g.root != nil || a.Audience != "api://mail" || a.Expires <= w.Clock.Now().Unix() {
+				t.Skip("not one for the service")
+			}
+			good := m.tokenAlive(x) && m.enabled[x.g.session.user]
+			tok, err := w.obo(m.service, x.text, driveForMSAL)
+			if (err == nil) != good {
+				t.Fatalf("exchange of a token that is alive=%v: %v", good, err)
+			}
+			if err != nil {
+				return
+			}
+			i := slices.IndexFunc(m.grants, func(g *mGrant) bool { return g.root == x.g && m.grantAlive(g) })
+			if i < 0 {
+				i = len(m.grants)
+				m.grants = append(m.grants, &mGrant{id: tok.Grant.String(), session: x.g.session, offline: true, born: m.step, current: tok.Refresh, root: x.g})
+			}
+			g := m.grants[i]
+			if g.id != tok.Grant.String() {
+				t.Fatal("a second row beside one that is good")
+			}
+			m.tokens = append(m.tokens, &mToken{text: tok.Access, g: g, born: m.step})
+		},
+		"revoke service": func(t *rapid.T) {
+			_, err := w.revoke.App(ctx, operator, "mail", revoke.Options{})
+			must(t, err)
+			m.cut("service")
+		},
+		"revoke user in service": func(t *rapid.T) {
+			u := user(t)
+			_, err := w.revoke.UserApp(ctx, operator, m.users[u].ID, "mail", revoke.Options{})
+			must(t, err)
+			m.cut(fmt.Sprint("userservice:", u))
 		},
 		"retry": func(t *rapid.T) {
 			g := m.grants[pick(t, len(m.grants))]
@@ -431,8 +483,8 @@ func (m *machine) checkReceipt(t *rapid.T, r *store.Receipt, user int) {
 }
 
 // begin gives a run people of its own; the directory is shared between runs.
-func begin(t *rapid.T, w *world) *machine {
-	m := &machine{model: &model{cuts: map[string]int{}}, w: w, codes: map[string]*mSession{}, bornAt: map[string]int{}}
+func begin(t *rapid.T, w *world, service *issue.Client) *machine {
+	m := &machine{model: &model{cuts: map[string]int{}}, w: w, service: service, codes: map[string]*mSession{}, bornAt: map[string]int{}}
 	for i := range 3 {
 		u := storetest.Person(fmt.Sprintf("p%d-%s", i, directory.NewID[directory.User](w.Clock.Now())), w.Clock.Now())
 		w.Update(func(tx *store.Tx) error {
@@ -444,7 +496,7 @@ func begin(t *rapid.T, w *world) *machine {
 					return err
 				}
 			}
-			return nil
+			return tx.SaveConsent(directory.Consent{User: u.ID, App: "mail", Resource: "api://drive", Scopes: []string{"Read"}})
 		})
 		m.users, m.enabled = append(m.users, u), append(m.enabled, true)
 		// Everybody begins with something to lose.
@@ -475,6 +527,7 @@ func TestModel(t *testing.T) {
 			}
 		}
 		w := newWorld(t, e, store.Hooks{})
+		service := w.mailService()
 		shut := func() {
 			if err := w.DB.Close(); err != nil {
 				t.Fatal(err)
@@ -485,7 +538,7 @@ func TestModel(t *testing.T) {
 			w.wire()
 		}
 		rapid.Check(t, func(rt *rapid.T) {
-			m := begin(rt, w)
+			m := begin(rt, w, service)
 			// The backup is as old as the run: its people are in it, what they
 			// do afterwards is lost when it is put back.
 			shut()

@@ -90,19 +90,17 @@ func (s *Service) consentsOf(ctx context.Context, id directory.GrantID, app dire
 }
 
 func (s *Service) refreshOnce(ctx context.Context, client *Client, reg *registrations, t grant.Refresh, r RefreshRequest, consents []directory.Permission) (*Tokens, error) {
-	d := &draft{cp1: r.CP1}
-	var outcome grant.Outcome
-	facts, err := s.DB.Rotate(ctx, t.Grant, func(f *store.Refresh) error {
-		var err error
-		outcome, err = s.judge(d, f, client, reg, t, r, consents)
-		return err
-	})
+	d := &draft{cp1: r.CP1, key: r.Key}
+	_, err := s.DB.Rotate(ctx, t.Grant, func(f *store.Refresh) error { return s.judge(d, f, client, reg, t, r, consents) })
+	if d.alarm != 0 { // whatever became of the answer
+		s.raise(ctx, d, r)
+	}
 	switch {
 	case errors.Is(err, errReused):
 		if _, err := s.Revoke.EndGrant(ctx, t.Grant, standing.Reused); err != nil {
 			return nil, fault.Wrap(fault.Unavailable, "The refresh token was used before, and the grant could not be ended. Try again.", err)
 		}
-		s.Log.Warn("an old refresh token was used again", "grant", t.Grant, "client", client.ID, "ip", r.IP)
+		s.Log.Warn("an old refresh token was used again", "grant", t.Grant, "client", client.ID, "network", grant.NetworkOf(r.IP))
 		return nil, dead([]standing.Cause{standing.Reused})
 	case errors.Is(err, errAhead):
 		began, err := s.DB.TestifyGrant(ctx, t.Grant, t.Generation)
@@ -112,22 +110,30 @@ func (s *Service) refreshOnce(ctx context.Context, client *Client, reg *registra
 		s.Log.Error("a refresh token is newer than its row", "grant", t.Grant, "era", began)
 		return nil, dead([]standing.Cause{standing.HistoryLost})
 	case errors.Is(err, store.ErrNotFound):
-		return nil, s.lost(ctx, t.Grant)
+		return nil, s.lost(ctx, client, t.Grant)
 	case err != nil:
 		return nil, err
 	}
-	d.grant, d.user, d.held = facts.Grant, facts.User, facts.Held
-	tokens, err := s.sign(d)
+	tokens, err := s.sign(ctx, d)
 	if err == nil {
-		tokens.Outcome = outcome
+		tokens.Outcome = d.outcome
 	}
 	return tokens, err
 }
 
-// lost says why a grant could not be read with its application.
-func (s *Service) lost(ctx context.Context, id directory.GrantID) error {
+// lost says why a grant could not be read with its application. A token of one
+// whose row was swept is refused like any other, and whatever was made from it
+// ends: nobody can tell any more whether it is the newest generation or a stolen
+// one. The rows below remember whose it was: another client changes nothing.
+func (s *Service) lost(ctx context.Context, client *Client, id directory.GrantID) error {
+	swept := false
 	err := s.DB.Read(ctx, func(tx *store.Tx) error {
 		g, err := tx.Grant(id)
+		if errors.Is(err, store.ErrNotFound) {
+			below, err := tx.GrantsBelow(id)
+			swept = err == nil && len(below) > 0 && below[0].Chain[0].App == client.ID
+			return err
+		}
 		if err == nil {
 			_, err = tx.App(g.App)
 			if errors.Is(err, store.ErrNotFound) {
@@ -136,27 +142,38 @@ func (s *Service) lost(ctx context.Context, id directory.GrantID) error {
 		}
 		return err
 	})
+	if err == nil && swept {
+		if _, err := s.Revoke.EndGrant(ctx, id, standing.Reused); err != nil {
+			return fault.Wrap(fault.Unavailable, "The grant is not there any more, and what was made from it could not be ended. Try again.", err)
+		}
+	}
 	if err == nil || errors.Is(err, store.ErrNotFound) {
 		return errGrant
 	}
 	return err
 }
 
-// judge runs inside the transaction, on facts read after its head.
-func (s *Service) judge(d *draft, f *store.Refresh, client *Client, reg *registrations, t grant.Refresh, r RefreshRequest, consents []directory.Permission) (grant.Outcome, error) {
+// judge runs inside the transaction, maybe twice, on facts read after its head.
+func (s *Service) judge(d *draft, f *store.Refresh, client *Client, reg *registrations, t grant.Refresh, r RefreshRequest, consents []directory.Permission) error {
 	g := f.Grant
-	d.now = s.Now()
+	d.now, d.outcome, d.alarm = s.Now(), 0, 0
 	if g.App != client.ID || g.Issuer != r.Issuer || !g.Offline {
-		return 0, errGrant
+		return errGrant
 	}
 	if !client.still(f.App, d.now) {
-		return 0, errClient
+		return errClient
 	}
-	causes := standing.Check(standing.Facts{Now: d.now, User: f.User, App: f.App, NeedsApp: true, Ends: g.Ends(s.Lifetimes), End: g.End, Cuts: f.Cuts})
+	causes := standing.Check(standing.Facts{Now: d.now, User: f.User, App: f.App, NeedsApp: true, Ends: g.Ends(s.Lifetimes), End: g.End, Cuts: f.Cuts, Above: f.Above.Facts, Orphan: f.Above.Orphan})
 	if len(causes) > 0 {
-		return 0, dead(causes)
+		return dead(causes)
 	}
-	d.grant, d.app, d.born = g, f.App, f.Head
+	if g.CNF != "" && g.CNF != r.Key {
+		return errHolder
+	}
+	if err := mustHold(f.App, r.Key); err != nil {
+		return err
+	}
+	d.grant, d.user, d.held, d.app, d.born, d.limit = g, f.User, f.Held, f.App, f.Head, f.Above.End
 	d.oidc = permittedOIDC(g.Scopes)
 	allowed := g.Scopes
 	switch {
@@ -167,20 +184,21 @@ func (s *Service) judge(d *draft, f *store.Refresh, client *Client, reg *registr
 		allowed = widen(allowed, within(f.App.Permissions, consents))
 	}
 	if err := s.choose(reg, d, allowed, r.Scope, r.Resource); err != nil {
-		return 0, err
+		return err
 	}
-	outcome := g.State.Rotate(grant.Use{Generation: t.Generation, Resource: d.resource.ID, Arrived: r.Arrived, Now: d.now}, s.Lifetimes)
-	switch outcome {
+	use := grant.Use{Generation: t.Generation, Resource: d.resource.ID, Arrived: r.Arrived, Now: d.now, Network: grant.NetworkOf(r.IP), Mode: g.Mode(f.App.Refresh)}
+	d.outcome, d.alarm = g.State.Rotate(use, s.Lifetimes)
+	switch d.outcome {
 	case grant.Ahead:
-		return outcome, errAhead
+		return errAhead
 	case grant.Reused:
-		return outcome, errReused
+		return errReused
 	case grant.TooMany:
-		return outcome, errTooMany
+		return errTooMany
 	}
 	g.LastUsed = d.now
 	g.State.Note(d.resource.ID, d.now, d.expires)
-	return outcome, nil
+	return nil
 }
 
 // permittedOIDC are OpenID Connect's own scopes that the grant was given for.

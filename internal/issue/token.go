@@ -1,6 +1,7 @@
 package issue
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"slices"
@@ -15,37 +16,35 @@ import (
 
 // Access are the claims of an access token (RFC 9068 §2.2, and Entra's names).
 type Access struct {
-	Issuer   string     `json:"iss"`
-	Subject  string     `json:"sub"`
-	Audience string     `json:"aud"`
-	ClientID string     `json:"client_id"`
-	AZP      string     `json:"azp"`
-	OID      string     `json:"oid"`
-	TID      string     `json:"tid"`
-	Scp      string     `json:"scp,omitempty"`
-	Roles    []string   `json:"roles,omitempty"`
-	WIDs     []string   `json:"wids,omitempty"`
-	SID      string     `json:"sid,omitempty"` // only while the grant ends with the session
-	DeviceID string     `json:"deviceid,omitempty"`
-	IssuedAt int64      `json:"iat"`
-	NotBefor int64      `json:"nbf"`
-	Expires  int64      `json:"exp"`
-	AuthTime int64      `json:"auth_time,omitempty"`
-	ACR      string     `json:"acr,omitempty"`
-	AMR      []string   `json:"amr,omitempty"`
-	Born     cutoff.Pos `json:"born"`
-	GID      string     `json:"gid,omitempty"`
-	JTI      string     `json:"jti"`
-	UTI      string     `json:"uti"`
-	CC       []string   `json:"xms_cc,omitempty"`
-	IDType   string     `json:"idtyp,omitempty"` // "app" when an application acts as itself
-	Name     string     `json:"preferred_username,omitempty"`
-	Version  string     `json:"ver"`
-}
-
-// Owner says which cutoffs cover the token.
-func (a *Access) Owner() cutoff.Owner {
-	return cutoff.NewOwner(cutoff.Belongs{User: a.OID, Session: a.SID, Grant: a.GID, App: a.ClientID, Device: a.DeviceID})
+	Issuer   string        `json:"iss"`
+	Subject  string        `json:"sub"`
+	Audience string        `json:"aud"`
+	ClientID string        `json:"client_id"`
+	AZP      string        `json:"azp"`
+	OID      string        `json:"oid"`
+	TID      string        `json:"tid"`
+	Scp      string        `json:"scp,omitempty"`
+	Roles    []string      `json:"roles,omitempty"`
+	WIDs     []string      `json:"wids,omitempty"`
+	SID      string        `json:"sid,omitempty"` // only while the grant ends with the session
+	DeviceID string        `json:"deviceid,omitempty"`
+	IssuedAt int64         `json:"iat"`
+	NotBefor int64         `json:"nbf"`
+	Expires  int64         `json:"exp"`
+	AuthTime int64         `json:"auth_time,omitempty"`
+	ACR      string        `json:"acr,omitempty"`
+	AMR      []string      `json:"amr,omitempty"`
+	Born     cutoff.Pos    `json:"born"`
+	GID      string        `json:"gid,omitempty"`
+	GIDs     []string      `json:"gids,omitempty"` // of the grants above; see hang
+	Act      *Acting       `json:"act,omitempty"`
+	JTI      string        `json:"jti"`
+	UTI      string        `json:"uti"`
+	CC       []string      `json:"xms_cc,omitempty"`
+	CNF      *Confirmation `json:"cnf,omitempty"`   // the key it is bound to
+	IDType   string        `json:"idtyp,omitempty"` // "app" when an application acts as itself
+	Name     string        `json:"preferred_username,omitempty"`
+	Version  string        `json:"ver"`
 }
 
 // IDToken are the claims of an ID token (OpenID Connect Core 1.0 §2).
@@ -105,11 +104,16 @@ type draft struct {
 	born     cutoff.Pos
 	now      time.Time
 	expires  time.Time
+	limit    time.Time // of what it was made from; zero: none. Nothing lives longer
 	cp1      bool
+	bare     bool          // no refresh token, whether the grant has them or not
+	key      string        // the access token is bound to; empty: none
+	outcome  grant.Outcome // of a refresh
+	alarm    grant.Alarm   // of a retry
 }
 
 // sign makes the tokens of a draft. It is called after the last look only.
-func (s *Service) sign(d *draft) (*Tokens, error) {
+func (s *Service) sign(ctx context.Context, d *draft) (*Tokens, error) {
 	g := d.grant
 	jti := newJTI()
 	a := &Access{
@@ -121,27 +125,29 @@ func (s *Service) sign(d *draft) (*Tokens, error) {
 	for _, r := range d.held.Roles {
 		a.WIDs = append(a.WIDs, string(r))
 	}
-	if !g.Offline && !g.Session.IsZero() {
-		a.SID = g.Session.String()
+	if sid := g.EndsWith(); !sid.IsZero() {
+		a.SID = sid.String()
 	}
+	a.hang(g)
 	if !g.Device.IsZero() {
 		a.DeviceID = g.Device.String()
 	}
 	if d.cp1 {
 		a.CC = []string{"CP1"}
 	}
-	t := &Tokens{Scope: d.echo, ExpiresIn: d.expires.Sub(d.now), User: g.User, Grant: g.ID}
+	a.CNF = confirm(d.key)
+	t := &Tokens{Scope: d.echo, ExpiresIn: d.expires.Sub(d.now), User: g.User, Grant: g.ID, DPoP: a.CNF != nil && a.CNF.JKT != ""}
 	var err error
-	if t.Access, err = s.signClaims(keys.AccessToken, a); err != nil {
+	if t.Access, err = s.accessToken(ctx, d.resource, a); err != nil {
 		return nil, err
 	}
-	if g.Offline {
+	if g.Offline && !d.bare {
 		id, key := s.Keys.RefreshKey()
 		t.Refresh = grant.Refresh{Key: id, Issuer: g.Issuer, Grant: g.ID, Generation: g.State.Generation}.Seal(key)
-		t.RefreshExpiresIn = g.Ends(s.Lifetimes).Sub(d.now)
+		t.RefreshExpiresIn = earlier(g.Ends(s.Lifetimes), d.limit).Sub(d.now)
 	}
 	if slices.Contains(d.oidc, "openid") {
-		t.ID, err = s.signClaims(keys.IDToken, s.idToken(d))
+		t.ID, err = s.signClaims(ctx, keys.IDToken, d.app.SigningAlg, s.idToken(d))
 	}
 	return t, err
 }
@@ -165,10 +171,20 @@ func (s *Service) idToken(d *draft) *IDToken {
 	return t
 }
 
-func (s *Service) signClaims(typ string, claims any) (string, error) {
+// accessToken signs as the resource asks for and, where it has registered a key,
+// encrypts what was signed.
+func (s *Service) accessToken(ctx context.Context, r *directory.Resource, a *Access) (string, error) {
+	token, err := s.signClaims(ctx, keys.AccessToken, r.SigningAlg, a)
+	if err != nil || r.EncryptionKey == "" {
+		return token, err
+	}
+	return s.Keys.Encrypt(r.EncryptionKey, token)
+}
+
+func (s *Service) signClaims(ctx context.Context, typ keys.Type, alg string, claims any) (string, error) {
 	b, err := json.Marshal(claims)
 	if err != nil {
 		return "", err
 	}
-	return s.Keys.Sign(typ, b)
+	return s.Keys.Sign(ctx, typ, alg, b)
 }

@@ -4,103 +4,59 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/big"
+	"log/slog"
+	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/store"
 )
 
 // Service holds the directory's keys, unwrapped, in memory.
 type Service struct {
+	// Every is how long a key signs before the next one takes over; zero: 90 days.
+	Every time.Duration
+	Log   *slog.Logger // nil: nothing is logged
+
+	db      *store.DB
+	now     func() time.Time
 	master  []byte
 	refresh []byte
 	keyID   grant.KeyID
-	ring    atomic.Pointer[ring]
-}
 
-// ring is the signing keys at one instant.
-type ring struct {
-	current *signer
-	byID    map[string]*ecdsa.PublicKey
-	jwks    []byte
-}
-
-type signer struct {
-	id     string
-	key    *ecdsa.PrivateKey
-	header map[string]string // JOSE header by typ, encoded
+	ring   atomic.Pointer[ring]
+	reader reader
+	need   need
+	making sync.Mutex // held while the first key of an algorithm is made
+	rsa    slow
+	parsed encryptionKeys
 }
 
 // Open reads the signing keys, and makes the first one in a new directory. It
 // fails when a stored key was wrapped under another master key: nothing signed
 // by it could be verified, and no refresh token would be known.
 func Open(ctx context.Context, db *store.DB, master []byte, now func() time.Time) (*Service, error) {
-	s := &Service{master: master, refresh: derive(master, "refresh token")}
+	s := &Service{db: db, now: now, master: master, refresh: derive(master, "refresh token"), rsa: make(slow, max(1, runtime.GOMAXPROCS(0)/2))}
 	id := sha256.Sum256(derive(master, "refresh token key id"))
 	copy(s.keyID[:], id[:])
-	var stored []store.Key
-	read := func() error {
-		return db.Read(ctx, func(tx *store.Tx) (err error) { stored, err = tx.Keys(); return err })
-	}
-	if err := read(); err != nil {
+	r, err := s.read()
+	if err != nil {
 		return nil, err
 	}
-	if len(stored) == 0 {
-		err := db.Update(ctx, func(tx *store.Tx) error {
-			if have, err := tx.Keys(); err != nil || len(have) > 0 { // another node was first
-				return err
-			}
-			k, err := s.create(now())
-			if err != nil {
-				return err
-			}
-			return tx.CreateKey(k)
-		})
-		if err != nil {
-			return nil, err
-		}
-		if err := read(); err != nil {
-			return nil, err
-		}
+	if r.signing(directory.ES256, now()) == nil {
+		err = s.first(ctx, directory.ES256)
 	}
-	return s, s.load(stored)
-}
-
-// create makes an ES256 key and wraps it.
-func (s *Service) create(now time.Time) (store.Key, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return store.Key{}, err
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return store.Key{}, err
-	}
-	jwk, kid, err := publicJWK(&key.PublicKey)
-	if err != nil {
-		return store.Key{}, err
-	}
-	box, err := s.box()
-	if err != nil {
-		return store.Key{}, err
-	}
-	nonce := make([]byte, box.NonceSize())
-	rand.Read(nonce)
-	return store.Key{ID: kid, Alg: "ES256", Public: string(jwk), Created: now, Active: now,
-		Wrapped: box.Seal(nonce, nonce, der, []byte(kid))}, nil
+	return s, err
 }
 
 func (s *Service) box() (cipher.AEAD, error) {
@@ -111,83 +67,41 @@ func (s *Service) box() (cipher.AEAD, error) {
 	return cipher.NewGCM(b)
 }
 
-func (s *Service) load(stored []store.Key) error {
-	box, err := s.box()
-	if err != nil {
-		return err
+// Sign returns the compact JWS of claims under the key of an algorithm that is in
+// use now: ES256 (or empty), RS256, EdDSA. It is called after the last look at
+// the ledger, and outside of transactions: an RS256 signature waits for its turn,
+// and the first of an algorithm for its key. Kinds: Unavailable.
+func (s *Service) Sign(ctx context.Context, typ Type, alg string, claims []byte) (string, error) {
+	if alg == "" {
+		alg = directory.ES256
 	}
-	r := &ring{byID: map[string]*ecdsa.PublicKey{}}
-	var set struct {
-		Keys []json.RawMessage `json:"keys"`
-	}
-	for _, k := range stored {
-		if len(k.Wrapped) < box.NonceSize() {
-			return fmt.Errorf("signing key %s cannot be read", k.ID)
-		}
-		der, err := box.Open(nil, k.Wrapped[:box.NonceSize()], k.Wrapped[box.NonceSize():], []byte(k.ID))
-		if err != nil {
-			return fault.Wrap(fault.Unavailable, "The master key does not open this directory's signing keys. It belongs to another directory, or was replaced.", err)
-		}
-		parsed, err := x509.ParsePKCS8PrivateKey(der)
-		if err != nil {
-			return err
-		}
-		key, ok := parsed.(*ecdsa.PrivateKey)
-		if !ok {
-			return fmt.Errorf("signing key %s is not ES256", k.ID)
-		}
-		r.byID[k.ID] = &key.PublicKey
-		set.Keys = append(set.Keys, json.RawMessage(k.Public))
-		if k.Retired.IsZero() {
-			r.current = newSigner(k.ID, key)
-		}
-	}
-	if r.current == nil {
-		return errors.New("no signing key in use")
-	}
-	if r.jwks, err = json.Marshal(set); err != nil {
-		return err
-	}
-	s.ring.Store(r)
-	return nil
-}
-
-// The token types we sign (RFC 9068 §2.1, RFC 7519).
-const (
-	AccessToken = "at+jwt"
-	IDToken     = "JWT"
-)
-
-func newSigner(kid string, key *ecdsa.PrivateKey) *signer {
-	s := &signer{id: kid, key: key, header: map[string]string{}}
-	for _, typ := range []string{AccessToken, IDToken} {
-		s.header[typ] = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"ES256","typ":"`+typ+`","kid":"`+kid+`"}`)) + "."
-	}
-	return s
-}
-
-// Sign returns the compact JWS of claims under the current key. typ is
-// AccessToken or IDToken.
-func (s *Service) Sign(typ string, claims []byte) (string, error) {
-	k := s.ring.Load().current
-	head, ok := k.header[typ]
-	if !ok {
-		return "", fmt.Errorf("unknown token type %q", typ)
-	}
-	b := make([]byte, 0, len(head)+base64.RawURLEncoding.EncodedLen(len(claims))+1+86)
-	b = append(b, head...)
-	b = base64.RawURLEncoding.AppendEncode(b, claims)
-	sum := sha256.Sum256(b)
-	r, t, err := ecdsa.Sign(rand.Reader, k.key, sum[:])
+	r, err := s.current()
 	if err != nil {
 		return "", err
 	}
-	var sig [64]byte
-	r.FillBytes(sig[:32])
-	t.FillBytes(sig[32:])
-	b = append(b, '.')
-	b = base64.RawURLEncoding.AppendEncode(b, sig[:])
-	return string(b), nil
+	k := r.signing(alg, s.now())
+	if k == nil {
+		if err := s.first(ctx, alg); err != nil {
+			return "", err
+		}
+		if r, err = s.current(); err != nil {
+			return "", err
+		}
+		if k = r.signing(alg, s.now()); k == nil {
+			return "", fmt.Errorf("no key signs with %s", alg)
+		}
+	}
+	head, ok := k.heads[typ]
+	if !ok {
+		return "", fmt.Errorf("unknown token type %q", typ)
+	}
+	if alg == directory.RS256 {
+		if err := s.rsa.enter(ctx); err != nil {
+			return "", err
+		}
+		defer s.rsa.leave()
+	}
+	return k.sign(head, claims)
 }
 
 // ErrToken is returned by Verify for whatever is not a token of ours.
@@ -197,60 +111,88 @@ var ErrToken = errors.New("not a token of ours")
 const maxToken = 16 << 10
 
 // Verify checks that token was signed here as the given type and returns its
-// claims. It judges neither time nor audience nor standing.
-func (s *Service) Verify(token, typ string) ([]byte, error) {
+// claims and the id of the key. It judges neither time nor audience nor standing.
+// Whoever remembers the outcome asks [Service.Has] at each use: a key may be
+// dropped. Kinds: Unavailable; else [ErrToken].
+func (s *Service) Verify(token string, typ Type) (claims []byte, kid string, err error) {
 	if len(token) > maxToken {
-		return nil, ErrToken
+		return nil, "", ErrToken
 	}
 	head, rest, ok := strings.Cut(token, ".")
-	if !ok {
-		return nil, ErrToken
+	body, sig64, ok2 := strings.Cut(rest, ".")
+	if !ok || !ok2 || strings.Contains(sig64, ".") {
+		return nil, "", ErrToken
 	}
-	body, sig64, ok := strings.Cut(rest, ".")
-	if !ok || strings.Contains(sig64, ".") {
-		return nil, ErrToken
-	}
-	r := s.ring.Load()
 	// The header is ours to the letter, or it is not ours: nothing in it is
-	// chosen by whoever presents the token.
-	pub, ok := r.headerKey(head, typ)
-	if !ok {
-		return nil, ErrToken
+	// chosen by whoever presents the token, the algorithm least of all.
+	k, err := s.find(token[:len(head)+1], typ)
+	if err != nil {
+		return nil, "", err
 	}
 	enc := base64.RawURLEncoding.Strict()
 	sig, err := enc.DecodeString(sig64)
-	if err != nil || len(sig) != 64 {
-		return nil, ErrToken
+	if err != nil || !k.verify(token[:len(head)+1+len(body)], sig) {
+		return nil, "", ErrToken
 	}
-	sum := sha256.Sum256([]byte(token[:len(head)+1+len(body)]))
-	if !ecdsa.Verify(pub, sum[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:])) {
-		return nil, ErrToken
+	if claims, err = enc.DecodeString(body); err != nil {
+		return nil, "", ErrToken
 	}
-	claims, err := enc.DecodeString(body)
-	if err != nil {
-		return nil, ErrToken
-	}
-	return claims, nil
+	return claims, k.ID, nil
 }
 
-func (r *ring) headerKey(head, typ string) (*ecdsa.PublicKey, bool) {
-	b, err := base64.RawURLEncoding.Strict().DecodeString(head)
+// find returns the key of a header, its dot included.
+func (s *Service) find(head string, typ Type) (*signer, error) {
+	r, err := s.current()
 	if err != nil {
-		return nil, false
+		return nil, err
+	}
+	k, ok := r.byHead[head]
+	if !ok && mayBeOurs(head, typ) {
+		if r, err = s.look(); err != nil {
+			return nil, err
+		}
+		k, ok = r.byHead[head]
+	}
+	if !ok || k.typ != typ {
+		return nil, ErrToken
+	}
+	return k.signer, nil
+}
+
+// mayBeOurs reports whether a header is one of ours but for a key that is not
+// known yet.
+func mayBeOurs(head string, typ Type) bool {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(strings.TrimSuffix(head, "."))
+	if err != nil {
+		return false
 	}
 	var h struct{ Alg, Typ, Kid string }
-	if json.Unmarshal(b, &h) != nil || h.Alg != "ES256" || h.Typ != typ {
-		return nil, false
+	if json.Unmarshal(b, &h) != nil || h.Alg == "" || !directory.ValidSigningAlg(h.Alg) || Type(h.Typ) != typ {
+		return false
 	}
-	if string(b) != `{"alg":"ES256","typ":"`+typ+`","kid":"`+h.Kid+`"}` {
-		return nil, false
-	}
-	pub, ok := r.byID[h.Kid]
-	return pub, ok
+	id, err := base64.RawURLEncoding.Strict().DecodeString(h.Kid)
+	return err == nil && len(id) == sha256.Size && newSigner(store.Key{ID: h.Kid, Alg: h.Alg}, nil).heads[typ] == head
 }
 
-// JWKS returns the published keys (RFC 7517), rendered.
-func (s *Service) JWKS() []byte { return s.ring.Load().jwks }
+// Has reports whether kid is still one of our keys. Kinds: Unavailable.
+func (s *Service) Has(kid string) (bool, error) {
+	r, err := s.current()
+	if err != nil {
+		return false, err
+	}
+	return r.byID[kid] != nil, nil
+}
+
+// JWKS returns the published keys (RFC 7517), rendered, and the position of the
+// ledger as of which they are: who was told of a cutoff of the whole directory
+// trusts no older ones. Kinds: Unavailable.
+func (s *Service) JWKS() ([]byte, cutoff.Pos, error) {
+	r, err := s.current()
+	if err != nil {
+		return nil, 0, err
+	}
+	return r.jwks, cutoff.Pos(r.seen.Load()), nil
+}
 
 // RefreshKey returns the key under which refresh tokens are sealed, and its id.
 func (s *Service) RefreshKey() (grant.KeyID, []byte) { return s.keyID, s.refresh }
@@ -263,16 +205,3 @@ func (s *Service) RefreshKeyByID(id grant.KeyID) ([]byte, bool) {
 
 // Derive returns a 32-byte secret for a purpose, the same on every node.
 func (s *Service) Derive(purpose string) []byte { return derive(s.master, purpose) }
-
-// publicJWK returns the JWK of an ES256 key; its kid is the RFC 7638 thumbprint.
-func publicJWK(k *ecdsa.PublicKey) (jwk []byte, kid string, err error) {
-	raw, err := k.Bytes()
-	if err != nil {
-		return nil, "", err
-	}
-	x, y := base64.RawURLEncoding.EncodeToString(raw[1:33]), base64.RawURLEncoding.EncodeToString(raw[33:65])
-	sum := sha256.Sum256([]byte(`{"crv":"P-256","kty":"EC","x":"` + x + `","y":"` + y + `"}`))
-	kid = base64.RawURLEncoding.EncodeToString(sum[:])
-	jwk, err = json.Marshal(map[string]string{"kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": kid, "use": "sig", "alg": "ES256"})
-	return jwk, kid, err
-}

@@ -9,6 +9,7 @@ import (
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/store"
 )
@@ -66,8 +67,8 @@ func (s *Service) GrantConsent(ctx context.Context, actor directory.Actor, id di
 
 // WithdrawConsent takes back everything that a user (or, for the zero user, an
 // administrator for everybody) consented to for an app, and ends what was handed
-// out on it. Everyone may withdraw their own. Kinds: Denied, NotFound, Revoked,
-// Unavailable.
+// out on it. Everyone may withdraw their own. Kinds: Denied, NotFound, Limited
+// with *revoke.TooMany (one's own, too often), Revoked, Unavailable.
 func (s *Service) WithdrawConsent(ctx context.Context, actor directory.Actor, user directory.UserID, id directory.AppID, act Act) (*Receipt, error) {
 	all, err := s.write(ctx, actor, act, true, func(c *step) error {
 		about, whose := audit.Party{Kind: "app", ID: string(id), Name: string(id)}, "everybody"
@@ -80,6 +81,9 @@ func (s *Service) WithdrawConsent(ctx context.Context, actor directory.Actor, us
 				return missing(err, noSuchUser)
 			}
 			whose = u.Name
+		}
+		if err := revoke.Pace(c.Tx, c.actor, user); err != nil {
+			return err
 		}
 		if err := c.Tx.WithdrawConsent(user, id); err != nil {
 			return missing(err, "There is no consent to withdraw.")

@@ -80,8 +80,9 @@ type GrantView struct {
 	ID                            directory.GrantID
 	App                           directory.AppID
 	AppName                       string
+	Chain                         []grant.Link // what it was made from, nearest first
 	Session                       directory.SessionID
-	Offline                       bool // outlives its session
+	Offline                       bool // has refresh tokens; one that a sign-in gave then outlives its session
 	Device                        directory.DeviceID
 	Born                          cutoff.Pos
 	Created, LastUsed, Ends, Hard time.Time // Ends holds unless used before; Hard is absolute, zero: none
@@ -187,16 +188,16 @@ func (s *Service) grants(tx *store.Tx, sc *scene, u *directory.User, x *Exposure
 	}
 	x.More = x.More || len(all) == maxGrants
 	for _, g := range all {
-		session := g.Session
-		if g.Offline {
-			session = directory.SessionID{}
-		}
-		cuts, err := tx.CutsAfter(directory.Belongs(g.User, session, g.ID, g.App, g.Device), cutoff.Token, g.Born)
+		cuts, err := tx.CutsAfter(g.Belongs(), cutoff.Token, g.Born)
 		if err != nil {
 			return err
 		}
-		good := len(standing.Check(standing.Facts{Now: sc.now, User: u, App: sc.apps[g.App], NeedsApp: true, Ends: g.Ends(s.Lifetimes), End: g.End, Cuts: cuts})) == 0
-		v := GrantView{ID: g.ID, App: g.App, AppName: sc.appName(g.App), Session: g.Session, Offline: g.Offline, Device: g.Device, Born: g.Born,
+		above, err := tx.Above(g, u)
+		if err != nil {
+			return err
+		}
+		good := len(standing.Check(standing.Facts{Now: sc.now, User: u, App: sc.apps[g.App], NeedsApp: true, Ends: g.Ends(s.Lifetimes), End: g.End, Cuts: cuts, Above: above.Facts, Orphan: above.Orphan})) == 0
+		v := GrantView{ID: g.ID, App: g.App, AppName: sc.appName(g.App), Chain: g.Chain, Session: g.Session, Offline: g.Offline, Device: g.Device, Born: g.Born,
 			Created: g.Created, LastUsed: g.LastUsed, Ends: g.Ends(s.Lifetimes), Hard: g.End, Scopes: g.Scopes}
 		for _, t := range g.State.Tokens {
 			view, open := sc.token(g.App, t, g.Scopes)

@@ -2,6 +2,7 @@ package revoke
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -104,7 +105,7 @@ func (s *Service) countCut(tx *store.Tx, r *store.Receipt, c cutoff.Cutoff, rest
 			rest.Last = r.At.Add(28 * time.Hour) // the longest life there is
 		}
 		if app != "" {
-			grants = slices.DeleteFunc(grants, func(g *grant.Grant) bool { return string(g.App) != app })
+			grants = slices.DeleteFunc(grants, func(g *grant.Grant) bool { return !through(g, app) })
 		}
 		if c.Scope == cutoff.User {
 			if err := s.countUser(tx, r, c, id, before, rest); err != nil {
@@ -120,17 +121,21 @@ func (s *Service) countCut(tx *store.Tx, r *store.Receipt, c cutoff.Cutoff, rest
 		if grants, err = tx.GrantsOfSession(id); err != nil {
 			return err
 		}
-		grants = slices.DeleteFunc(grants, func(g *grant.Grant) bool { return g.Offline })
+		grants = slices.DeleteFunc(grants, func(g *grant.Grant) bool { return g.EndsWith() != id })
 	case cutoff.Grant:
 		id, perr := directory.ParseID[directory.Grant](c.ID)
 		if perr != nil {
 			return perr
 		}
-		g, err := tx.Grant(id)
-		if err != nil {
+		if grants, err = tx.GrantsBelow(id); err != nil {
 			return err
 		}
-		grants = []*grant.Grant{g}
+		switch g, err := tx.Grant(id); {
+		case err == nil:
+			grants = append(grants, g)
+		case !errors.Is(err, store.ErrNotFound): // swept; what was made from it is not
+			return err
+		}
 	default: // an application, a device, the directory: as many as there are users
 		rest.More++
 		life, err := tx.LongestLife()
@@ -202,11 +207,14 @@ func (s *Service) countUser(tx *store.Tx, r *store.Receipt, c cutoff.Cutoff, id 
 	return err
 }
 
+// through reports whether a grant is one of the application, or was made from one.
+func through(g *grant.Grant, app string) bool {
+	return string(g.App) == app || slices.ContainsFunc(g.Chain, func(l grant.Link) bool { return string(l.App) == app })
+}
+
 func (s *Service) countGrant(r *store.Receipt, g *grant.Grant, before earlier, rest *store.Rest) {
-	own := cutoff.Belongs{Grant: g.ID.String(), App: string(g.App)}
-	if !g.Offline {
-		own.Session = g.Session.String()
-	}
+	own := g.Belongs()
+	own.User = ""
 	switch {
 	case g.Born >= r.Pos && !r.Kept:
 		return // born later

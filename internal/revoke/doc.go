@@ -12,4 +12,9 @@
 //
 // Every method takes the actor and refuses on its own, judged inside the
 // transaction by the roles held at that moment.
+//
+// A line wakes every guard, so what people do to what is their own comes with an
+// allowance (pace.go). It is kept in the database: all nodes share it, and a
+// restart forgets nothing. Verbs that append such lines without coming through
+// here ask Pace first.
 package revoke

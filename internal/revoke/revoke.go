@@ -41,7 +41,9 @@ type Options struct {
 
 // Result of a revocation.
 type Result struct {
-	Receipt *store.Receipt // nil after a dry run, or when nothing had to be cut
+	// Receipt is nil after a dry run, when nothing had to be cut, and when a
+	// sign-out appended no line.
+	Receipt *store.Receipt
 	// Cookie is the new cookie value of the session that was kept.
 	Cookie string
 	// Already: a session or grant was cut or gone already; nothing was written.
@@ -52,7 +54,11 @@ type Result struct {
 // audit logs search for it.
 const activity = "Update StsRefreshTokenValidFrom Timestamp"
 
-var errDry = errors.New("dry run")
+var (
+	errDry = errors.New("dry run")
+	// errNothing undoes what led to the finding that there is nothing to cut.
+	errNothing = errors.New("nothing to cut")
+)
 
 // maxReason bounds the reason, in bytes.
 const maxReason = 500
@@ -61,8 +67,9 @@ const maxReason = 500
 const freshProof = 10 * time.Minute
 
 // User ends everything the user holds: browser sessions, grants, access tokens,
-// and whatever is half-finished. Kinds: Denied, NotFound, Invalid, Revoked (the
-// actor was cut meanwhile), Unavailable.
+// and whatever is half-finished. Kinds: Denied, NotFound, Invalid, Limited with
+// *TooMany (one's own, too often), Revoked (the actor was cut meanwhile),
+// Unavailable.
 func (s *Service) User(ctx context.Context, actor directory.Actor, id directory.UserID, o Options) (Result, error) {
 	return s.cut(ctx, actor, o, func(tx *store.Tx, a directory.Actor, cookie [32]byte) (*store.Cut, error) {
 		u, err := tx.User(id)
@@ -70,6 +77,9 @@ func (s *Service) User(ctx context.Context, actor directory.Actor, id directory.
 			return nil, noUser(err)
 		}
 		if err := allow(tx, a, role.RevokeSessions, u); err != nil {
+			return nil, err
+		}
+		if err := Pace(tx, a, id); err != nil {
 			return nil, err
 		}
 		c, u, err := tx.RevokeUser(id, o.KeepSession, cookie)
@@ -99,20 +109,24 @@ func (s *Service) Session(ctx context.Context, actor directory.Actor, id directo
 		if err := allow(tx, a, role.RevokeSession, u); err != nil {
 			return nil, err
 		}
-		return s.cutSession(tx, x, u, standing.Revoked)
+		if err := Pace(tx, a, u.ID); err != nil {
+			return nil, err
+		}
+		c, err := s.cutSession(tx, x, u, standing.Revoked)
+		if c == nil && err == nil {
+			err = errNothing // what writes no line takes no place
+		}
+		return c, err
 	})
 }
 
 // cutSession cuts a session and, because a grant with offline_access remembers
 // its session without belonging to it, each such grant by its own id.
 func (s *Service) cutSession(tx *store.Tx, x *grant.Session, u *directory.User, cause standing.Cause) (*store.Cut, error) {
-	o := x.Owner()
-	c := &store.Cut{Cause: cause, WithReceipt: true, Target: audit.Party{Kind: "session", ID: x.ID.String(), Name: u.Name}}
-	dead, err := tx.Latest(&o, cutoff.Browser)
-	if err != nil {
+	c := &store.Cut{Cause: cause, WithReceipt: true, Target: sessionParty(x, u)}
+	if alive, err := aliveSession(tx, x); err != nil {
 		return nil, err
-	}
-	if x.Born >= dead {
+	} else if alive {
 		c.Cuts = append(c.Cuts, cutoff.Cutoff{Scope: cutoff.Session, ID: x.ID.String(), Reach: cutoff.Everything})
 	}
 	if cause != standing.SignedOut {
@@ -126,7 +140,7 @@ func (s *Service) cutSession(tx *store.Tx, x *grant.Session, u *directory.User, 
 		for _, g := range grants {
 			if alive, err := aliveGrant(tx, g); err != nil {
 				return nil, err
-			} else if alive && g.Offline {
+			} else if alive && g.EndsWith().IsZero() {
 				c.Cuts = append(c.Cuts, cutGrant(g.ID))
 			}
 		}
@@ -139,24 +153,14 @@ func (s *Service) cutSession(tx *store.Tx, x *grant.Session, u *directory.User, 
 	return c, nil
 }
 
-// SignOut ends the browser session for the person who is in it. Grants with
-// offline_access stay: signing out is not revoking (OpenID Connect Back-Channel
-// Logout 1.0 §2.7).
-func (s *Service) SignOut(ctx context.Context, id directory.SessionID) (Result, error) {
-	return s.cut(ctx, directory.Actor{System: true}, Options{}, func(tx *store.Tx, _ directory.Actor, _ [32]byte) (*store.Cut, error) {
-		x, err := tx.Session(id)
-		if errors.Is(err, store.ErrNotFound) {
-			return nil, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		u, err := tx.User(x.User)
-		if err != nil {
-			return nil, err
-		}
-		return s.cutSession(tx, x, u, standing.SignedOut)
-	})
+func sessionParty(x *grant.Session, u *directory.User) audit.Party {
+	return audit.Party{Kind: "session", ID: x.ID.String(), Name: u.Name}
+}
+
+func aliveSession(tx *store.Tx, x *grant.Session) (bool, error) {
+	o := x.Owner()
+	p, err := tx.Latest(&o, cutoff.Browser)
+	return x.Born >= p, err
 }
 
 // Grant ends one grant: one application of one user on one device. Kinds as User.
@@ -176,19 +180,20 @@ func (s *Service) Grant(ctx context.Context, actor directory.Actor, id directory
 		if err := allow(tx, a, role.RevokeSession, u); err != nil {
 			return nil, err
 		}
-		return cutOneGrant(tx, g, u, standing.Revoked)
+		return cutOneGrant(tx, a, g, u, standing.Revoked)
 	})
 }
 
 // EndGrant ends a grant for a cause that is not an administrator's: its old
 // refresh token or code was presented again, or its own client gave it back. It
 // writes one line for each grant at most, so that nobody can grow the ledger by
-// presenting it again and again.
+// presenting it again and again. When the grant's row was swept, what was made
+// from it still ends.
 func (s *Service) EndGrant(ctx context.Context, id directory.GrantID, cause standing.Cause) (Result, error) {
-	return s.cut(ctx, directory.Actor{System: true}, Options{}, func(tx *store.Tx, _ directory.Actor, _ [32]byte) (*store.Cut, error) {
+	return s.cut(ctx, directory.Actor{System: true}, Options{}, func(tx *store.Tx, a directory.Actor, _ [32]byte) (*store.Cut, error) {
 		g, err := tx.Grant(id)
 		if errors.Is(err, store.ErrNotFound) {
-			return nil, nil
+			return cutBelow(tx, id, cause)
 		}
 		if err != nil {
 			return nil, err
@@ -197,13 +202,38 @@ func (s *Service) EndGrant(ctx context.Context, id directory.GrantID, cause stan
 		if err != nil {
 			return nil, err
 		}
-		return cutOneGrant(tx, g, u, cause)
+		return cutOneGrant(tx, a, g, u, cause)
 	})
 }
 
-func cutOneGrant(tx *store.Tx, g *grant.Grant, u *directory.User, cause standing.Cause) (*store.Cut, error) {
+// cutBelow ends what was made from a grant that is not there any more.
+func cutBelow(tx *store.Tx, id directory.GrantID, cause standing.Cause) (*store.Cut, error) {
+	below, err := tx.GrantsBelow(id)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range below {
+		alive, err := aliveGrant(tx, g)
+		if err != nil {
+			return nil, err
+		}
+		if !alive {
+			continue
+		}
+		c := &store.Cut{Cause: cause, WithReceipt: true, Cuts: []cutoff.Cutoff{cutGrant(id)}, Target: audit.Party{Kind: "grant", ID: id.String()}}
+		tx.Cut(c)
+		tx.Audit(audit.Record{Action: "Revoke grant", Target: c.Target, Elaborate: string(cause)})
+		return c, nil
+	}
+	return nil, nil
+}
+
+func cutOneGrant(tx *store.Tx, a directory.Actor, g *grant.Grant, u *directory.User, cause standing.Cause) (*store.Cut, error) {
 	alive, err := aliveGrant(tx, g)
 	if err != nil || !alive {
+		return nil, err
+	}
+	if err := Pace(tx, a, u.ID); err != nil {
 		return nil, err
 	}
 	c := &store.Cut{Cause: cause, WithReceipt: true, Cuts: []cutoff.Cutoff{cutGrant(g.ID)},
@@ -258,6 +288,9 @@ func (s *Service) UserApp(ctx context.Context, actor directory.Actor, user direc
 		if !directory.ValidAppID(string(app)) {
 			return nil, fault.New(fault.Invalid, "That is not a client_id.")
 		}
+		if err := Pace(tx, a, u.ID); err != nil {
+			return nil, err
+		}
 		c := &store.Cut{Cause: standing.Revoked, WithReceipt: true,
 			Cuts:   []cutoff.Cutoff{{Scope: cutoff.UserApp, ID: cutoff.UserAppID(user.String(), string(app)), Reach: cutoff.Everything}},
 			Target: audit.Party{Kind: "user", ID: u.ID.String(), Name: u.Name + " in " + string(app)}}
@@ -272,11 +305,8 @@ func (s *Service) UserApp(ctx context.Context, actor directory.Actor, user direc
 // in. Kinds as User.
 func (s *Service) Everyone(ctx context.Context, actor directory.Actor, o Options) (Result, error) {
 	return s.cut(ctx, actor, o, func(tx *store.Tx, a directory.Actor, cookie [32]byte) (*store.Cut, error) {
-		if err := role.Allowed(a, role.CutDirectory, role.Target{}).Err("the directory"); err != nil {
+		if err := mayCutDirectory(tx, a, "revoke everyone"); err != nil {
 			return nil, err
-		}
-		if !a.Operator && tx.Now.Sub(a.AuthTime) > freshProof {
-			return nil, fault.New(fault.Denied, "To revoke everyone, sign in again first: your last proof of who you are is older than 10 minutes.")
 		}
 		c := &store.Cut{Cause: standing.Revoked, WithReceipt: true, Keep: o.KeepSession, Cookie: cookie,
 			Cuts:   []cutoff.Cutoff{{Scope: cutoff.All, Reach: cutoff.Everything}},
@@ -322,6 +352,8 @@ func (s *Service) cut(ctx context.Context, actor directory.Actor, o Options, f f
 	switch {
 	case errors.Is(err, errDry):
 		return Result{Already: c == nil}, nil
+	case errors.Is(err, errNothing):
+		return Result{Already: true}, nil
 	case fault.Is(err, fault.Denied):
 		return Result{}, errors.Join(err, s.refused(ctx, actor, o, err))
 	case err != nil:

@@ -25,7 +25,12 @@ type world struct {
 
 func newWorld(t *testing.T, e storetest.Engine) *world {
 	t.Helper()
-	w := &world{World: storetest.NewWorld(t, e, store.Hooks{})}
+	return newWorldWith(t, e, store.Hooks{})
+}
+
+func newWorldWith(t *testing.T, e storetest.Engine, hooks store.Hooks) *world {
+	t.Helper()
+	w := &world{World: storetest.NewWorld(t, e, hooks)}
 	w.s = &revoke.Service{DB: w.DB, Log: slog.New(slog.DiscardHandler), Lifetimes: grant.DefaultLifetimes(), Now: w.Clock.Now}
 	return w
 }

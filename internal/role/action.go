@@ -61,6 +61,8 @@ const (
 	ReadAudit     Action = "microsoft.directory/auditLogs/allProperties/read"
 	ReadSignIns   Action = "microsoft.directory/signInReports/allProperties/read" // Target: whose; zero: everybody's
 	CutDirectory  Action = "curfew/directory/cut"                                 // everybody, or everybody but the actor
+	ReadKeys      Action = "curfew/keys/read"                                     // signing keys
+	UpdateKeys    Action = "curfew/keys/update"                                   // rotate and retire them
 	ReadGuards    Action = "curfew/guards/read"
 	ReadLedger    Action = "curfew/ledger/read"
 	ReadReceipts  Action = "curfew/receipts/read" // Target: whose sessions it is about; zero: all
@@ -211,6 +213,9 @@ var rules = map[Action]rule{
 	// Nobody proves anew who an application is, so none cuts the directory; and of
 	// delegated permissions only the one that says so plainly.
 	CutDirectory: {to: "cut the directory", by: []directory.RoleID{GlobalAdministrator}},
+	ReadKeys:     same("read signing keys", auditors[1:], logScopes),
+	// As above: no application, and no delegated permission but the plain one.
+	UpdateKeys:   {to: "change signing keys", by: []directory.RoleID{GlobalAdministrator}},
 	ReadGuards:   same("read guards", receiptEye, logScopes),
 	ReadLedger:   same("read the ledger", auditors, logScopes),
 	ReadReceipts: {to: "read receipts", by: receiptEye, self: []string{selfGet, selfPut}, scopes: slices.Concat(logScopes, revokeScopes), app: slices.Concat(logScopes, revokeScopes)},

@@ -205,6 +205,8 @@ microsoft.directory/conditionalAccessPolicies/delete: Conditional Access Adminis
 microsoft.directory/auditLogs/allProperties/read: Reports Reader, Security Reader, Global Reader, Cloud Device Administrator, Cloud Application Administrator, Application Administrator, Security Operator, Security Administrator, Global Administrator
 microsoft.directory/signInReports/allProperties/read: Reports Reader, Security Reader, Global Reader, Cloud Device Administrator, Cloud Application Administrator, Application Administrator, Security Operator, Security Administrator, Global Administrator
 curfew/directory/cut: Global Administrator
+curfew/keys/read: Security Reader, Global Reader, Security Operator, Security Administrator, Global Administrator
+curfew/keys/update: Global Administrator
 curfew/ledger/read: Reports Reader, Security Reader, Global Reader, Security Operator, Security Administrator, Global Administrator
 curfew/guards/read: Reports Reader, Security Reader, Global Reader, Password Administrator, Helpdesk Administrator, Cloud Device Administrator, Intune Administrator, Authentication Administrator, User Administrator, Cloud Application Administrator, Application Administrator, Security Operator, Security Administrator, Privileged Authentication Administrator, Privileged Role Administrator, Global Administrator
 curfew/receipts/read: Reports Reader, Security Reader, Global Reader, Password Administrator, Helpdesk Administrator, Cloud Device Administrator, Intune Administrator, Authentication Administrator, User Administrator, Cloud Application Administrator, Application Administrator, Security Operator, Security Administrator, Privileged Authentication Administrator, Privileged Role Administrator, Global Administrator

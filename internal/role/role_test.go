@@ -270,6 +270,7 @@ func TestApplicationsActByPermission(t *testing.T) {
 		{UpdateUser, "User.ReadWrite.All", admin, true},
 		{ChangePassword, "User.ReadWrite.All", plain, false},
 		{CutDirectory, "Directory.ReadWrite.All RoleManagement.ReadWrite.Directory", Target{}, false},
+		{UpdateKeys, "Directory.ReadWrite.All RoleManagement.ReadWrite.Directory", Target{}, false},
 		{CutApp, "Application.ReadWrite.All", Target{}, true},
 		{ReadUsers, "Directory.Read.All", Target{}, true},
 		{ReadUsers, "User.Read", plain, false},

@@ -100,6 +100,7 @@ func (s *Server) construct(ctx context.Context, master []byte, lifetimes grant.L
 	if s.keys, err = keys.Open(ctx, s.db, master, s.now); err != nil {
 		return err
 	}
+	s.keys.Log = s.log
 	var d store.Directory
 	if err := s.db.Read(ctx, func(tx *store.Tx) (err error) { d, err = tx.Directory(); return err }); err != nil {
 		return err
@@ -394,6 +395,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		}
 	})
 	owned.Go(func() { s.sweep(work) })
+	owned.Go(func() { s.keys.Run(work) })
 	served := make(chan error, 1)
 	go func() {
 		if s.tls != nil {

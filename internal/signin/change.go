@@ -11,6 +11,7 @@ import (
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
@@ -240,6 +241,9 @@ func (s *Service) replace(ctx context.Context, p *proven, signed *Signed, hash s
 			return err
 		}
 		if err := role.Allowed(actor, role.ChangePassword, role.Target{ID: u.ID, Held: held, Service: u.Service}).Err(u.DisplayName); err != nil {
+			return err
+		}
+		if err := revoke.PacePassword(tx, u.ID); err != nil {
 			return err
 		}
 		cut, err = tx.ChangeUser(u.ID, how, func(u *directory.User) error {

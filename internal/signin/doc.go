@@ -33,6 +33,7 @@
 // Trust: whoever controls the database can plant a password hash or a session
 // row, and so sign in as anybody; they learn neither passwords nor cookie values,
 // of which only hashes are stored. Whoever holds a cookie is that person until
-// the session ends. Throttling lives in this process: several nodes together
-// allow as many times more, and a restart forgets.
+// the session ends. The throttling of tries lives in this process: several nodes
+// together allow as many times more, and a restart forgets. That of changes of the
+// password, each of which ends sessions, is internal/revoke's and in the database.
 package signin

@@ -8,14 +8,12 @@ import (
 
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/revoke"
 )
 
-// TooMany is the error behind a fault of kind Limited: from Until on another try
-// is let through.
-type TooMany struct{ Until time.Time }
-
-// Error says until when, for logs.
-func (t *TooMany) Error() string { return "until " + t.Until.UTC().Format(time.RFC3339) }
+// TooMany is the error behind every fault of kind Limited: of a try that was not
+// let through, and of an own password change too many.
+type TooMany = revoke.TooMany
 
 // tooMany is what the person is told; a surface that knows their zone says the
 // minute in it instead.

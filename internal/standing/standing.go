@@ -39,15 +39,18 @@ const (
 	ConsentWithdrawn Cause = "consent_withdrawn" //
 	DeviceLost       Cause = "device_lost"       //
 	HistoryLost      Cause = "history_lost"      // a backup was restored, or a standby had missed commits
+	KeyDropped       Cause = "key_dropped"       // a signing key that somebody else may hold
 
-	Idle    Cause = "idle"    // not used for too long
-	Over    Cause = "over"    // the absolute end is past
-	Unknown Cause = "unknown" // the user or the application is not there
+	Idle     Cause = "idle"     // not used for too long
+	Over     Cause = "over"     // the absolute end is past
+	Unknown  Cause = "unknown"  // the user or the application is not there
+	Orphaned Cause = "orphaned" // what it was made from, or its session, is not there any more
 
 	// Causes of lines that end nothing.
 	Enabled     Cause = "enabled"      // the account
 	RightsAdded Cause = "rights_added" //
 	AppChanged  Cause = "app_changed"  // caches of registrations must be read anew
+	KeysChanged Cause = "keys_changed" // a signing key was published, timed or withdrawn
 )
 
 // Cut is a cutoff that covers the artefact and lies after its birth.
@@ -67,6 +70,11 @@ type Facts struct {
 	Ends     time.Time // when it ends by itself unless used: idle
 	End      time.Time // absolute; zero: none
 	Cuts     []Cut     // all that cover it and lie after its birth
+	// Above are the grants that this one was made from, and the session that it
+	// ends with: none of them does it outlive. Orphan says that one of them was
+	// not found.
+	Above  []Facts
+	Orphan bool
 }
 
 // Check lists all causes for which the artefact is no longer good. None means
@@ -97,6 +105,14 @@ func Check(f Facts) []Cause {
 	}
 	if !f.End.IsZero() && !f.Now.Before(f.End) {
 		c = add(c, Over)
+	}
+	for _, a := range f.Above {
+		for _, cause := range Check(a) {
+			c = add(c, cause)
+		}
+	}
+	if f.Orphan {
+		c = add(c, Orphaned)
 	}
 	return c
 }

@@ -32,6 +32,14 @@ func TestCheckListsEveryCause(t *testing.T) {
 		{"cut twice for one cause", func(f *standing.Facts) {
 			f.Cuts = []standing.Cut{{Cause: standing.Revoked}, {Cause: standing.PasswordReset}, {Cause: standing.Revoked}}
 		}, []standing.Cause{standing.Revoked, standing.PasswordReset}},
+		{"what it was made from is idle", func(f *standing.Facts) { f.Above = []standing.Facts{good(), {Now: now, User: f.User, Ends: now}} }, []standing.Cause{standing.Idle}},
+		{"something further above was cut", func(f *standing.Facts) {
+			a := good()
+			a.Above = []standing.Facts{{Now: now, User: f.User, Cuts: []standing.Cut{{Cause: standing.Reused}}}}
+			f.Above, f.Cuts = []standing.Facts{a}, []standing.Cut{{Cause: standing.Reused}}
+		}, []standing.Cause{standing.Reused}},
+		{"what it was made from is good", func(f *standing.Facts) { f.Above = []standing.Facts{good()} }, nil},
+		{"what it was made from is gone", func(f *standing.Facts) { f.Orphan = true }, []standing.Cause{standing.Orphaned}},
 		{"everything at once", func(f *standing.Facts) {
 			f.Cuts, f.User.Enabled, f.App.Enabled, f.Ends, f.End = []standing.Cut{{Cause: standing.Disabled}}, false, false, now, now
 		}, []standing.Cause{standing.Disabled, standing.AppDisabled, standing.Idle, standing.Over}},

@@ -146,7 +146,7 @@ func (tx *Tx) SaveApp(a *directory.App) error {
 		return err
 	}
 	tx.diffApp(old, a)
-	return nil
+	return tx.followApp(old, a)
 }
 
 // diffApp is the rows of DESIGN §7's table that a change of an application is.
@@ -216,6 +216,9 @@ func (tx *Tx) DeleteApp(id directory.AppID) error {
 		c.Cuts = append(c.Cuts, cutUser(a.Principal, cutoff.Everything)...)
 	}
 	tx.Cut(c)
+	if err := tx.followApp(a, nil); err != nil {
+		return err
+	}
 	if _, err := tx.exec(`DELETE FROM consents WHERE app_id = $1`, string(id)); err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package store
 import (
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/audit"
@@ -73,35 +72,4 @@ func (tx *Tx) Audits(q AuditQuery) (all []audit.Record, err error) {
 		return err
 	}, args...)
 	return all, err
-}
-
-// Key is a signing key as it is stored: the private half wrapped.
-type Key struct {
-	ID      string
-	Alg     string // ES256
-	Public  string // JWK
-	Wrapped []byte // AES-256-GCM under a key derived from the master key
-	Created time.Time
-	Active  time.Time // signs from here on; published before
-	Retired time.Time // signs no more; zero: still in use
-}
-
-// Keys lists all signing keys, the oldest first.
-func (tx *Tx) Keys() (all []Key, err error) {
-	err = tx.each(`SELECT kid, alg, public, wrapped, created, active, retired FROM keys ORDER BY created, kid`, func(r scanner) error {
-		var k Key
-		var created, active, retired int64
-		err := r.Scan(&k.ID, &k.Alg, &k.Public, &k.Wrapped, &created, &active, &retired)
-		k.Created, k.Active, k.Retired = fromMicros(created), fromMicros(active), fromMicros(retired)
-		all = append(all, k)
-		return err
-	})
-	return all, err
-}
-
-// CreateKey stores a signing key. ErrDuplicate.
-func (tx *Tx) CreateKey(k Key) error {
-	_, err := tx.exec(`INSERT INTO keys (kid, alg, public, wrapped, created, active, retired) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		k.ID, k.Alg, k.Public, k.Wrapped, micros(k.Created), micros(k.Active), micros(k.Retired))
-	return err
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/curfew-id/curfew/internal/grant"
 )
 
-const grantColumns = `g.id, g.user_id, g.app_id, g.session, g.flags, g.device, g.born, g.scopes, g.created, g.ends, g.auth_time, g.amr, g.last_used, g.generation, g.state`
+const grantColumns = `g.id, g.user_id, g.app_id, g.session, g.flags, g.device, g.born, g.scopes, g.created, g.ends, g.auth_time, g.amr, g.last_used, g.generation, g.state, g.chain, g.cnf`
 
 const (
 	flagOffline = 1 << 0
@@ -19,13 +19,13 @@ const (
 type grantRow struct {
 	g                         *grant.Grant
 	flags                     int64
-	scopes, amr, state        string
+	scopes, amr, state, chain string
 	created, ends, auth, used int64
 }
 
 func (r *grantRow) dest() []any {
 	g := r.g
-	return []any{&g.ID, &g.User, &g.App, &g.Session, &r.flags, &g.Device, &g.Born, &r.scopes, &r.created, &r.ends, &r.auth, &r.amr, &r.used, &g.State.Generation, &r.state}
+	return []any{&g.ID, &g.User, &g.App, &g.Session, &r.flags, &g.Device, &g.Born, &r.scopes, &r.created, &r.ends, &r.auth, &r.amr, &r.used, &g.State.Generation, &r.state, &r.chain, &g.CNF}
 }
 
 func (r *grantRow) done() error {
@@ -36,6 +36,9 @@ func (r *grantRow) done() error {
 		return fmt.Errorf("grant %s: %w", g.ID, err)
 	}
 	g.State.Generation = gen
+	if g.Chain, err = grant.ParseChain(r.chain); err != nil {
+		return fmt.Errorf("grant %s: %w", g.ID, err)
+	}
 	g.Scopes = grant.ParseScopes(r.scopes)
 	g.Offline = r.flags&flagOffline != 0
 	if r.flags&flagPlain != 0 {
@@ -60,18 +63,21 @@ func (tx *Tx) CreateGrant(g *grant.Grant) error {
 }
 
 func (tx *Tx) insertGrant(g *grant.Grant) error {
-	flags := 0
+	_, err := tx.exec(`INSERT INTO grants (id, user_id, app_id, session, flags, device, born, scopes, created, ends, auth_time, amr, last_used, generation, state, parent, chain, cnf)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
+		g.ID[:], g.User[:], string(g.App), blob(g.Session), grantFlags(g), blob(g.Device), int64(g.Born), grant.FormatScopes(g.Scopes), micros(g.Created), micros(g.End), micros(g.AuthTime),
+		strings.Join(g.AMR, " "), micros(g.LastUsed), g.State.Generation, g.State.Format(), blob(g.Parent()), grant.FormatChain(g.Chain), g.CNF)
+	return err
+}
+
+func grantFlags(g *grant.Grant) (flags int) {
 	if g.Offline {
 		flags |= flagOffline
 	}
 	if g.Issuer == grant.Plain {
 		flags |= flagPlain
 	}
-	_, err := tx.exec(`INSERT INTO grants (id, user_id, app_id, session, flags, device, born, scopes, created, ends, auth_time, amr, last_used, generation, state)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
-		g.ID[:], g.User[:], string(g.App), blob(g.Session), flags, blob(g.Device), int64(g.Born), grant.FormatScopes(g.Scopes), micros(g.Created), micros(g.End), micros(g.AuthTime),
-		strings.Join(g.AMR, " "), micros(g.LastUsed), g.State.Generation, g.State.Format())
-	return err
+	return flags
 }
 
 // Grant returns a grant by id, dead or alive. ErrNotFound.

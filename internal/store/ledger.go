@@ -133,10 +133,11 @@ func (tx *Tx) lockKept() error {
 		if c.Keep.IsZero() {
 			continue
 		}
-		for _, q := range []string{`SELECT id FROM sessions WHERE id = $1 FOR UPDATE`, `SELECT id FROM grants WHERE session = $1 ORDER BY id FOR UPDATE`} {
-			if err := tx.each(q, func(scanner) error { return nil }, c.Keep[:]); err != nil {
-				return err
-			}
+		if err := tx.each(`SELECT id FROM sessions WHERE id = $1 FOR UPDATE`, func(scanner) error { return nil }, c.Keep[:]); err != nil {
+			return err
+		}
+		if err := tx.lockTree(c.Keep); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -218,9 +219,10 @@ func (tx *Tx) append(h *head, c *Cut) error {
 	return nil
 }
 
-// rebirth lets the kept session, and those of its grants that are still good,
-// be born again at the line that cuts all others. Judged under the head lock:
-// what an earlier cutoff killed stays dead, whoever asks.
+// rebirth lets the kept session, and those of its grants (and of what was made
+// from them) that are still good, be born again at the line that cuts all
+// others. Judged under the head lock: what an earlier cutoff killed stays dead,
+// whoever asks.
 func (tx *Tx) rebirth(c *Cut) error {
 	s, err := tx.Session(c.Keep)
 	if err == ErrNotFound {
@@ -247,7 +249,7 @@ func (tx *Tx) rebirth(c *Cut) error {
 		return err
 	}
 	c.Kept = true
-	grants, err := tx.grantsOfSession(s.ID)
+	grants, err := tx.tree(s.ID)
 	if err != nil {
 		return err
 	}
@@ -310,16 +312,10 @@ func (tx *Tx) CutsAfter(b cutoff.Belongs, k cutoff.Kind, born cutoff.Pos) ([]sta
 	if err != nil || born >= p {
 		return nil, err
 	}
-	ids := []cutoff.Cutoff{{Scope: cutoff.All}, {Scope: cutoff.User, ID: b.User}, {Scope: cutoff.Session, ID: b.Session},
-		{Scope: cutoff.Grant, ID: b.Grant}, {Scope: cutoff.App, ID: b.App}, {Scope: cutoff.Device, ID: b.Device}}
-	if b.User != "" && b.App != "" {
-		ids = append(ids, cutoff.Cutoff{Scope: cutoff.UserApp, ID: cutoff.UserAppID(b.User, b.App)})
-	}
+	ids := []cutoff.Cutoff{{Scope: cutoff.All}}
+	b.Each(func(s cutoff.Scope, id string) { ids = append(ids, cutoff.Cutoff{Scope: s, ID: id}) })
 	var cuts []standing.Cut
 	for _, id := range ids {
-		if id.ID == "" && id.Scope != cutoff.All {
-			continue
-		}
 		err := tx.each(`SELECT reach, pos, cause FROM cutoffs WHERE scope = $1 AND id = $2`, func(r scanner) error {
 			var reach cutoff.Reach
 			c := standing.Cut{Scope: id.Scope}

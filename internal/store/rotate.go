@@ -23,6 +23,7 @@ type Refresh struct {
 	App   *directory.App // shared with other readers: do not change
 	Cuts  []standing.Cut // that cover the grant and lie after its birth
 	Held  directory.Held
+	Above Above // what the grant was made from
 
 	rights bool // the user is in a group or holds a role
 }
@@ -231,13 +232,12 @@ func (tx *Tx) readUses(group []*use) error {
 			continue
 		}
 		g := u.facts.Grant
-		s := g.Session
-		if g.Offline {
-			s = directory.SessionID{}
-		}
 		var err error
-		if u.facts.Cuts, err = tx.CutsAfter(directory.Belongs(g.User, s, g.ID, g.App, g.Device), cutoff.Token, g.Born); err != nil {
+		if u.facts.Cuts, err = tx.CutsAfter(g.Belongs(), cutoff.Token, g.Born); err != nil {
 			return err
+		}
+		if u.facts.Above, u.err = tx.Above(g, u.facts.User); u.err != nil { // an unreadable one fails alone
+			continue
 		}
 		if u.facts.rights {
 			if u.facts.Held, err = tx.Held(g.User); err != nil {

@@ -94,6 +94,16 @@ func (w *World) Grant(s *grant.Session, offline bool) *grant.Grant {
 	return g
 }
 
+// Made gives an application a grant made from another one.
+func (w *World) Made(parent *grant.Grant, app directory.AppID) *grant.Grant {
+	w.tb.Helper()
+	now := w.Clock.Now()
+	g := &grant.Grant{ID: directory.NewID[directory.Grant](now), User: parent.User, App: app, Session: parent.EndsWith(), Offline: true, Created: now, LastUsed: now,
+		AuthTime: parent.AuthTime, Chain: parent.Below(), Scopes: parent.Scopes, State: grant.State{Generation: 1}}
+	w.Update(func(tx *store.Tx) error { return tx.CreateGrant(g) })
+	return g
+}
+
 // SessionAlive judges a session as the store sees it now.
 func (w *World) SessionAlive(id directory.SessionID) bool {
 	w.tb.Helper()

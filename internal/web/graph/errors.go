@@ -12,6 +12,8 @@ import (
 
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/issue"
+	"github.com/curfew-id/curfew/internal/proof"
 	"github.com/curfew-id/curfew/internal/signin"
 	"github.com/curfew-id/curfew/internal/web/graph/odata"
 )
@@ -82,7 +84,7 @@ func (s *Server) fail(c *call, err error) {
 		if kind == fault.Revoked && c.capable() {
 			message = challengeText
 		}
-		h.Set("WWW-Authenticate", s.challenge(c, kind, special, message))
+		h.Set("WWW-Authenticate", s.challenge(c, err, special, message))
 	case kind == fault.Limited || kind == fault.Unavailable:
 		h.Set("Retry-After", s.retryAfter(err))
 	}
@@ -99,20 +101,27 @@ func (c *call) capable() bool { return c.access != nil && slices.Contains(c.acce
 // challenge is the one WWW-Authenticate value: Bearer first, every parameter
 // quoted, no comma inside a value, the claims in padded standard base64
 // (reference/clients.md rule 9).
-func (s *Server) challenge(c *call, kind fault.Kind, special odata.Code, message string) string {
+func (s *Server) challenge(c *call, err error, special odata.Code, message string) string {
 	var b strings.Builder
-	b.WriteString(`Bearer realm=""`)
+	if c.dpop { // who sends proofs is none of the clients of that rule
+		b.WriteString(`DPoP algs="` + strings.Join(proof.AssertionAlgs, " ") + `"`)
+	} else {
+		b.WriteString(`Bearer realm=""`)
+	}
+	var e *issue.Error
 	add := func(name, value string) { b.WriteString(", " + name + `="` + value + `"`) }
 	add("authorization_uri", s.Base+"/"+s.Tenant+"/oauth2/v2.0/authorize")
 	add("client_id", s.Issue.Audience(directory.OwnAPI))
 	switch {
 	case special == noToken: // RFC 6750 §3.1: no error code when nothing was presented
 		return b.String()
-	case kind == fault.Revoked && c.capable():
+	case fault.Is(err, fault.Revoked) && c.capable():
 		// "Mint me one newer than now": the issuer takes it as "judge again".
 		claims := `{"access_token":{"nbf":{"essential":true,"value":"` + strconv.FormatInt(s.now().Unix(), 10) + `"}}}`
 		add("error", "insufficient_claims")
 		add("claims", base64.StdEncoding.EncodeToString([]byte(claims)))
+	case errors.As(err, &e) && strings.HasSuffix(e.Code, "_dpop_proof"), e != nil && e.Code == "use_dpop_nonce":
+		add("error", e.Code)
 	default:
 		add("error", "invalid_token")
 	}

@@ -346,7 +346,7 @@ func (s *Server) getReceiptEvents(c *call) error {
 			}
 		}
 		// Whoever may no longer look is sent nothing more, not even why.
-		if c.actor, _, err = s.Issue.Actor(ctx, c.token); err != nil {
+		if c.actor, _, err = s.Issue.Actor(ctx, c.token, c.key); err != nil {
 			return errSent
 		}
 		if v, err = s.Relay.Receipt(ctx, c.actor, id); err != nil {

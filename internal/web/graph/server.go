@@ -20,6 +20,7 @@ import (
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/signin"
 	"github.com/curfew-id/curfew/internal/web/graph/odata"
+	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
 // Server answers the API. Everything but Log and Now is needed.
@@ -74,7 +75,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	// Tokens come in a header and never by themselves, so any origin may ask.
 	// Scripts see the challenge only when told that they may.
 	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, request-id, client-request-id, Retry-After, Location, Curfew-Receipt")
+	h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, DPoP-Nonce, request-id, client-request-id, Retry-After, Location, Curfew-Receipt")
 	if r.Method == http.MethodOptions {
 		h.Set("Access-Control-Allow-Methods", "GET, POST, PATCH, DELETE")
 		h.Set("Access-Control-Allow-Headers", "Authorization, *")
@@ -167,6 +168,8 @@ type call struct {
 	actor  directory.Actor
 	access *issue.Access // nil: nothing is known about the token
 	token  string
+	key    string // that the request proves to hold, for [issue.Service.Own]
+	dpop   bool   // the token came under the scheme DPoP
 }
 
 // route identifies, runs one handler and tells its error.
@@ -194,11 +197,20 @@ func (s *Server) identify(c *call) (err error) {
 	}
 	scheme, token, _ := strings.Cut(all[0], " ")
 	token = strings.TrimSpace(token)
-	if len(all) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > maxToken {
-		return fault.New(fault.Unauthenticated, "There must be one Authorization header: Bearer and an access token.")
+	if len(all) > 1 || !strings.EqualFold(scheme, "Bearer") && !strings.EqualFold(scheme, "DPoP") || token == "" || len(token) > maxToken {
+		return fault.New(fault.Unauthenticated, "There must be one Authorization header: Bearer (or DPoP) and an access token.")
 	}
-	c.token = token
-	c.actor, c.access, err = s.Issue.Actor(c.r.Context(), token)
+	c.token, c.dpop = token, strings.EqualFold(scheme, "DPoP")
+	if c.dpop {
+		c.w.Header().Set("DPoP-Nonce", s.Issue.Nonce())
+	}
+	if c.key, err = s.Issue.Holds(c.r.Context(), webkit.Possession(c.r, scheme, token)); fault.Is(err, fault.Invalid) {
+		return fault.Wrap(fault.Unauthenticated, fault.Public(err), err)
+	}
+	if err != nil {
+		return err
+	}
+	c.actor, c.access, err = s.Issue.Actor(c.r.Context(), token, c.key)
 	if err != nil {
 		return err
 	}

@@ -459,7 +459,7 @@ func TestCutWhileItActs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	token := w.token("hedy+cp1")
-	actor, access, err := w.Issue.Actor(t.Context(), token)
+	actor, access, err := w.Issue.Actor(t.Context(), token, "")
 	w.must(err)
 	if res := w.do("POST", "/v1.0/users/"+w.names["hedy"]+"/revokeSignInSessions", w.token("grace"), nil, nil); res.StatusCode != 200 {
 		t.Fatal(res.StatusCode)

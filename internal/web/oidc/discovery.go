@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
 )
@@ -48,14 +49,6 @@ type metadata struct {
 	MicrosoftGraphHost string   `json:"msgraph_host"`
 }
 
-// endpoint is the address of one of the endpoints that both layouts have.
-func (s *Server) endpoint(i grant.Issuer, name string) string {
-	if i == grant.Plain {
-		return s.Issue.Base + "/oauth2/" + name
-	}
-	return s.Issue.Base + "/" + s.Issue.Tenant + "/oauth2/v2.0/" + name
-}
-
 func (s *Server) host() string {
 	u, err := url.Parse(s.Issue.Base)
 	if err != nil {
@@ -75,13 +68,13 @@ func (s *Server) documents() map[grant.Issuer][]byte {
 		secret := []string{"client_secret_basic", "client_secret_post"}
 		b, err := json.Marshal(metadata{
 			Issuer:        s.Issue.Issuer(i),
-			Authorization: s.endpoint(i, "authorize"), Token: s.endpoint(i, "token"), Device: s.endpoint(i, "devicecode"),
-			JWKS: s.Issue.Base + paths[0], Userinfo: s.Issue.Base + paths[1], EndSession: s.endpoint(i, "logout"),
-			Introspection: s.endpoint(i, "introspect"), Revocation: s.endpoint(i, "revoke"),
+			Authorization: s.Issue.Endpoint(i, "authorize"), Token: s.Issue.Endpoint(i, "token"), Device: s.Issue.Endpoint(i, "devicecode"),
+			JWKS: s.Issue.Base + paths[0], Userinfo: s.Issue.Base + paths[1], EndSession: s.Issue.Endpoint(i, "logout"),
+			Introspection: s.Issue.Endpoint(i, "introspect"), Revocation: s.Issue.Endpoint(i, "revoke"),
 			Scopes:        []string{"openid", "profile", "email", "offline_access"},
 			ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "fragment", "form_post"},
 			GrantTypes:   []string{"authorization_code", "refresh_token", "client_credentials", deviceGrant},
-			SubjectTypes: []string{"public"}, SigningAlgs: []string{"ES256"},
+			SubjectTypes: []string{"public"}, SigningAlgs: directory.SigningAlgs(),
 			TokenAuth: append(secret, "none"), IntrospectionAuth: secret, RevocationAuth: append(secret, "none"),
 			ChallengeMethods: []string{"S256"}, Prompts: []string{"none", "login", "consent", "select_account"}, ACRs: []string{"1"},
 			Claims: []string{"iss", "sub", "aud", "exp", "iat", "nbf", "auth_time", "nonce", "acr", "amr", "sid", "oid", "tid", "name", "preferred_username", "login_hint", "email", "session_expiry", "ver"},
@@ -122,9 +115,16 @@ func public(w http.ResponseWriter, r *http.Request, b []byte, cache []string) er
 // meets an unknown one asks again by itself.
 var keysCache = []string{"public, max-age=300"}
 
-// getKeys answers with the signing keys (RFC 7517 §5).
+// getKeys answers with the signing keys (RFC 7517 §5), and says as of which
+// position of the ledger they are: a guard that knows of a later cutoff of the
+// whole directory does not take them, wherever they were kept meanwhile.
 func (s *Server) getKeys(w http.ResponseWriter, r *http.Request, _ grant.Issuer) error {
-	return public(w, r, s.JWKS(), keysCache)
+	b, pos, err := s.JWKS()
+	if err != nil {
+		return err
+	}
+	w.Header()["Curfew-Position"] = []string{strconv.FormatInt(int64(pos), 10)}
+	return public(w, r, b, keysCache)
 }
 
 // getInstance answers the question Microsoft's libraries ask about hosts they do

@@ -11,15 +11,17 @@ import (
 
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
+	"github.com/curfew-id/curfew/internal/proof"
+	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
 // postIntrospect answers whether a token is good (RFC 7662).
-func (s *Server) postIntrospect(w http.ResponseWriter, r *http.Request, _ grant.Issuer) error {
+func (s *Server) postIntrospect(w http.ResponseWriter, r *http.Request, issuer grant.Issuer) error {
 	f, err := readForm(w, r)
 	if err != nil {
 		return err
 	}
-	c, err := s.confidential(r, f)
+	c, err := s.confidential(r, f, issuer)
 	if err != nil {
 		return err
 	}
@@ -39,12 +41,12 @@ func (s *Server) postIntrospect(w http.ResponseWriter, r *http.Request, _ grant.
 }
 
 // postRevoke ends a client's own token (RFC 7009). An unknown one is success.
-func (s *Server) postRevoke(w http.ResponseWriter, r *http.Request, _ grant.Issuer) error {
+func (s *Server) postRevoke(w http.ResponseWriter, r *http.Request, issuer grant.Issuer) error {
 	f, err := readForm(w, r)
 	if err != nil {
 		return err
 	}
-	c, err := s.client(r, f)
+	c, err := s.client(r, f, issuer)
 	if err != nil {
 		return err
 	}
@@ -59,16 +61,23 @@ func (s *Server) postRevoke(w http.ResponseWriter, r *http.Request, _ grant.Issu
 }
 
 // userinfo answers OpenID Connect Core 1.0 §5.3. Its errors are those of a
-// resource server (RFC 6750 §3).
+// resource server (RFC 6750 §3, RFC 9449 §7.1).
 func (s *Server) userinfo(w http.ResponseWriter, r *http.Request, _ grant.Issuer) error {
-	token, err := bearer(w, r)
+	scheme, token, err := presented(w, r)
 	if err != nil {
-		s.refuse(w, r, "", err)
+		s.refuse(w, r, &access{scheme: scheme}, err)
 		return nil
 	}
-	claims, err := s.Issue.Userinfo(r.Context(), token)
+	a := &access{scheme: scheme, token: token}
+	if a.dpop() {
+		w.Header().Set("DPoP-Nonce", s.Issue.Nonce())
+	}
+	var claims map[string]any
+	if a.key, err = s.Issue.Holds(r.Context(), webkit.Possession(r, scheme, token)); err == nil {
+		claims, err = s.Issue.Userinfo(r.Context(), token, a.key)
+	}
 	if err != nil {
-		s.refuse(w, r, token, err)
+		s.refuse(w, r, a, err)
 		return nil
 	}
 	b, err := json.Marshal(claims)
@@ -78,58 +87,67 @@ func (s *Server) userinfo(w http.ResponseWriter, r *http.Request, _ grant.Issuer
 	return send(w, append(b, '\n'))
 }
 
+// access is an access token as a request presents it.
+type access struct {
+	scheme, token string
+	key           string // that the request proves to hold
+}
+
+func (a *access) dpop() bool { return strings.EqualFold(a.scheme, "DPoP") }
+
 var (
 	errNoToken   = errors.New("no token")
 	errTwoTokens = malformed("The access token was sent twice, or in two ways.")
 )
 
-// bearer reads the token from the header, or from the body of a form (RFC 6750
+// presented reads the token from the header, or from the body of a form (RFC 6750
 // §2.1, §2.2), never from the address.
-func bearer(w http.ResponseWriter, r *http.Request) (string, error) {
+func presented(w http.ResponseWriter, r *http.Request) (scheme, token string, err error) {
 	header := r.Header["Authorization"]
-	token := ""
 	if r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), formType) {
 		f, err := readForm(w, r)
 		if err != nil {
-			return "", err
+			return "", "", err
 		}
 		token = f.get("access_token")
 	}
 	switch {
 	case len(header) > 1 || len(header) == 1 && token != "":
-		return "", errTwoTokens
+		return "", "", errTwoTokens
 	case len(header) == 0 && token == "":
-		return "", errNoToken
+		return "", "", errNoToken
 	case len(header) == 0:
-		return token, nil
+		return "Bearer", token, nil
 	}
-	scheme, rest, _ := strings.Cut(header[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return "", errNoToken
+	scheme, token, _ = strings.Cut(header[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") && !strings.EqualFold(scheme, "DPoP") {
+		return "", "", errNoToken
 	}
-	return strings.TrimSpace(rest), nil
+	return scheme, strings.TrimSpace(token), nil
 }
 
 // challengeText holds the words that receivers of a claims challenge look for. No
 // comma: kiota splits the header at commas.
 const challengeText = "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: TokenIssuedBeforeRevocationTimestamp"
 
-// refuse answers as a resource server: one WWW-Authenticate, Bearer, every
-// parameter quoted. Clients that declared it get a claims challenge for what was
+// refuse answers as a resource server: one WWW-Authenticate, Bearer or, to who
+// came with it, DPoP, every parameter quoted. Clients that declared it get a claims challenge for what was
 // revoked; the others must not.
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, token string, err error) {
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, shown *access, err error) {
 	t := tell(err)
 	code, text, extra := "invalid_token", t.text, ""
 	switch kind := fault.KindOf(err); {
 	case errors.Is(err, errNoToken):
 		code, text, t.status = "", "Send an access token.", http.StatusUnauthorized
+	case t.code == "invalid_dpop_proof", t.code == "use_dpop_nonce":
+		code, t.status = t.code, http.StatusUnauthorized
 	case t.number == 9002313:
 		code, t.status = "invalid_request", http.StatusBadRequest
 	case kind == fault.Denied:
 		code, t.status, extra = "insufficient_scope", http.StatusForbidden, `, scope="openid"`
 	case kind == fault.Revoked:
 		t.status = http.StatusUnauthorized
-		if a, _ := s.Issue.Own(r.Context(), token); a != nil && slices.Contains(a.CC, "CP1") {
+		if a, _ := s.Issue.Own(r.Context(), shown.token, shown.key); a != nil && slices.Contains(a.CC, "CP1") {
 			claims := `{"access_token":{"nbf":{"essential":true,"value":"` + strconv.FormatInt(s.now().Unix(), 10) + `"}}}`
 			code, text = "insufficient_claims", challengeText
 			extra = `, claims="` + base64.StdEncoding.EncodeToString([]byte(claims)) + `"`
@@ -140,7 +158,11 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, token string, er
 		s.fail(w, r, err)
 		return
 	}
-	head := `Bearer realm="", authorization_uri="` + s.endpoint(grant.Tenant, "authorize") + `"`
+	head := `Bearer realm=""`
+	if shown.dpop() {
+		head = `DPoP algs="` + strings.Join(proof.AssertionAlgs, " ") + `"`
+	}
+	head += `, authorization_uri="` + s.Issue.Endpoint(grant.Tenant, "authorize") + `"`
 	if code != "" {
 		head += `, error="` + code + `"` + extra + `, error_description="` + strings.ReplaceAll(text, ",", ";") + `"`
 	}

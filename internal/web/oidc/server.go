@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/issue"
@@ -16,8 +17,9 @@ import (
 // Server answers applications and resource servers.
 type Server struct {
 	Issue *issue.Service
-	// JWKS returns the published keys, rendered.
-	JWKS func() []byte
+	// JWKS returns the published keys, rendered, and the position of the ledger
+	// as of which they are.
+	JWKS func() ([]byte, cutoff.Pos, error)
 	// Domain returns the directory's domain; empty while it has none.
 	Domain func() string
 	Log    *slog.Logger // nil: nowhere
@@ -110,13 +112,13 @@ func (e methodError) Error() string { return "method not allowed" }
 
 // allowedHeaders are those that browser applications send, Microsoft's library
 // among them.
-const allowedHeaders = "Authorization, Content-Type, Accept, client-request-id, return-client-request-id, X-AnchorMailbox, x-client-SKU, x-client-VER, x-client-OS, x-client-CPU, x-client-current-telemetry, x-client-last-telemetry, x-ms-lib-capability"
+const allowedHeaders = "Authorization, DPoP, Content-Type, Accept, client-request-id, return-client-request-id, X-AnchorMailbox, x-client-SKU, x-client-VER, x-client-OS, x-client-CPU, x-client-current-telemetry, x-client-last-telemetry, x-ms-lib-capability"
 
 // Header values that never change, shared so that a request does not allocate
 // them. Nobody may write to them.
 var (
 	star     = []string{"*"}
-	exposed  = []string{"WWW-Authenticate, x-ms-request-id"}
+	exposed  = []string{"WWW-Authenticate, DPoP-Nonce, x-ms-request-id"}
 	noStore  = []string{"no-store"}
 	noCache  = []string{"no-cache"}
 	jsonType = []string{"application/json"}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/issue"
@@ -32,11 +33,17 @@ func (s *Server) postToken(w http.ResponseWriter, r *http.Request, issuer grant.
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.Issue.Lifetimes.Deadline)
 	defer cancel()
-	c, err := s.client(r, f)
+	// Before the client's assertion is spent: a proof without the nonce asked for
+	// is tried again, and some clients try with the same assertion.
+	key, err := s.holds(w, r, f)
 	if err != nil {
 		return err
 	}
-	m := issue.Meta{IP: address(r), Request: webkit.RequestID(ctx)}
+	c, err := s.client(r, f, issuer)
+	if err != nil {
+		return err
+	}
+	m := issue.Meta{IP: address(r), Request: webkit.RequestID(ctx), Key: key}
 	if m.CP1, err = capable(f.get("claims")); err != nil {
 		return err
 	}
@@ -84,10 +91,29 @@ func (s *Server) postToken(w http.ResponseWriter, r *http.Request, issuer grant.
 	return send(w, s.tokens(t, issuer == grant.Tenant || f.get("client_info") == "1"))
 }
 
+// holds names the key that a request proves to hold, and gives who sends DPoP
+// proofs the nonce for the next one (RFC 9449 §8.2).
+func (s *Server) holds(w http.ResponseWriter, r *http.Request, f form) (string, error) {
+	p := webkit.Possession(r, "", "")
+	if p.Client = directory.AppID(f.get("client_id")); p.Client == "" {
+		if id, _, ok := basic(r.Header["Authorization"]); ok {
+			p.Client = directory.AppID(id)
+		}
+	}
+	if len(p.Proofs) > 0 {
+		w.Header().Set("DPoP-Nonce", s.Issue.Nonce())
+	}
+	return s.Issue.Holds(r.Context(), p)
+}
+
 // tokens renders the answer of RFC 6749 §5.1 with Microsoft's members beside.
 func (s *Server) tokens(t *issue.Tokens, info bool) []byte {
 	b := make([]byte, 0, 256+len(t.Access)+len(t.ID)+len(t.Refresh)+len(t.Scope))
-	b = append(b, `{"token_type":"Bearer"`...)
+	kind := `{"token_type":"Bearer"`
+	if t.DPoP {
+		kind = `{"token_type":"DPoP"`
+	}
+	b = append(b, kind...)
 	b = member(b, "scope", t.Scope)
 	b = number(b, "expires_in", seconds(t.ExpiresIn))
 	b = number(b, "ext_expires_in", seconds(t.ExpiresIn))
@@ -114,7 +140,7 @@ func (s *Server) postDevice(w http.ResponseWriter, r *http.Request, issuer grant
 	if err != nil {
 		return err
 	}
-	c, err := s.client(r, f)
+	c, err := s.client(r, f, issuer)
 	if err != nil {
 		return err
 	}

@@ -49,6 +49,7 @@ type world struct {
 	handler http.Handler
 	session *grant.Session
 	writes  atomic.Int64 // statements that wrote
+	jkt     string       // dpop_jkt of the codes asked for
 }
 
 func newWorld(t testing.TB) *world {
@@ -111,7 +112,7 @@ func (w *world) code(scope string, i grant.Issuer) string {
 	}
 	sum := sha256.Sum256([]byte(verifier))
 	code, err := w.issue.Authorize(w.t.Context(), issue.AuthorizeRequest{App: w.App, Session: w.session.ID, Plan: plan, Scope: scope, RedirectURI: callback,
-		Challenge: base64.RawURLEncoding.EncodeToString(sum[:]), Nonce: "n-1", Issuer: i})
+		Challenge: base64.RawURLEncoding.EncodeToString(sum[:]), Nonce: "n-1", Issuer: i, JKT: w.jkt})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -194,7 +194,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
-		w.Header().Set("Retry-After", "5")
+		w.Header().Set("Retry-After", s.retryAfter(err))
 	}
 	if werr := webkit.ErrorPage().Write(w, status, v); werr != nil && s.Log != nil && r.Context().Err() == nil {
 		s.Log.ErrorContext(r.Context(), "error page", "error", werr, "request", id)

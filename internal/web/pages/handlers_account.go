@@ -218,7 +218,10 @@ func (s *Server) postPassword(w http.ResponseWriter, r *http.Request) {
 	case err == nil:
 		s.setCookie(w, cookie, kept)
 		goTo(w, "/account?done=password")
-	case errors.Is(err, signin.ErrCurrent), fault.Is(err, fault.Limited):
+	case fault.Is(err, fault.Limited):
+		w.Header().Set("Retry-After", s.retryAfter(err))
+		fallthrough
+	case errors.Is(err, signin.ErrCurrent):
 		s.askPassword(w, r, formStatus(err), signed, ChangePassword{CurrentError: text})
 	case errors.Is(err, signin.ErrNew):
 		s.askPassword(w, r, formStatus(err), signed, ChangePassword{NewError: text})

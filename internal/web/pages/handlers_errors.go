@@ -4,9 +4,11 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/issue"
+	"github.com/curfew-id/curfew/internal/signin"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
@@ -68,6 +70,16 @@ func told(err error) refusal {
 		out = refusal{e.Code, e.Number}
 	}
 	return out
+}
+
+// retryAfter is the header of that name, in seconds: when the next try is let
+// through, where that is known.
+func (s *Server) retryAfter(err error) string {
+	var many *signin.TooMany
+	if !errors.As(err, &many) {
+		return "5"
+	}
+	return strconv.Itoa(1 + int(max(0, many.Until.Sub(s.now())-1)/time.Second))
 }
 
 // codeOf names an error on its page, so that somebody else can look it up.

@@ -3,9 +3,7 @@ package pages
 import (
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/signin"
@@ -119,10 +117,10 @@ func (s *Server) signInFailed(w http.ResponseWriter, r *http.Request, f *step, a
 		v.Wrong = true
 	case errors.As(err, &many):
 		status, v.ThrottledUntil = http.StatusTooManyRequests, many.Until.In(s.now().Location())
-		w.Header().Set("Retry-After", strconv.Itoa(1+int(max(0, many.Until.Sub(s.now())/time.Second))))
+		w.Header().Set("Retry-After", s.retryAfter(err))
 	case kind == fault.Limited:
 		status, v.Other = http.StatusTooManyRequests, fault.Public(err)
-		w.Header().Set("Retry-After", "5")
+		w.Header().Set("Retry-After", s.retryAfter(err))
 	case kind == fault.Revoked:
 		status, v.Other = http.StatusForbidden, fault.Public(err)
 	case kind == fault.Invalid:

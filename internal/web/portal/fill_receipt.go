@@ -47,6 +47,8 @@ func act(cause, kind string) string {
 		return "Device cut"
 	case standing.HistoryLost:
 		return "Everything cut: history was lost"
+	case standing.KeyDropped:
+		return "All tokens cut: signing keys dropped"
 	}
 	switch kind {
 	case "session":

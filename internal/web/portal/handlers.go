@@ -2,11 +2,13 @@ package portal
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -176,10 +178,21 @@ func (v *visit) fail(err error) {
 	if v.Signed != nil {
 		view.Next = webkit.Link{Text: "Overview", URL: PathOverview}
 	}
-	if kind == fault.Unavailable || kind == fault.Limited {
-		v.w.Header().Set("Retry-After", "5")
-	}
+	v.retryAfter(err)
 	v.error(webkit.StatusOf(err), view)
+}
+
+// retryAfter sets the header of that name where trying again helps: to when the
+// next try is let through, where that is known.
+func (v *visit) retryAfter(err error) {
+	wait := 5
+	var many *signin.TooMany
+	if errors.As(err, &many) {
+		wait = 1 + int(max(0, many.Until.Sub(v.s.now())-1)/time.Second)
+	}
+	if kind := fault.KindOf(err); kind == fault.Unavailable || kind == fault.Limited {
+		v.w.Header().Set("Retry-After", strconv.Itoa(wait))
+	}
 }
 
 func (v *visit) error(status int, view webkit.ErrorView) {

@@ -93,6 +93,7 @@ func (v *visit) submit(build func() (*Confirm, error), do func(webkit.Form) erro
 	if c.Problem != nil {
 		c.Problem.Items = []webkit.ProblemItem{item}
 	}
+	v.retryAfter(err)
 	return c.show(v, status)
 }
 

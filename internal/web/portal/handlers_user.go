@@ -288,7 +288,7 @@ var acts = map[string]string{
 	"Update StsRefreshTokenValidFrom Timestamp": "Revoked sessions", "Disable account": "Disabled account", "Enable account": "Enabled account",
 	"Reset user password": "Reset password", "Change user password": "Changed own password", "Add user": "Created user", "Update user": "Changed user",
 	"Delete user": "Deleted user", "Add member to role": "Gave role", "Remove member from role": "Took role", "Revoke session": "Ended session",
-	"Revoke grant": "Revoked grant", "Revoke application": "Revoked application",
+	"Revoke grant": "Revoked grant", "Revoke application": "Revoked application", "Suspicious refresh token retry": "Suspicious refresh",
 }
 
 func (v *visit) auditTable(q manage.AuditQuery, address string) (AuditTable, error) {
