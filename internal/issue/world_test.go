@@ -29,6 +29,8 @@ type world struct {
 	client *issue.Client
 }
 
+var operator = directory.Actor{Operator: true}
+
 const verifier = "a-code-verifier-of-forty-three-characters-or-more"
 
 func newWorld(t testing.TB, e storetest.Engine, hooks store.Hooks) *world {

@@ -193,9 +193,7 @@ func (s *Service) witness(ctx context.Context, w store.Witness, p *process) (boo
 		return true, nil
 	case v == below:
 		return false, nil
-	case v == unlisted && p == nil:
-		return false, nil // it gets no answer from which it could go on; nothing is at stake
-	case v == unlisted && !s.register.may(&p.judged, s.now()):
+	case v == unlisted && p != nil && !s.register.may(&p.judged, s.now()):
 		return false, fault.New(fault.Limited, "Too many old cursors. Try again in a second.")
 	}
 	// One at a time: a thousand witnesses of one loss wait here, and all but the

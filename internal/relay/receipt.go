@@ -202,8 +202,8 @@ func (s *Service) view(tx *store.Tx, sc *scene, r *store.Receipt, about director
 	}
 	for _, g := range sc.guards {
 		// Guards that came later, where those of the cut have all left: the tokens
-		// there are their business now.
-		if tokens[g.Resource] > 0 && !guarded[g.Resource] && g.counts(sc.now) {
+		// there are their business now. A cut of very many counts no tokens.
+		if (tokens[g.Resource] > 0 || r.Rest.More > 0) && !guarded[g.Resource] && g.counts(sc.now) {
 			v.Rows = append(v.Rows, sc.guardRow(g, r, confirmed[g.ID], tokens[g.Resource]))
 		}
 	}
