@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -338,8 +339,9 @@ func TestAKeyRemovedBetweenAuthenticationAndIssueIsTooLate(t *testing.T) {
 		change func(*directory.App)
 		good   bool
 	}{
-		"renamed":     {func(a *directory.App) { a.Name = "Robot" }, true},
-		"key removed": {func(a *directory.App) { a.Keys = nil }, false},
+		"renamed":                  {func(a *directory.App) { a.Name = "Robot" }, true},
+		"key removed":              {func(a *directory.App) { a.Keys = nil }, false},
+		"keys published elsewhere": {func(a *directory.App) { a.Keys, a.KeysURI = nil, "https://robot.contoso.example/jwks" }, false},
 	} {
 		client, err := w.issue.Client(context.Background(), issue.Credentials{ID: "robot", Assertion: w.assertion(nil)})
 		if err != nil {
@@ -350,8 +352,57 @@ func TestAKeyRemovedBetweenAuthenticationAndIssueIsTooLate(t *testing.T) {
 		if x.good != (err == nil) || !x.good && !fault.Is(err, fault.Unauthenticated) {
 			t.Errorf("%s: %v", name, err)
 		}
-		w.save("robot", func(a *directory.App) { a.Keys = []directory.AppKey{{JWK: w.key.jwk()}} })
+		w.save("robot", func(a *directory.App) { a.Keys, a.KeysURI = []directory.AppKey{{JWK: w.key.jwk()}}, "" })
 	}
+}
+
+// DESIGN §7: what proved an application and does so no longer takes its own
+// tokens with it.
+func TestRemovingAKeyEndsTheTokensOfAnApplicationForItself(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		w := newRobots(t, e)
+		p := &publisher{keys: []string{w.key.jwk()}}
+		w.issue.FetchKeys = p.fetch
+		const home, elsewhere = "https://robot.contoso.example/jwks", "https://elsewhere.contoso.example/jwks"
+		mine, second := directory.AppKey{ID: "k1", JWK: w.key.jwk()}, directory.AppKey{ID: "k2", JWK: newHolder(t, jose.ES256).jwk()}
+		for name, x := range map[string]struct {
+			uri    string // where the keys are before; empty: in the registration
+			change func(*directory.App)
+			good   bool
+		}{
+			"renamed":           {"", func(a *directory.App) { a.Name = "Robot" }, true},
+			"a key added":       {"", func(a *directory.App) { a.Keys = append(slices.Clone(a.Keys), second) }, true},
+			"its key renamed":   {"", func(a *directory.App) { a.Keys = []directory.AppKey{{ID: "k3", JWK: mine.JWK}} }, true},
+			"its key removed":   {"", func(a *directory.App) { a.Keys = nil }, false},
+			"its key replaced":  {"", func(a *directory.App) { a.Keys = []directory.AppKey{{ID: mine.ID, JWK: second.JWK}} }, false},
+			"address unchanged": {home, func(a *directory.App) { a.Publisher = "Contoso" }, true},
+			"address changed":   {home, func(a *directory.App) { a.KeysURI = elsewhere }, false},
+			"address removed":   {home, func(a *directory.App) { a.Keys, a.KeysURI = []directory.AppKey{mine}, "" }, false},
+		} {
+			w.save("robot", func(a *directory.App) {
+				a.Principal = w.Ada.ID
+				a.AppPermissions = []directory.Permission{{Resource: "api://mail", Scopes: []string{"Read"}}}
+				a.Keys, a.KeysURI = []directory.AppKey{mine}, x.uri
+				if x.uri != "" {
+					a.Keys = nil
+				}
+			})
+			client, err := w.issue.Client(t.Context(), issue.Credentials{ID: "robot", Assertion: w.assertion(nil)})
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			tok, err := w.issue.ClientCredentials(t.Context(), client, "api://mail/.default", nil, grant.Tenant, issue.Meta{})
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			w.save("robot", x.change)
+			got, err := w.issue.Introspect(t.Context(), client, tok.Access)
+			if err != nil || got.Active != x.good {
+				t.Errorf("%s: active %v, want %v; %v", name, got.Active, x.good, err)
+			}
+		}
+	})
 }
 
 // publisher is a client's own server for its keys.

@@ -164,7 +164,7 @@ func (tx *Tx) diffApp(old, a *directory.App) {
 		if narrowed(old.Permissions, a.Permissions) || narrowed(old.AppPermissions, a.AppPermissions) || old.FirstParty && !a.FirstParty {
 			c.Cuts = append(c.Cuts, cutoff.Cutoff{Scope: cutoff.App, ID: string(a.ID), Reach: cutoff.Tokens})
 		}
-		if secretRemoved(old.Secrets, a.Secrets) && !a.Principal.IsZero() {
+		if credentialRemoved(old, a) && !a.Principal.IsZero() {
 			if len(c.Cuts) == 0 {
 				c.Cause = standing.SecretRemoved
 			}
@@ -194,13 +194,20 @@ func narrowed(old, now []directory.Permission) bool {
 	return false
 }
 
-func secretRemoved(old, now []directory.AppSecret) bool {
-	for _, s := range old {
-		if !slices.ContainsFunc(now, func(x directory.AppSecret) bool { return x.ID == s.ID }) {
+// credentialRemoved reports whether something proved who old was and does not
+// prove it for a: a secret, a key, or the address that keys are published at.
+func credentialRemoved(old, a *directory.App) bool {
+	for _, s := range old.Secrets {
+		if !slices.ContainsFunc(a.Secrets, func(x directory.AppSecret) bool { return x.ID == s.ID }) {
 			return true
 		}
 	}
-	return false
+	for _, k := range old.Keys {
+		if !slices.ContainsFunc(a.Keys, func(x directory.AppKey) bool { return string(x.JWK) == string(k.JWK) }) {
+			return true
+		}
+	}
+	return old.KeysURI != "" && old.KeysURI != a.KeysURI
 }
 
 // DeleteApp removes an application. The cutoff stays, so that a re-created
