@@ -118,10 +118,11 @@ var roomy = map[string]int{
 	"internal/manage":     4100,
 	"internal/issue":      3600,
 	"internal/web/portal": 5000,
-	"cmd/curfew":          5600,
-	"guard":               2800,
-	"internal/relay":      2600,
-	"internal/web/graph":  2600,
+	"cmd/curfew":          5700,
+	"guard":               3300,
+	"internal/relay":      2700,
+	"internal/web/graph":  2700,
+	"internal/web/pages":  2600,
 }
 
 var rulesWing = []string{"internal/directory", "internal/role", "internal/policy", "internal/grant", "internal/standing", "internal/audit", "internal/secevent"}

@@ -321,6 +321,7 @@ func (g *Guard) apply(a *answer, start instant, q url.Values, bad uint64) error 
 	// A line that could not be read came while we asked: this answer may have
 	// been written before it.
 	v.open = bad == g.bad && !g.stopped
+	g.distrust(&v)
 	g.view.Store(&v)
 	g.lastErr = nil
 	g.tell()

@@ -31,7 +31,11 @@ func (g *Guard) check(token string) (*entry, error) {
 	}
 	if e == nil {
 		var err error
-		if e, err = g.verify(token); err != nil {
+		e, err = g.verify(token)
+		if err == nil && e.key.withdrawn.Load() { // there may be another by now
+			e, err = g.verify(token)
+		}
+		if err != nil {
 			return nil, &Refusal{Kind: Invalid, cause: err}
 		}
 		now = g.now() // verifying may have waited for a key
@@ -50,6 +54,10 @@ func (g *Guard) check(token string) (*entry, error) {
 
 // verify does what needs doing once: everything that cannot change.
 func (g *Guard) verify(token string) (*entry, error) {
+	token, err := g.opened(token)
+	if err != nil {
+		return nil, err
+	}
 	last := g.header.Load()
 	p, err := parse(token, last)
 	if err != nil {
@@ -102,9 +110,6 @@ func (g *Guard) judge(e *entry, now instant) error {
 		since, _ := g.staleSince(now)
 		return &Refusal{Kind: Stale, Since: since}
 	}
-	if e.key.withdrawn.Load() {
-		return &Refusal{Kind: Invalid, Claims: e.claims, cause: errKey}
-	}
 	if now.wall >= e.exp {
 		return &Refusal{Kind: Invalid, Claims: e.claims, cause: errExpired}
 	}
@@ -114,11 +119,13 @@ func (g *Guard) judge(e *entry, now instant) error {
 	if e.claims.Born < v.floor {
 		return &Refusal{Kind: Revoked, Claims: e.claims, cause: errRevoked, at: now.wall}
 	}
-	if e.alive.Load() == v.version {
-		return nil
-	}
-	if g.dead(e) {
+	if e.alive.Load() != v.version && g.dead(e) {
 		return &Refusal{Kind: Revoked, Claims: e.claims, cause: errRevoked, at: now.wall}
+	}
+	// Last, so that a client whose token was cut together with its key is told to
+	// get another one.
+	if e.key.withdrawn.Load() {
+		return &Refusal{Kind: Invalid, Claims: e.claims, cause: errKey}
 	}
 	return nil
 }

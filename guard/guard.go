@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,6 +41,12 @@ type Config struct {
 	ClientSecret Secret
 	Audience     string // the resource; a token's aud must equal it
 
+	// DecryptionKeys are for a resource that has its tokens encrypted: the private
+	// halves of the keys it registers, the one before as well while a new one
+	// takes over. *rsa.PrivateKey, *ecdsa.PrivateKey or *ecdh.PrivateKey; at most
+	// 8. A token that was only signed is good all the same.
+	DecryptionKeys []crypto.PrivateKey
+
 	Name         string        // shown to administrators; zero: the ClientID
 	MaxStaleness time.Duration // how old the view may become; zero: 10 s; 1 s … 5 min
 
@@ -60,14 +67,15 @@ type Config struct {
 // Guard verifies tokens and follows the feed. Make one with New, run it with
 // Run; everything else may be called from any goroutine at any time.
 //
-// Lock order: mu, then feed.mu; the others are taken alone. Nothing is called
-// out to while one is held.
+// Lock order: mu, then feed.mu or keys.mu; the others are taken alone. Nothing is
+// called out to while one is held.
 type Guard struct {
-	cfg    Config
-	wait   time.Duration // how long the server may hold a question
-	base   time.Time     // start of the monotonic clock
-	client *http.Client
-	log    *slog.Logger
+	cfg        Config
+	decrypters []decrypter
+	wait       time.Duration // how long the server may hold a question
+	base       time.Time     // start of the monotonic clock
+	client     *http.Client
+	log        *slog.Logger
 
 	view  atomic.Pointer[view] // written under mu
 	cache cache
@@ -157,15 +165,28 @@ func New(cfg Config) (*Guard, error) {
 	if cfg.CacheSize < 0 {
 		return nil, errors.New("guard: CacheSize is negative")
 	}
+	if len(cfg.DecryptionKeys) > maxDecrypters {
+		return nil, fmt.Errorf("guard: at most %d DecryptionKeys", maxDecrypters)
+	}
+	var decrypters []decrypter
+	for i, k := range cfg.DecryptionKeys {
+		d, err := newDecrypter(k)
+		if err != nil {
+			return nil, fmt.Errorf("guard: DecryptionKeys[%d]: %w", i, err)
+		}
+		decrypters = append(decrypters, d)
+	}
+	cfg.DecryptionKeys = nil // what prints a configuration prints no key
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
 	g := &Guard{
-		cfg:     cfg,
-		wait:    min(5*time.Second, cfg.MaxStaleness/2),
-		base:    time.Now(),
-		log:     cfg.Log.With("guard", cfg.Name, "resource", cfg.Audience),
-		changed: make(chan struct{}),
+		cfg:        cfg,
+		decrypters: decrypters,
+		wait:       min(5*time.Second, cfg.MaxStaleness/2),
+		base:       time.Now(),
+		log:        cfg.Log.With("guard", cfg.Name, "resource", cfg.Audience),
+		changed:    make(chan struct{}),
 	}
 	// A copy: the feed outlasts any timeout meant for ordinary calls (each call
 	// has its own deadline), and credentials follow no redirect.

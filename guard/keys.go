@@ -9,12 +9,16 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/big"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/curfew-id/curfew/cutoff"
 )
 
 // key verifies one algorithm and no other: which one is decided by the key set,
@@ -110,20 +114,25 @@ type keyring struct {
 	poke chan struct{}
 
 	mu      sync.Mutex
-	pending chan struct{} // closed when the fetch under way is over; nil: none
-	again   int64         // monotonic ns before which no unknown kid causes a fetch
-	over    bool          // nobody fetches any more
+	pending chan struct{}   // closed when the fetch that was asked for is over; nil: none
+	again   int64           // monotonic ns before which no unknown kid causes a fetch
+	over    bool            // nobody fetches any more
+	asOf    cutoff.Pos      // the ledger position as of which the server gave the set
+	need    cutoff.Pos      // keys as of an older position are not taken
+	old     map[string]*key // withdrawn ones: what they signed is refused, but read
 }
 
 func (k *keyring) init() {
 	k.poke = make(chan struct{}, 1)
 	k.set.Store(&map[string]*key{})
+	k.old = map[string]*key{}
 }
 
 func (k *keyring) loaded() bool { return len(*k.set.Load()) > 0 }
 
-// find returns the key named kid. Of an unknown one it asks the server, within
-// limits: inventing names buys nobody more than one fetch in keysAgain.
+// find returns the key named kid, a withdrawn one if that is all there is. Of an
+// unknown one it asks the server, within limits: inventing names buys nobody more
+// than one fetch in keysAgain.
 func (g *Guard) find(kid string) *key {
 	k := &g.keys
 	if found := (*k.set.Load())[kid]; found != nil {
@@ -131,28 +140,52 @@ func (g *Guard) find(kid string) *key {
 	}
 	now := g.now().mono
 	k.mu.Lock()
-	if k.pending == nil && !k.over && now >= k.again && g.running.Load() {
-		k.pending, k.again = make(chan struct{}), now+int64(keysAgain)
-		k.poke <- struct{}{} // has room: only the one who makes pending sends
+	if k.pending == nil && k.old[kid] == nil && now >= k.again && g.running.Load() {
+		k.again = now + int64(keysAgain)
+		k.ask()
 	}
 	pending := k.pending
 	k.mu.Unlock()
-	if pending == nil {
-		return (*k.set.Load())[kid] // it may have come meanwhile
+	if pending != nil {
+		patience := time.NewTimer(keysPatience)
+		defer patience.Stop()
+		select {
+		case <-pending:
+		case <-patience.C:
+		}
 	}
-	patience := time.NewTimer(keysPatience)
-	defer patience.Stop()
-	select {
-	case <-pending:
-	case <-patience.C:
+	if found := (*k.set.Load())[kid]; found != nil { // it may have come meanwhile
+		return found
 	}
-	return (*k.set.Load())[kid]
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.old[kid]
 }
 
-// settle ends the wait of those who met an unknown kid.
-func (k *keyring) settle() {
+// ask wants a fetch that has not begun yet. The caller holds mu, and nothing is
+// pending.
+func (k *keyring) ask() {
+	if k.over {
+		return
+	}
+	k.pending = make(chan struct{})
+	select {
+	case k.poke <- struct{}{}:
+	default: // one that was asked for before is still to begin
+	}
+}
+
+// asked returns what to settle after a fetch that begins now.
+func (k *keyring) asked() chan struct{} {
 	k.mu.Lock()
-	if k.pending != nil {
+	defer k.mu.Unlock()
+	return k.pending
+}
+
+// settle ends the wait of those who asked before a fetch began.
+func (k *keyring) settle(asked chan struct{}) {
+	k.mu.Lock()
+	if asked != nil && asked == k.pending {
 		close(k.pending)
 		k.pending = nil
 	}
@@ -162,9 +195,40 @@ func (k *keyring) settle() {
 func (k *keyring) release() {
 	k.mu.Lock()
 	k.over = true
+	pending := k.pending
 	k.mu.Unlock()
-	k.settle()
+	k.settle(pending)
 }
+
+// distrust forgets the keys when they are older than the newest cutoff of the
+// whole directory, or than the floor. Whoever has got hold of a signing key can
+// write any born into what he signs, so the cutoff that comes with the key's
+// withdrawal would not end it: the guard must not use the key once it knows the
+// line. Everybody's tokens are dead by it, so a fetch is all it costs. It is
+// called with the view that is about to be published; the caller holds g.mu.
+func (g *Guard) distrust(v *view) {
+	pos := max(v.floor, v.set.Latest(&nobody, tokenKind))
+	k := &g.keys
+	k.mu.Lock()
+	stale := pos > k.need && pos > k.asOf
+	k.need = max(k.need, pos)
+	if stale && len(*k.set.Load()) > 0 {
+		k.replace(map[string]*key{}, 0)
+		if k.pending == nil {
+			k.ask()
+		}
+	}
+	k.mu.Unlock()
+	if stale {
+		select {
+		case g.holds.wake <- struct{}{}: // what is held by such a key ends now
+		default:
+		}
+	}
+}
+
+// nobody belongs to the directory only.
+var nobody cutoff.Owner
 
 // refreshKeys is Run's key loop.
 func (g *Guard) refreshKeys(ctx context.Context) {
@@ -175,15 +239,18 @@ func (g *Guard) refreshKeys(ctx context.Context) {
 	good := g.now()
 	var tries int
 	for {
+		asked := g.keys.asked()
 		err := g.fetchKeys(ctx, uri)
-		g.keys.settle()
+		if !errors.Is(err, errOldKeys) { // else the next try is near, and worth waiting for
+			g.keys.settle(asked)
+		}
 		wait := jitter(keysEvery)
 		if err != nil && ctx.Err() == nil {
 			g.log.Warn("fetch keys", "error", err)
 			g.failed(err)
 			wait = backoff(&tries, 30*time.Second)
 			if good.since(g.now()) > keysForgotten {
-				g.keys.replace(map[string]*key{})
+				g.keys.forget()
 			}
 		} else {
 			tries, good = 0, g.now()
@@ -211,6 +278,8 @@ func (g *Guard) fetchKeys(ctx context.Context, uri string) error {
 		return err
 	}
 	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Cache-Control", "no-cache") // whatever stands in between
+	known := g.view.Load().pos
 	resp, err := g.client.Do(req)
 	if err != nil {
 		return fmt.Errorf("fetch keys: %w", err)
@@ -247,15 +316,49 @@ func (g *Guard) fetchKeys(ctx context.Context, uri string) error {
 	if len(fresh) == 0 {
 		return fmt.Errorf("read keys: none of %d keys is usable", len(doc.Keys))
 	}
-	g.keys.replace(fresh)
+	if err := g.keys.take(fresh, asOf(resp.Header, known)); err != nil {
+		return fmt.Errorf("read keys: %w", err)
+	}
 	g.mu.Lock()
 	g.tell()
 	g.mu.Unlock()
 	return nil
 }
 
-// replace publishes fresh, keeping the identity of keys that stay.
-func (k *keyring) replace(fresh map[string]*key) {
+// asOf is the ledger position at which the server read the keys. A server that
+// does not say is taken to have known what this guard had applied before asking.
+func asOf(h http.Header, known cutoff.Pos) cutoff.Pos {
+	n, err := strconv.ParseInt(h.Get("Curfew-Position"), 10, 64)
+	if err != nil || n < 0 || cutoff.Pos(n) > cutoff.MaxPos {
+		return known
+	}
+	return cutoff.Pos(n)
+}
+
+var errOldKeys = errors.New("they are older than a cutoff of the whole directory; a node lags, or a cache does")
+
+// take publishes fresh unless they are too old.
+func (k *keyring) take(fresh map[string]*key, at cutoff.Pos) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if at < k.need {
+		return errOldKeys
+	}
+	k.replace(fresh, at)
+	return nil
+}
+
+// forget drops all keys.
+func (k *keyring) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.replace(map[string]*key{}, 0)
+}
+
+// replace publishes fresh, keeping the identity of keys that stay. The caller
+// holds mu.
+func (k *keyring) replace(fresh map[string]*key, at cutoff.Pos) {
+	k.asOf = at
 	old := *k.set.Load()
 	for kid, was := range old {
 		if is, ok := fresh[kid]; ok && is.equal(was) {
@@ -266,6 +369,13 @@ func (k *keyring) replace(fresh map[string]*key) {
 	for kid, was := range old {
 		if fresh[kid] != was {
 			was.withdrawn.Store(true)
+			if len(k.old) >= maxKeys {
+				clear(k.old)
+			}
+			k.old[kid] = was
 		}
+	}
+	for kid := range fresh {
+		delete(k.old, kid)
 	}
 }

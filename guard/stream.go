@@ -132,6 +132,7 @@ func (g *Guard) runAhead(data []byte) error {
 		changed = true
 	}
 	v.pos = max(v.pos, l.Pos)
+	g.distrust(&v)
 	g.view.Store(&v)
 	g.mu.Unlock()
 	if changed {

@@ -104,11 +104,20 @@ id = "mail-api"
 name = "Mail API"
 secret = "a-long-secret-for-the-mail-api"
 guards = ["api://mail"]
+
+[[app]]
+id = "notes"
+name = "Notes"
+secret = "a-long-secret-for-the-notes-service"
+first_party = true
+guards = ["api://mail"]
+permissions = [{ resource = "api://legacy", scopes = ["Legacy.Use"] }]
 `
 
 // world is a server with guards in front of applications, for one script.
 type world struct {
-	base string
+	base   string
+	access string // the newest access token handed out
 
 	mu     sync.Mutex
 	guards map[string]*scriptGuard
@@ -209,12 +218,31 @@ func (w *world) signIn(user, scope string) error {
 	if err != nil {
 		return err
 	}
+	return w.keep(resp)
+}
+
+// keep remembers the access token of an answer.
+func (w *world) keep(resp *http.Response) error {
 	defer resp.Body.Close()
-	if resp.StatusCode != 200 {
-		text, _ := io.ReadAll(resp.Body)
-		return fmt.Errorf("token endpoint: %d %s", resp.StatusCode, text)
+	text, err := io.ReadAll(resp.Body)
+	var t struct {
+		Access string `json:"access_token"`
 	}
+	if err != nil || resp.StatusCode != 200 || json.Unmarshal(text, &t) != nil {
+		return fmt.Errorf("token endpoint: %d %s %v", resp.StatusCode, text, err)
+	}
+	w.access = t.Access
 	return nil
+}
+
+// exchange lets the service Notes exchange the newest access token.
+func (w *world) exchange(scope string) error {
+	resp, err := http.PostForm(w.base+"/oauth2/token", url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "client_id": {"notes"},
+		"client_secret": {"a-long-secret-for-the-notes-service"}, "subject_token": {w.access}, "subject_token_type": {"urn:ietf:params:oauth:token-type:access_token"}, "scope": {scope}})
+	if err != nil {
+		return err
+	}
+	return w.keep(resp)
 }
 
 type worldKey struct{}
@@ -274,6 +302,10 @@ func TestScripts(t *testing.T) {
 			},
 			"signin": func(ts *testscript.TestScript, neg bool, args []string) {
 				ts.Check(ts.Value(worldKey{}).(*world).signIn(args[0]+"@contoso.example", args[1]))
+			},
+			// exchange SCOPE: the service Notes exchanges what signin got.
+			"exchange": func(ts *testscript.TestScript, neg bool, args []string) {
+				ts.Check(ts.Value(worldKey{}).(*world).exchange(args[0]))
 			},
 			// lines FILE N FIELD… : JSON lines with these fields in each.
 			"lines": func(ts *testscript.TestScript, neg bool, args []string) {

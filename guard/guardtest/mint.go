@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"math/big"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -168,6 +169,20 @@ func sign(k signer, signed string) []byte {
 // RotateKey makes a new key for alg (ES256, RS256 or EdDSA) and signs with it
 // from now on. The old ones stay published until DropKey.
 func (s *Server) RotateKey(alg string) (kid string) {
+	kid = s.PublishKey(alg)
+	s.UseKey(kid)
+	return kid
+}
+
+// UseKey signs with a published key from now on.
+func (s *Server) UseKey(kid string) {
+	s.mu.Lock()
+	s.current = kid
+	s.mu.Unlock()
+}
+
+// PublishKey makes and publishes a new key for alg that does not sign yet.
+func (s *Server) PublishKey(alg string) (kid string) {
 	var priv crypto.Signer
 	var err error
 	switch alg {
@@ -185,7 +200,7 @@ func (s *Server) RotateKey(alg string) (kid string) {
 	}
 	kid = randomID()
 	s.mu.Lock()
-	s.keys[kid], s.current = signer{alg, priv}, kid
+	s.keys[kid] = signer{alg, priv}
 	s.mu.Unlock()
 	return kid
 }
@@ -219,6 +234,7 @@ func (s *Server) getKeys(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusServiceUnavailable, "temporarily_unavailable")
 		return
 	}
+	w.Header().Set("Curfew-Position", strconv.FormatInt(int64(s.head()), 10))
 	list := []map[string]any{}
 	b64 := base64.RawURLEncoding.EncodeToString
 	for kid, k := range s.keys {

@@ -81,8 +81,12 @@ type Session struct {
 	Kept     bool      `json:"kept"`
 	Created  time.Time `json:"created"`
 	LastUsed time.Time `json:"lastUsed"`
+	AuthTime time.Time `json:"authTime"`
 	Ends     time.Time `json:"ends"`
-	User     string    `json:"user,omitempty"` // filled in by Sessions
+	Device   string    `json:"device,omitempty"`
+	User     string    `json:"user,omitempty"` // the name, or what Sessions was asked for
+	UserName string    `json:"userName"`
+	Causes   []string  `json:"causes"` // why it is no longer good; none: it is
 }
 
 // Grant is what one application may do for one user.
@@ -97,7 +101,19 @@ type Grant struct {
 	Ends     time.Time    `json:"ends"`
 	Scopes   []Permission `json:"scopes"`
 	Tokens   []GrantToken `json:"tokens"`
-	User     string       `json:"user,omitempty"` // filled in by Grants
+	Device   string       `json:"device,omitempty"`
+	Parent   string       `json:"parent,omitempty"` // the grant it was made from
+	Chain    []Link       `json:"chain"`            // the same and those above, nearest first
+	Made     []Link       `json:"made"`             // from it; of one grant only
+	User     string       `json:"user,omitempty"`   // the name, or what Grants was asked for
+	UserName string       `json:"userName"`
+	Causes   []string     `json:"causes"` // why it is no longer good; none: it is
+}
+
+// Link is one grant of a chain, and the application that holds it.
+type Link struct {
+	Grant string `json:"grant"`
+	App   string `json:"app"`
 }
 
 // GrantToken is the latest access token of a grant for one resource.
@@ -131,6 +147,51 @@ func (c *Client) Grants(ctx context.Context, user string) ([]*Grant, error) {
 		g.User = user
 	}
 	return out, err
+}
+
+// Of says whose sessions or grants are listed: one application's or one device's.
+type Of struct{ App, Device string }
+
+func (o Of) path(what string) string {
+	if o.App != "" {
+		return "/curfew" + at("apps", o.App, what)
+	}
+	return "/curfew" + at("devices", o.Device, what)
+}
+
+// SessionsOf lists the live browser sessions on a device.
+func (c *Client) SessionsOf(ctx context.Context, of Of) ([]*Session, error) {
+	out, err := all[Session](ctx, c, of.path("sessions"), nil)
+	for _, s := range out {
+		s.User = s.UserName
+	}
+	return out, err
+}
+
+// GrantsOf lists live grants of an application, with those made from one of its,
+// or on a device.
+func (c *Client) GrantsOf(ctx context.Context, of Of) ([]*Grant, error) {
+	out, err := all[Grant](ctx, c, of.path("grants"), nil)
+	for _, g := range out {
+		g.User = g.UserName
+	}
+	return out, err
+}
+
+// Session returns one browser session, dead or alive.
+func (c *Client) Session(ctx context.Context, id string) (*Session, error) {
+	s := &Session{}
+	err := c.do(ctx, call{method: "GET", path: "/curfew" + at("sessions", id)}, s)
+	s.User = s.UserName
+	return s, err
+}
+
+// Grant returns one grant, dead or alive.
+func (c *Client) Grant(ctx context.Context, id string) (*Grant, error) {
+	g := &Grant{}
+	err := c.do(ctx, call{method: "GET", path: "/curfew" + at("grants", id)}, g)
+	g.User = g.UserName
+	return g, err
 }
 
 // Guard is one guard process, or a resource that none guards (Process empty).

@@ -22,17 +22,20 @@ import (
 
 // Config is everything an operator can set. Absent fields work.
 type Config struct {
-	Data      string `toml:"data" flag:"data" doc:"Folder of the directory: master key, mark file, TLS keys and, without a database, everything else."`
-	Listen    string `toml:"listen" flag:"listen" doc:"Address and port to listen on."`
-	PublicURL string `toml:"public_url" flag:"public-url" doc:"Where browsers and applications reach this server: scheme, host, port, no path. Issuers and endpoints are made of it, so it must not change."`
-	Database  string `toml:"database" flag:"database" doc:"postgres://… for PostgreSQL. Empty: SQLite in the data folder. A password belongs into the environment (CURFEW_DATABASE) or a PGPASSFILE."`
-	TLS       string `toml:"tls" flag:"tls" doc:"local: certificates of a CA made here, for trying out. files: tls_cert and tls_key. acme: certificates by ACME for the public URL's host. off: plain http, on loopback or behind a proxy that ends TLS."`
-	TLSCert   string `toml:"tls_cert" flag:"tls-cert" doc:"Certificate chain, PEM, for tls = files. Read again when it changes."`
-	TLSKey    string `toml:"tls_key" flag:"tls-key" doc:"Private key, PEM, for tls = files."`
-	ACME      string `toml:"acme_directory" flag:"acme-directory" doc:"Directory URL of the ACME server for tls = acme. Empty: Let's Encrypt."`
-	MasterKey string `toml:"master_key_file" flag:"master-key-file" doc:"File of the master key. Empty: master.key in the data folder, made at the first start. CURFEW_MASTER_KEY in the environment goes before. Never put it into a backup of the database."`
-	Apply     string `toml:"apply" flag:"apply" doc:"Manifest to apply at every start: people, groups, applications, resources."`
-	LogLevel  string `toml:"log_level" flag:"log-level" doc:"debug, info, warn or error."`
+	Data       string `toml:"data" flag:"data" doc:"Folder of the directory: master key, mark file, TLS keys and, without a database, everything else."`
+	Listen     string `toml:"listen" flag:"listen" doc:"Address and port to listen on."`
+	PublicURL  string `toml:"public_url" flag:"public-url" doc:"Where browsers and applications reach this server: scheme, host, port, no path. Issuers and endpoints are made of it, so it must not change."`
+	Database   string `toml:"database" flag:"database" doc:"postgres://… for PostgreSQL. Empty: SQLite in the data folder. A password belongs into the environment (CURFEW_DATABASE) or a PGPASSFILE."`
+	TLS        string `toml:"tls" flag:"tls" doc:"local: certificates of a CA made here, for trying out. files: tls_cert and tls_key. acme: certificates by ACME for the public URL's host. off: plain http, on loopback or behind a proxy that ends TLS."`
+	TLSCert    string `toml:"tls_cert" flag:"tls-cert" doc:"Certificate chain, PEM, for tls = files. Read again when it changes."`
+	TLSKey     string `toml:"tls_key" flag:"tls-key" doc:"Private key, PEM, for tls = files."`
+	ACME       string `toml:"acme_directory" flag:"acme-directory" doc:"Directory URL of the ACME server for tls = acme. Empty: Let's Encrypt."`
+	MTLSListen string `toml:"mtls_listen" flag:"mtls-listen" doc:"Address and port on which applications show client certificates (mutual TLS). Empty: nowhere. Browsers never go there."`
+	MTLSURL    string `toml:"mtls_url" flag:"mtls-url" doc:"Where applications reach mtls_listen. Empty: the public URL with the port of mtls_listen."`
+	MasterKey  string `toml:"master_key_file" flag:"master-key-file" doc:"File of the master key. Empty: master.key in the data folder, made at the first start. CURFEW_MASTER_KEY in the environment goes before. Never put it into a backup of the database."`
+	Apply      string `toml:"apply" flag:"apply" doc:"Manifest to apply at every start: people, groups, applications, resources."`
+	Egress     string `toml:"egress_allow" flag:"egress-allow" doc:"Networks, addresses and host names, separated by commas, that this server may ask although they are not on the public internet: logout addresses and keys of applications, other identity providers. Loopback in it may be asked by plain http. Empty: the public internet only."`
+	LogLevel   string `toml:"log_level" flag:"log-level" doc:"debug, info, warn or error."`
 }
 
 // Default returns the configuration of a first start.
@@ -115,6 +118,9 @@ func (c *Config) Check() error {
 	case strings.Contains(strings.ToLower(u.Host), "token"):
 		return invalid("--public-url must not contain the word \"token\": Microsoft's libraries make the device endpoint by replacing it.")
 	}
+	if err := c.checkMTLS(u.Hostname()); err != nil {
+		return err
+	}
 	switch c.LogLevel {
 	case "debug", "info", "warn", "error":
 	default:
@@ -122,6 +128,32 @@ func (c *Config) Check() error {
 	}
 	if c.MasterKey == "" {
 		c.MasterKey = filepath.Join(c.Data, "master.key")
+	}
+	return nil
+}
+
+// checkMTLS completes and checks the second listener. The certificate of a client
+// proves something only where its TLS ends here.
+func (c *Config) checkMTLS(host string) error {
+	switch {
+	case c.MTLSListen == "" && c.MTLSURL == "":
+		return nil
+	case c.MTLSListen == "":
+		return fault.New(fault.Invalid, "--mtls-url needs --mtls-listen.")
+	case c.TLS == "off":
+		return fault.New(fault.Invalid, "--mtls-listen needs --tls local, files or acme: client certificates are checked where TLS ends.")
+	}
+	_, port, err := net.SplitHostPort(c.MTLSListen)
+	if err != nil || c.MTLSListen == c.Listen {
+		return fault.New(fault.Invalid, "--mtls-listen must be address:port, another one than --listen.")
+	}
+	if c.MTLSURL == "" {
+		c.MTLSURL = "https://" + net.JoinHostPort(host, port)
+	}
+	c.MTLSURL = strings.TrimSuffix(c.MTLSURL, "/")
+	u, err := url.Parse(c.MTLSURL)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return fault.New(fault.Invalid, "--mtls-url must be an address such as https://mtls.id.contoso.example, without path or query.")
 	}
 	return nil
 }

@@ -56,6 +56,12 @@ func TestCheck(t *testing.T) {
 		{"no port", func(c *config.Config) { c.Listen = "localhost" }, false, ""},
 		{"files without files", func(c *config.Config) { c.TLS = "files" }, false, ""},
 		{"unknown tls", func(c *config.Config) { c.TLS = "on" }, false, ""},
+		{"mutual TLS", func(c *config.Config) { c.MTLSListen = "127.0.0.1:8444" }, true, "https://localhost:8443"},
+		{"mutual TLS without TLS", func(c *config.Config) { c.MTLSListen, c.TLS = "127.0.0.1:8444", "off" }, false, ""},
+		{"mutual TLS on the same port", func(c *config.Config) { c.MTLSListen = c.Listen }, false, ""},
+		{"mutual TLS without a port", func(c *config.Config) { c.MTLSListen = "localhost" }, false, ""},
+		{"a URL for mutual TLS without it", func(c *config.Config) { c.MTLSURL = "https://mtls.contoso.example" }, false, ""},
+		{"a URL for mutual TLS with a path", func(c *config.Config) { c.MTLSListen, c.MTLSURL = "127.0.0.1:8444", "https://mtls.contoso.example/x" }, false, ""},
 		{"unknown level", func(c *config.Config) { c.LogLevel = "loud" }, false, ""},
 	} {
 		c := config.Default()

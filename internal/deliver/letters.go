@@ -29,16 +29,16 @@ const (
 
 // Recipient is an application that is told, as it stands now.
 type Recipient struct {
-	App      directory.AppID
-	Name     string
-	Host     string // where it is asked, without path and query
-	State    State
-	Pos      cutoff.Pos // everything up to here was confirmed or given up, or was nothing for it
-	Failing  time.Time  // since when; zero: it is not
-	Attempts int
-	Error    string    // of the last attempt
-	Next     time.Time // of a failing one: when it is tried again
-	Letters  int       // dead letters
+	App         directory.AppID
+	Name        string
+	Host        string // where it is asked, without path and query
+	State       State
+	Pos         cutoff.Pos // everything up to here was confirmed or given up, or was nothing for it
+	Failing     time.Time  // since when; zero: it is not
+	Attempts    int
+	Error       string    // of the last attempt
+	Next        time.Time // of a failing one: when it is tried again
+	DeadLetters int       // given up, and not dropped
 }
 
 // LetterID names a dead letter.
@@ -77,7 +77,7 @@ func (s *Service) Recipients(ctx context.Context, actor directory.Actor) (all []
 			return err
 		}
 		for _, r := range rows {
-			x := Recipient{App: directory.AppID(r.Target), State: UpToDate, Pos: r.Pos, Letters: letters[r.ID]}
+			x := Recipient{App: directory.AppID(r.Target), State: UpToDate, Pos: r.Pos, DeadLetters: letters[r.ID]}
 			app, err := tx.App(x.App)
 			if err != nil {
 				return err

@@ -56,7 +56,9 @@ type App struct {
 	BackChannelLogoutURI string
 	BackChannelSession   bool
 	// FrontChannelLogoutURI is loaded in a frame when the person signs out.
+	// FrontChannelSession asks for iss and sid in its query.
 	FrontChannelLogoutURI string
+	FrontChannelSession   bool
 	// Owners may change the registration without holding a role.
 	Owners []UserID
 	// AssignmentRequired lets only people in who were assigned to the

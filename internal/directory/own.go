@@ -9,6 +9,10 @@ const OwnAPI ResourceID = "curfew"
 // stands in requests only: nobody can register it and no token carries it.
 const GraphAlias = "https://graph.microsoft.com"
 
+// GlobalRevocation is the permission for the endpoint of Global Token Revocation,
+// and for nothing else.
+const GlobalRevocation = "token.revoke.global"
+
 // OwnResource is the directory's own API, with Microsoft's names for what it allows.
 func OwnResource() *Resource {
 	r := &Resource{ID: OwnAPI, Name: "curfew directory"}
@@ -22,6 +26,7 @@ func OwnResource() *Resource {
 		{Name: "User.Read.All", Text: "See everyone's profile", AdminOnly: true},
 		{Name: "User.ReadWrite.All", Text: "Change everyone's profile", AdminOnly: true},
 		{Name: "User.RevokeSessions.All", Text: "Revoke everyone's sessions", AdminOnly: true},
+		{Name: GlobalRevocation, Text: "Revoke everyone's sessions on the order of another system", AdminOnly: true},
 		{Name: "User.EnableDisableAccount.All", Text: "Disable and enable accounts", AdminOnly: true},
 		{Name: "User.ManageIdentities.All", Text: "Change everyone's user name", AdminOnly: true},
 		{Name: "Directory.Read.All", Text: "See the whole directory", AdminOnly: true},

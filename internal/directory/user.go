@@ -100,6 +100,9 @@ type Actor struct {
 	Operator bool
 	// System is curfew itself: reuse found, lifetime over, history lost.
 	System bool
+	// Provider is another identity provider that acts on its own word; it may
+	// order what a verb grants providers, and nothing else.
+	Provider ProviderID
 	// Born and Owner are those of the token or session that identified the
 	// actor. A write is refused when they are cut before it commits.
 	Born  cutoff.Pos

@@ -92,6 +92,9 @@ func (c *Client) do(ctx context.Context, method, raw string, header http.Header,
 	defer res.Body.Close()
 	limit := orElse(c.MaxBody, 1<<20)
 	text, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
+	if err == nil { // a server that sees us give up may still end its body properly
+		err = ctx.Err()
+	}
 	switch {
 	case err != nil:
 		return nil, failure(u, err)

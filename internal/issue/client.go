@@ -242,3 +242,17 @@ func (s *Service) spend(ctx context.Context, app *directory.App, c *proof.Claims
 	}
 	return err
 }
+
+// MayRedeem refuses to redeem a code from a script on another site, unless it went
+// to the redirect URI of a browser-only application; and such a code anywhere but
+// in a script, which browsers say of themselves and other thieves do not think of.
+// cross says that the request came with the origin of another site.
+func (c *Client) MayRedeem(redirect string, cross bool) error {
+	switch spa := c.MatchSPARedirect(redirect); {
+	case cross && !spa:
+		return refuse(fault.Invalid, "invalid_request", 9002326, "", "Cross-origin token redemption is permitted only for the 'Single-Page Application' client-type: register the redirect URI as one.")
+	case spa && !cross:
+		return refuse(fault.Invalid, "invalid_request", 9002327, "", "Tokens issued for the 'Single-Page Application' client-type may only be redeemed via cross-origin requests.")
+	}
+	return nil
+}

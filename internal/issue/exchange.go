@@ -111,20 +111,24 @@ func (s *Service) swap(ctx context.Context, client *Client, w swap) (*Tokens, er
 		d = &draft{born: tx.Head, now: tx.Now, cp1: w.meta.CP1, key: w.meta.Key}
 		return s.descend(tx, client, reg, d, v.claims, &w, p)
 	})
-	var gone *standing.Dead
-	if errors.As(err, &gone) && w.refused != "invalid_grant" {
-		var e *Error
-		errors.As(err, &e)
-		return nil, fault.Wrap(fault.Revoked, fault.Public(err), errors.Join(gone, &Error{Code: w.refused, Number: e.Number, Sub: e.Sub}))
+	if err == nil {
+		o := d.grant.Owner()
+		err = s.lastLook(ctx, &o, d.born)
 	}
 	if err != nil {
-		return nil, err
-	}
-	o := d.grant.Owner()
-	if err := s.lastLook(ctx, &o, d.born); err != nil {
-		return nil, err
+		return nil, w.tell(err)
 	}
 	return s.sign(ctx, d)
+}
+
+// tell puts a subject token that is not good any more into the words of its form.
+func (w *swap) tell(err error) error {
+	var d *standing.Dead
+	var e *Error
+	if !errors.As(err, &d) || !errors.As(err, &e) || e.Code != "invalid_grant" {
+		return err
+	}
+	return fault.Wrap(fault.Revoked, fault.Public(err), errors.Join(d, &Error{Code: w.refused, Number: e.Number, Sub: e.Sub}))
 }
 
 // subject checks what never changes of a subject token: that it is an access
@@ -210,13 +214,14 @@ func (s *Service) descend(tx *store.Tx, client *Client, reg *registrations, d *d
 // there is none that is good, a new one without an id. Kinds: Revoked when the
 // token, its grant or anything above is not good any more.
 func (s *Service) begin(tx *store.Tx, d *draft, app *directory.App, a *Access, w *swap) (*grant.Grant, *directory.User, error) {
+	foreign := w.no(50013, "", "The token is not one of the grant it names.")
 	b, err := a.belongs()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, foreign
 	}
 	id, err := directory.ParseID[directory.Grant](a.GID)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, foreign
 	}
 	parent, err := tx.HoldGrant(id)
 	if errors.Is(err, store.ErrNotFound) {
@@ -226,7 +231,7 @@ func (s *Service) begin(tx *store.Tx, d *draft, app *directory.App, a *Access, w
 		return nil, nil, err
 	}
 	if parent.User.String() != a.OID || string(parent.App) != a.ClientID || len(parent.Chain) != len(b.Chain) {
-		return nil, nil, w.no(50013, "", "The token is not one of the grant it names.")
+		return nil, nil, foreign
 	}
 	if parent.Issuer != w.issuer {
 		return nil, nil, w.no(50013, "", "The token was made at the other issuer.")

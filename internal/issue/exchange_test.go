@@ -634,25 +634,7 @@ func TestATokenThatOnlyItsSignatureSpeaksFor(t *testing.T) {
 		mail := w.mailService()
 		root, other := w.signIn(), w.signIn()
 		head, _ := w.DB.View().Head()
-		for name, change := range map[string]func(*issue.Access){
-			"born after the newest line":   func(a *issue.Access) { a.Born = head + 1 },
-			"another person's":             func(a *issue.Access) { a.OID = w.Grace.ID.String() },
-			"another application's":        func(a *issue.Access) { a.ClientID = "mail" },
-			"of no grant":                  func(a *issue.Access) { a.GID = other.Grant.String()[:35] + "x" },
-			"of a grant that is not there": func(a *issue.Access) { a.GID = w.Ada.ID.String() },
-			"a chain that its row has not": func(a *issue.Access) { a.GIDs, a.Act = []string{other.Grant.String()}, acts("tripboard", "web") },
-			"ancestors without actors":     func(a *issue.Access) { a.GIDs = []string{other.Grant.String()} },
-			"actors without ancestors":     func(a *issue.Access) { a.Act = acts("tripboard", "web") },
-			"a single actor":               func(a *issue.Access) { a.Act = acts("tripboard") },
-			"too few actors":               func(a *issue.Access) { a.GIDs, a.Act = []string{"a", "b"}, acts("tripboard", "web") },
-			"too many actors":              func(a *issue.Access) { a.GIDs, a.Act = []string{"a"}, acts("tripboard", "web", "phone") },
-			"somebody else acts":           func(a *issue.Access) { a.GIDs, a.Act = []string{"a"}, acts("mallory", "web") },
-			"an actor without a name":      func(a *issue.Access) { a.GIDs, a.Act = []string{"a"}, acts("tripboard", "") },
-			"an ancestor without a name":   func(a *issue.Access) { a.GIDs, a.Act = []string{""}, acts("tripboard", "web") },
-			"more ancestors than there are": func(a *issue.Access) {
-				a.GIDs, a.Act = []string{"1", "2", "3", "4", "5"}, acts("tripboard", "1", "2", "3", "4", "5")
-			},
-		} {
+		sign := func(change func(*issue.Access)) string {
 			a := claims(t, root.Access)
 			change(a)
 			b, err := json.Marshal(a)
@@ -663,9 +645,46 @@ func TestATokenThatOnlyItsSignatureSpeaksFor(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := w.obo(mail, token, driveForMSAL); !strings.HasPrefix(sub(err), "invalid_grant/") && fault.KindOf(err) != fault.Internal {
+			return token
+		}
+		for name, change := range map[string]func(*issue.Access){
+			"born after the newest line":   func(a *issue.Access) { a.Born = head + 1 },
+			"another person's":             func(a *issue.Access) { a.OID = w.Grace.ID.String() },
+			"another application's":        func(a *issue.Access) { a.ClientID = "mail" },
+			"of no grant":                  func(a *issue.Access) { a.GID = other.Grant.String()[:35] + "x" },
+			"of a grant that is not there": func(a *issue.Access) { a.GID = w.Ada.ID.String() },
+			"a chain that its row has not": func(a *issue.Access) { a.GIDs, a.Act = []string{other.Grant.String()}, acts("tripboard", "web") },
+		} {
+			if _, err := w.obo(mail, sign(change), driveForMSAL); !strings.HasPrefix(sub(err), "invalid_grant/") {
 				t.Errorf("%s: %v", name, err)
 			}
+		}
+		for name, change := range map[string]func(*issue.Access){
+			"ancestors without actors":   func(a *issue.Access) { a.GIDs = []string{"a"} },
+			"actors without ancestors":   func(a *issue.Access) { a.Act = acts("tripboard", "web") },
+			"a single actor":             func(a *issue.Access) { a.Act = acts("tripboard") },
+			"too few actors":             func(a *issue.Access) { a.GIDs, a.Act = []string{"a", "b"}, acts("tripboard", "web") },
+			"too many actors":            func(a *issue.Access) { a.GIDs, a.Act = []string{"a"}, acts("tripboard", "web", "phone") },
+			"somebody else acts":         func(a *issue.Access) { a.GIDs, a.Act = []string{"a"}, acts("mallory", "web") },
+			"an actor without a name":    func(a *issue.Access) { a.GIDs, a.Act = []string{"a"}, acts("tripboard", "") },
+			"an ancestor without a name": func(a *issue.Access) { a.GIDs, a.Act = []string{""}, acts("tripboard", "web") },
+			"more ancestors than there are": func(a *issue.Access) {
+				a.GIDs, a.Act = []string{"1", "2", "3", "4", "5"}, acts("tripboard", "1", "2", "3", "4", "5")
+			},
+		} {
+			token := sign(change)
+			if _, err := w.obo(mail, token, driveForMSAL); sub(err) != "invalid_grant/" {
+				t.Errorf("%s: %v", name, err)
+			}
+			if in, err := w.issue.Introspect(ctx, mail, token); err != nil || in.Active {
+				t.Errorf("%s: introspection says active, %v", name, err)
+			}
+		}
+		chained := sign(func(a *issue.Access) {
+			a.GIDs, a.Act = []string{"1", "2", "3", "4"}, acts("tripboard", "1", "2", "3", "4")
+		})
+		if in, err := w.issue.Introspect(ctx, mail, chained); err != nil || !in.Active {
+			t.Errorf("the longest chain: %+v, %v", in, err)
 		}
 		if _, err := w.obo(mail, root.Access, driveForMSAL); err != nil {
 			t.Errorf("as it is: %v", err)

@@ -81,7 +81,8 @@ type Tokens struct {
 	ID               string // empty: no openid
 	ExpiresIn        time.Duration
 	RefreshExpiresIn time.Duration
-	Scope            string // as asked, what was granted of it
+	GrantExpiresIn   time.Duration // until everything ends, used or not; 0: no such end
+	Scope            string        // as asked, what was granted of it
 	User             directory.UserID
 	Grant            directory.GrantID
 	DPoP             bool          // token_type is DPoP, not Bearer

@@ -51,7 +51,7 @@ func (w *world) ask(idAlg, accessAlg, encryptTo string) {
 		if err != nil {
 			return err
 		}
-		app.SigningAlg = idAlg
+		app.SigningAlg, app.Created = idAlg, w.Clock.Now()
 		if err := tx.SaveApp(app); err != nil {
 			return err
 		}
@@ -59,7 +59,7 @@ func (w *world) ask(idAlg, accessAlg, encryptTo string) {
 		if err != nil {
 			return err
 		}
-		r.SigningAlg, r.EncryptionKey = accessAlg, encryptTo
+		r.SigningAlg, r.EncryptionKey, r.Created = accessAlg, encryptTo, w.Clock.Now()
 		return tx.SaveResource(r)
 	})
 	w.client = w.authenticate(issue.Credentials{ID: "tripboard"})
@@ -106,6 +106,32 @@ func TestTokensAreSignedAsApplicationAndResourceAsk(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Verifiers of a resource that is in use have a copy of the published keys.
+func TestARegistrationInUseChangesItsAlgorithmWhenItsKeyIsKnownEverywhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, storetest.Engines()[0], store.Hooks{})
+	w.ask("", "", "")
+	w.Clock.Add(time.Hour)
+	w.Update(func(tx *store.Tx) error {
+		r, err := tx.Resource("api://mail")
+		if err != nil {
+			return err
+		}
+		r.SigningAlg = "EdDSA"
+		return tx.SaveResource(r)
+	})
+	if h := header(t, w.signIn().Access); h.Alg != "ES256" {
+		t.Errorf("signed with %s, whose key nobody has yet", h.Alg)
+	}
+	if out, err := w.issue.SigningKeys(t.Context(), w.as(w.Grace, 0)); err != nil || states(out) != "ES256 current, EdDSA next" {
+		t.Errorf("keys: %q, %v", states(out), err)
+	}
+	w.Clock.Add(keys.Soon)
+	if h := header(t, w.signIn().Access); h.Alg != "EdDSA" {
+		t.Errorf("signed with %s", h.Alg)
+	}
 }
 
 func TestAnEncryptedTokenIsReadByItsResourceAlone(t *testing.T) {
@@ -268,15 +294,15 @@ func TestRotatingAndRetiringByCommand(t *testing.T) {
 		t.Errorf("rotated twice: %+v", out)
 	}
 	// An algorithm that nobody has asked for yet can be published ahead.
-	if out := rotate(issue.KeyChange{Alg: "RS256"}); states(out.Keys) != "ES256 current, ES256 next, RS256 current" {
+	if out := rotate(issue.KeyChange{Alg: "RS256"}); states(out.Keys) != "ES256 current, ES256 next, RS256 next" {
 		t.Errorf("keys: %q", states(out.Keys))
 	}
 	retired, err := w.issue.RetireKey(t.Context(), w.as(w.Grace, time.Hour), out.Keys[1].ID, issue.KeyChange{})
-	if err != nil || states(retired.Keys) != "ES256 current, RS256 current" {
+	if err != nil || states(retired.Keys) != "ES256 current, RS256 next" {
 		t.Errorf("withdrawn: %v, %v", retired, err)
 	}
 	retired, err = w.issue.RetireKey(t.Context(), w.as(w.Grace, time.Hour), out.Keys[0].ID, issue.KeyChange{})
-	if err != nil || states(retired.Keys) != "ES256 current, ES256 next, RS256 current" {
+	if err != nil || states(retired.Keys) != "ES256 current, ES256 next, RS256 next" {
 		t.Errorf("the key in use: %v, %v", retired, err)
 	}
 	if w.audits("Publish signing key") != 4 /* the directory's first one too */ || w.audits("Remove signing key") != 1 {

@@ -29,6 +29,9 @@ type pushed struct {
 	Seen   bool         `json:"seen,omitempty"`
 }
 
+// IsPushed reports whether a request_uri has the form of those that Push returns.
+func IsPushed(uri string) bool { return strings.HasPrefix(uri, pushedURI) }
+
 // errPushed: whoever asks is not told which of these it is.
 var errPushed = refuse(fault.Invalid, "invalid_request_uri", 0, "", "The request_uri is not known, is over or was used, or belongs to another application or endpoint.")
 

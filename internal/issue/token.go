@@ -119,7 +119,7 @@ func (s *Service) sign(ctx context.Context, d *draft) (*Tokens, error) {
 	a := &Access{
 		Issuer: s.Issuer(g.Issuer), Subject: g.User.String(), Audience: s.Audience(d.resource.ID), ClientID: string(g.App), AZP: string(g.App),
 		OID: g.User.String(), TID: s.Tenant, Scp: strings.Join(d.scopes, " "),
-		IssuedAt: d.now.Unix(), NotBefor: d.now.Unix(), Expires: d.expires.Unix(), AuthTime: g.AuthTime.Unix(), ACR: "1", AMR: g.AMR,
+		IssuedAt: d.now.Unix(), NotBefor: d.now.Unix(), Expires: d.expires.Unix(), AuthTime: g.AuthTime.Unix(), ACR: acr, AMR: g.AMR,
 		Born: d.born, GID: g.ID.String(), JTI: jti, UTI: jti, Name: d.user.Name, Version: "2.0",
 	}
 	for _, r := range d.held.Roles {
@@ -145,9 +145,12 @@ func (s *Service) sign(ctx context.Context, d *draft) (*Tokens, error) {
 		id, key := s.Keys.RefreshKey()
 		t.Refresh = grant.Refresh{Key: id, Issuer: g.Issuer, Grant: g.ID, Generation: g.State.Generation}.Seal(key)
 		t.RefreshExpiresIn = earlier(g.Ends(s.Lifetimes), d.limit).Sub(d.now)
+		if end := earlier(g.End, d.limit); !end.IsZero() {
+			t.GrantExpiresIn = end.Sub(d.now)
+		}
 	}
 	if slices.Contains(d.oidc, "openid") {
-		t.ID, err = s.signClaims(ctx, keys.IDToken, d.app.SigningAlg, s.idToken(d))
+		t.ID, err = s.signClaims(ctx, keys.IDToken, d.app.SigningAlg, d.app.Created, s.idToken(d))
 	}
 	return t, err
 }
@@ -156,7 +159,7 @@ func (s *Service) idToken(d *draft) *IDToken {
 	g := d.grant
 	t := &IDToken{
 		Issuer: s.Issuer(g.Issuer), Subject: g.User.String(), Audience: string(g.App), IssuedAt: d.now.Unix(), NotBefore: d.now.Unix(), Expires: d.now.Add(s.Lifetimes.IDToken).Unix(),
-		AuthTime: g.AuthTime.Unix(), Nonce: d.nonce, ACR: "1", AMR: g.AMR, OID: g.User.String(), TID: s.Tenant, JTI: newJTI(), Version: "2.0",
+		AuthTime: g.AuthTime.Unix(), Nonce: d.nonce, ACR: acr, AMR: g.AMR, OID: g.User.String(), TID: s.Tenant, JTI: newJTI(), Version: "2.0",
 		SessionExpiry: g.Ends(s.Lifetimes).Unix(),
 	}
 	if !g.Session.IsZero() {
@@ -174,16 +177,20 @@ func (s *Service) idToken(d *draft) *IDToken {
 // accessToken signs as the resource asks for and, where it has registered a key,
 // encrypts what was signed.
 func (s *Service) accessToken(ctx context.Context, r *directory.Resource, a *Access) (string, error) {
-	token, err := s.signClaims(ctx, keys.AccessToken, r.SigningAlg, a)
+	token, err := s.signClaims(ctx, keys.AccessToken, r.SigningAlg, r.Created, a)
 	if err != nil || r.EncryptionKey == "" {
 		return token, err
 	}
 	return s.Keys.Encrypt(r.EncryptionKey, token)
 }
 
-func (s *Service) signClaims(ctx context.Context, typ keys.Type, alg string, claims any) (string, error) {
+// signClaims signs with the algorithm that a registration made at since asks for.
+func (s *Service) signClaims(ctx context.Context, typ keys.Type, alg string, since time.Time, claims any) (string, error) {
 	b, err := json.Marshal(claims)
 	if err != nil {
+		return "", err
+	}
+	if alg, err = s.Keys.Use(ctx, alg, since); err != nil {
 		return "", err
 	}
 	return s.Keys.Sign(ctx, typ, alg, b)

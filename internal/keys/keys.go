@@ -68,28 +68,16 @@ func (s *Service) box() (cipher.AEAD, error) {
 }
 
 // Sign returns the compact JWS of claims under the key of an algorithm that is in
-// use now: ES256 (or empty), RS256, EdDSA. It is called after the last look at
+// use now: ES256 (or empty), RS256, EdDSA; see [Service.Use] for which. It is called after the last look at
 // the ledger, and outside of transactions: an RS256 signature waits for its turn,
 // and the first of an algorithm for its key. Kinds: Unavailable.
 func (s *Service) Sign(ctx context.Context, typ Type, alg string, claims []byte) (string, error) {
 	if alg == "" {
 		alg = directory.ES256
 	}
-	r, err := s.current()
+	k, err := s.signing(ctx, alg)
 	if err != nil {
 		return "", err
-	}
-	k := r.signing(alg, s.now())
-	if k == nil {
-		if err := s.first(ctx, alg); err != nil {
-			return "", err
-		}
-		if r, err = s.current(); err != nil {
-			return "", err
-		}
-		if k = r.signing(alg, s.now()); k == nil {
-			return "", fmt.Errorf("no key signs with %s", alg)
-		}
 	}
 	head, ok := k.heads[typ]
 	if !ok {
@@ -102,6 +90,27 @@ func (s *Service) Sign(ctx context.Context, typ Type, alg string, claims []byte)
 		defer s.rsa.leave()
 	}
 	return k.sign(head, claims)
+}
+
+// signing returns the key that signs with alg now, and makes the first one.
+func (s *Service) signing(ctx context.Context, alg string) (*signer, error) {
+	r, err := s.current()
+	if err != nil {
+		return nil, err
+	}
+	if k := r.signing(alg, s.now()); k != nil {
+		return k, nil
+	}
+	if err := s.first(ctx, alg); err != nil {
+		return nil, err
+	}
+	if r, err = s.current(); err != nil {
+		return nil, err
+	}
+	if k := r.signing(alg, s.now()); k != nil {
+		return k, nil
+	}
+	return nil, fmt.Errorf("no key signs with %s", alg)
 }
 
 // ErrToken is returned by Verify for whatever is not a token of ours.

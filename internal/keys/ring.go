@@ -33,8 +33,8 @@ type headed struct {
 	typ Type
 }
 
-// signing returns the key that signs with alg at now; nil: there is none. When
-// this clock is behind that of the node which made the only key, that key signs.
+// signing returns the key that signs with alg at now; nil: there is none. One
+// whose time has not come signs if it is the only one; see Use for who asks it to.
 func (r *ring) signing(alg string, now time.Time) *signer {
 	var best, early *signer
 	for _, k := range r.signers {
@@ -121,6 +121,13 @@ func (s *Service) look() (*ring, error) {
 		return s.ring.Load(), nil
 	}
 	s.reader.last = now
+	return s.read()
+}
+
+// again reads the keys anew, whatever the ledger says.
+func (s *Service) again() (*ring, error) {
+	s.reader.mu.Lock()
+	defer s.reader.mu.Unlock()
 	return s.read()
 }
 

@@ -58,6 +58,12 @@ func (s *Service) Tend(ctx context.Context) error {
 		every = Every
 	}
 	w := due(r.rows(), r.longest, every, asked, s.now())
+	if len(w.gone) > 0 { // tokens may live longer by now than when the keys were read
+		if r, err = s.again(); err != nil {
+			return err
+		}
+		w = due(r.rows(), r.longest, every, asked, s.now())
+	}
 	if len(w.make)+len(w.gone) == 0 {
 		return nil
 	}
@@ -77,11 +83,12 @@ func (s *Service) Tend(ctx context.Context) error {
 		now := s.now()
 		w := due(rows, longest, every, asked, now) // another node may have been first
 		for _, alg := range w.make {
-			active := now
-			if last(rows, alg) != nil {
-				active = now.Add(Lead)
+			if last(rows, alg) == nil {
+				err = fresh.publishFirst(tx, rows, alg, now)
+			} else {
+				err = fresh.publish(tx, rows, alg, now, now.Add(Lead))
 			}
-			if err := fresh.publish(tx, rows, alg, now, active); err != nil {
+			if err != nil {
 				return err
 			}
 		}
@@ -94,10 +101,27 @@ func (s *Service) Tend(ctx context.Context) error {
 	})
 }
 
+// Use returns the algorithm to sign with for a registration that asks for alg and
+// was made at since: that one, but ES256 while the first key of it is younger than
+// Soon and the registration was older than that when the key was made. Who reads
+// the tokens of such a registration may have a copy of the published keys which
+// lacks that one; a new one has to work at once. Kinds: Unavailable.
+func (s *Service) Use(ctx context.Context, alg string, since time.Time) (string, error) {
+	if alg == "" || alg == directory.ES256 {
+		return directory.ES256, nil
+	}
+	k, err := s.signing(ctx, alg)
+	if err != nil {
+		return "", err
+	}
+	if s.now().Before(k.Active) && since.Before(k.Created.Add(-Soon)) {
+		return directory.ES256, nil
+	}
+	return alg, nil
+}
+
 // first makes the first key of an algorithm, or the first since the last one was
-// retired. Nothing else can sign what is asked for, so it is used as soon as it
-// is published; a verifier that has older keys asks again when it meets an
-// unknown one (OpenID Connect Core 1.0 §10.1.1).
+// retired: at need, to be used once it has been published for long enough.
 func (s *Service) first(ctx context.Context, alg string) error {
 	s.making.Lock() // of many requests that need it, one makes it
 	defer s.making.Unlock()
@@ -113,15 +137,12 @@ func (s *Service) first(ctx context.Context, alg string) error {
 		if err != nil || last(rows, alg) != nil { // another node was first
 			return err
 		}
-		now := s.now()
-		return fresh.publish(tx, rows, alg, now, now)
+		return fresh.publishFirst(tx, rows, alg, s.now())
 	})
 	if err != nil {
 		return err
 	}
-	s.reader.mu.Lock()
-	defer s.reader.mu.Unlock()
-	_, err = s.read() // the first of a directory has no line that tells of it
+	_, err = s.again() // the first of a directory has no line that tells of it
 	return err
 }
 
@@ -166,6 +187,15 @@ func (f Fresh) publish(tx *store.Tx, rows []store.Key, alg string, now, active t
 	}
 	tx.Audit(audit.Record{Action: "Publish signing key", Target: party(k), Elaborate: "in use from " + active.UTC().Format(time.RFC3339)})
 	return tx.CreateKey(k)
+}
+
+// publishFirst is publish where no key of the algorithm is in use. The very first
+// key of a directory signs at once: nobody has read any keys yet.
+func (f Fresh) publishFirst(tx *store.Tx, rows []store.Key, alg string, now time.Time) error {
+	if len(rows) == 0 {
+		return f.publish(tx, rows, alg, now, now)
+	}
+	return f.publish(tx, rows, alg, now, now.Add(Soon))
 }
 
 func remove(tx *store.Tx, rows []store.Key, id string) error {
@@ -216,7 +246,7 @@ func (s *Service) Rotate(tx *store.Tx, fresh Fresh, soon bool) (changed bool, er
 		k := last(rows, alg)
 		switch {
 		case k == nil:
-			err = fresh.publish(tx, rows, alg, now, now)
+			err = fresh.publishFirst(tx, rows, alg, now)
 		case !now.Before(k.Active) && soon:
 			err = fresh.publish(tx, rows, alg, now, now.Add(Soon))
 		case !now.Before(k.Active):

@@ -205,10 +205,10 @@ func TestAKeyOutlivesTheLongestTokenEverHandedOut(t *testing.T) {
 	all, clock := nodes(t, storetest.Engines()[0], 1, store.Hooks{})
 	n := all[0]
 	n.rotate(true, directory.ES256)
+	token, _ := n.sign("")
 	n.update(func(tx *store.Tx) error {
 		return tx.SaveResource(&directory.Resource{ID: "api://mail", TokenLife: 28 * time.Hour, Guarded: true})
 	})
-	token, _ := n.sign("")
 	clock.Add(keys.Soon + 28*time.Hour)
 	n.tend()
 	if !n.verifies(token) {
@@ -259,7 +259,7 @@ func TestManyNodesAtOnceMakeOneFirstKey(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		all[0].want("ES256 current, EdDSA current")
+		all[0].want("ES256 current, EdDSA next")
 	})
 }
 
@@ -276,7 +276,7 @@ func TestAnAlgorithmGetsItsKeyWhenARegistrationAsksForIt(t *testing.T) {
 			return tx.SaveResource(&directory.Resource{ID: "api://mail", SigningAlg: directory.EdDSA})
 		})
 		b.tend()
-		a.want("ES256 current, RS256 current, EdDSA current")
+		a.want("ES256 current, RS256 next, EdDSA next")
 		// Published at every node before any token was signed with them.
 		for _, alg := range []string{directory.RS256, directory.EdDSA} {
 			was := a.published()
@@ -284,6 +284,24 @@ func TestAnAlgorithmGetsItsKeyWhenARegistrationAsksForIt(t *testing.T) {
 				t.Errorf("%s signs with a key that was not published", alg)
 			}
 		}
+
+		// Who was there long before the key gets it when no copy of the published
+		// keys can lack it; who has just come, at once.
+		use := func(want string, since time.Time) {
+			t.Helper()
+			for i, n := range all {
+				if alg, err := n.Use(t.Context(), directory.RS256, since); err != nil || alg != want {
+					t.Errorf("node %d signs with %s (%v), not %s", i, alg, err, want)
+				}
+			}
+		}
+		made := clock.Now()
+		use(directory.ES256, made.Add(-keys.Soon-time.Second))
+		use(directory.RS256, made.Add(-keys.Soon))
+		clock.Add(keys.Soon - time.Microsecond)
+		use(directory.ES256, made.Add(-keys.Soon-time.Second))
+		clock.Add(time.Microsecond)
+		use(directory.RS256, made.Add(-keys.Soon-time.Second))
 
 		// When nobody asks any more the key stays and gets no successor.
 		app.SigningAlg = ""
@@ -332,6 +350,7 @@ func TestRotateByCommand(t *testing.T) {
 	all, clock := nodes(t, storetest.Engines()[0], 1, store.Hooks{})
 	n := all[0]
 	n.sign(directory.EdDSA)
+	clock.Add(keys.Soon)
 	begin := clock.Now()
 
 	if !n.rotate(false, directory.ES256) {
@@ -407,6 +426,7 @@ func TestRetire(t *testing.T) {
 
 	// One of an algorithm that nobody asks for: no successor.
 	_, eddsa := n.sign(directory.EdDSA)
+	clock.Add(keys.Soon)
 	if needs, err := n.Needs(t.Context(), directory.EdDSA); err != nil || needs {
 		t.Fatalf("needed: %v %v", needs, err)
 	}
@@ -424,12 +444,12 @@ func TestADroppedKeyIsGoneAtEveryNodeOnceTheLineIsFollowed(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
 		all, clock := nodes(t, e, 2, store.Hooks{})
 		a, b := all[0], all[1]
+		other, eddsa := a.sign(directory.EdDSA)
 		a.rotate(true, directory.ES256)
 		clock.Add(keys.Soon)
 		retired := a.list()[0].ID
 		a.rotate(false, directory.ES256)
 		token, stolen := a.sign("")
-		other, eddsa := a.sign(directory.EdDSA)
 		if len(b.published()) != 4 {
 			t.Fatalf("keys: %s", a.states())
 		}

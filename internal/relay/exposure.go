@@ -64,23 +64,30 @@ type LastCut struct {
 	Actor                  audit.Party
 }
 
-// SessionView is one browser session that is good.
+// SessionView is one browser session.
 type SessionView struct {
 	ID                                directory.SessionID
+	User                              directory.UserID
+	UserName                          string
 	Agent, IP                         string
 	Device                            directory.DeviceID
 	Kept                              bool
 	Born                              cutoff.Pos
 	Created, LastUsed, AuthTime, Ends time.Time // Ends holds unless it is used before
 	AMR                               []string
+	Causes                            []standing.Cause // why it is no longer good; none: it is
 }
 
-// GrantView is one grant that is good.
+// GrantView is one grant.
 type GrantView struct {
 	ID                            directory.GrantID
+	User                          directory.UserID
+	UserName                      string
 	App                           directory.AppID
 	AppName                       string
-	Chain                         []grant.Link // what it was made from, nearest first
+	Parent                        directory.GrantID // what it was made from; zero: a sign-in gave it
+	Chain                         []grant.Link      // the same and what that was made from, nearest first
+	Made                          []grant.Link      // what was made from it and is not swept; of one grant only
 	Session                       directory.SessionID
 	Offline                       bool // has refresh tokens; one that a sign-in gave then outlives its session
 	Device                        directory.DeviceID
@@ -88,6 +95,7 @@ type GrantView struct {
 	Created, LastUsed, Ends, Hard time.Time // Ends holds unless used before; Hard is absolute, zero: none
 	Scopes                        []directory.Permission
 	Tokens                        []TokenView
+	Causes                        []standing.Cause // why it is no longer good; none: it is
 }
 
 // TokenView is the latest access token handed out to one app for one resource.
@@ -168,17 +176,26 @@ func (s *Service) sessions(tx *store.Tx, sc *scene, u *directory.User, x *Exposu
 	}
 	x.More = len(all) == maxSessions
 	for _, b := range all {
-		cuts, err := tx.CutsAfter(directory.Belongs(b.User, b.ID, directory.GrantID{}, "", b.Device), cutoff.Browser, b.Born)
+		v, err := s.session(tx, sc, b, u)
 		if err != nil {
 			return err
 		}
-		if len(standing.Check(standing.Facts{Now: sc.now, User: u, Ends: b.Ends(s.Lifetimes), Cuts: cuts})) > 0 {
-			continue
+		if len(v.Causes) == 0 {
+			x.Sessions = append(x.Sessions, *v)
 		}
-		x.Sessions = append(x.Sessions, SessionView{ID: b.ID, Agent: b.Agent, IP: b.IP, Device: b.Device, Kept: b.Kept, Born: b.Born,
-			Created: b.Created, LastUsed: b.LastUsed, AuthTime: b.AuthTime, Ends: b.Ends(s.Lifetimes), AMR: b.AMR})
 	}
 	return nil
+}
+
+// session views and judges one session of u.
+func (s *Service) session(tx *store.Tx, sc *scene, b *grant.Session, u *directory.User) (*SessionView, error) {
+	cuts, err := tx.CutsAfter(directory.Belongs(b.User, b.ID, directory.GrantID{}, "", b.Device), cutoff.Browser, b.Born)
+	if err != nil {
+		return nil, err
+	}
+	return &SessionView{ID: b.ID, User: u.ID, UserName: u.Name, Agent: b.Agent, IP: b.IP, Device: b.Device, Kept: b.Kept, Born: b.Born,
+		Created: b.Created, LastUsed: b.LastUsed, AuthTime: b.AuthTime, Ends: b.Ends(s.Lifetimes), AMR: b.AMR,
+		Causes: standing.Check(standing.Facts{Now: sc.now, User: u, Ends: b.Ends(s.Lifetimes), Cuts: cuts})}, nil
 }
 
 func (s *Service) grants(tx *store.Tx, sc *scene, u *directory.User, x *Exposure) error {
@@ -188,38 +205,52 @@ func (s *Service) grants(tx *store.Tx, sc *scene, u *directory.User, x *Exposure
 	}
 	x.More = x.More || len(all) == maxGrants
 	for _, g := range all {
-		cuts, err := tx.CutsAfter(g.Belongs(), cutoff.Token, g.Born)
+		v, residual, err := s.grant(tx, sc, g, u)
 		if err != nil {
 			return err
 		}
-		above, err := tx.Above(g, u)
-		if err != nil {
-			return err
-		}
-		good := len(standing.Check(standing.Facts{Now: sc.now, User: u, App: sc.apps[g.App], NeedsApp: true, Ends: g.Ends(s.Lifetimes), End: g.End, Cuts: cuts, Above: above.Facts, Orphan: above.Orphan})) == 0
-		v := GrantView{ID: g.ID, App: g.App, AppName: sc.appName(g.App), Chain: g.Chain, Session: g.Session, Offline: g.Offline, Device: g.Device, Born: g.Born,
-			Created: g.Created, LastUsed: g.LastUsed, Ends: g.Ends(s.Lifetimes), Hard: g.End, Scopes: g.Scopes}
-		for _, t := range g.State.Tokens {
-			view, open := sc.token(g.App, t, g.Scopes)
-			switch {
-			case !open:
-			// A disabled account that is enabled again has not brought its
-			// tokens back: their fate hangs on cutoffs alone.
-			case len(cuts) == 0 && t.Issued >= u.ValidFrom.Unix() && good:
-				v.Tokens = append(v.Tokens, view)
-			case view.Ends.Kind == NotBefore:
-				x.Residual = append(x.Residual, view)
-			case len(cuts) == 0 && t.Issued >= u.ValidFrom.Unix():
-				// The grant is over, its last access token is not: only a cutoff,
-				// or its expiry, ends that.
-				x.Residual = append(x.Residual, view)
-			}
-		}
-		if good {
-			x.Grants = append(x.Grants, v)
+		x.Residual = append(x.Residual, residual...)
+		if len(v.Causes) == 0 {
+			x.Grants = append(x.Grants, *v)
 		}
 	}
 	return nil
+}
+
+// grant views and judges one grant of u. residual are those of its access tokens
+// that live on although it does not.
+func (s *Service) grant(tx *store.Tx, sc *scene, g *grant.Grant, u *directory.User) (v *GrantView, residual []TokenView, err error) {
+	cuts, err := tx.CutsAfter(g.Belongs(), cutoff.Token, g.Born)
+	if err != nil {
+		return nil, nil, err
+	}
+	above, err := tx.Above(g, u)
+	if err != nil {
+		return nil, nil, err
+	}
+	v = &GrantView{ID: g.ID, User: u.ID, UserName: u.Name, App: g.App, AppName: sc.appName(g.App), Parent: g.Parent(), Chain: g.Chain, Session: g.Session, Offline: g.Offline,
+		Device: g.Device, Born: g.Born, Created: g.Created, LastUsed: g.LastUsed, Ends: g.Ends(s.Lifetimes), Hard: g.End, Scopes: g.Scopes}
+	if end := above.End; !end.IsZero() && end.Before(v.Ends) {
+		v.Ends = end
+	}
+	v.Causes = standing.Check(standing.Facts{Now: sc.now, User: u, App: sc.apps[g.App], NeedsApp: true, Ends: g.Ends(s.Lifetimes), End: g.End, Cuts: cuts, Above: above.Facts, Orphan: above.Orphan})
+	for _, t := range g.State.Tokens {
+		view, open := sc.token(g.App, t, g.Scopes)
+		switch {
+		case !open:
+		// A disabled account that is enabled again has not brought its
+		// tokens back: their fate hangs on cutoffs alone.
+		case len(cuts) == 0 && t.Issued >= u.ValidFrom.Unix() && len(v.Causes) == 0:
+			v.Tokens = append(v.Tokens, view)
+		case view.Ends.Kind == NotBefore:
+			residual = append(residual, view)
+		case len(cuts) == 0 && t.Issued >= u.ValidFrom.Unix():
+			// The grant is over, its last access token is not: only a cutoff,
+			// or its expiry, ends that.
+			residual = append(residual, view)
+		}
+	}
+	return v, residual, nil
 }
 
 // scopesAt is what a token for r can do at most.

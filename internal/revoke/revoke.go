@@ -26,6 +26,8 @@ type Service struct {
 	Log       *slog.Logger
 	Lifetimes grant.Lifetimes
 	Now       func() time.Time
+	// Issuers are the iss of our own ID tokens, by which others name our people.
+	Issuers []string
 }
 
 // Options of a revocation.

@@ -19,7 +19,9 @@ import (
 
 	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/config"
+	"github.com/curfew-id/curfew/internal/deliver"
 	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/egress"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/issue"
@@ -34,6 +36,7 @@ import (
 	"github.com/curfew-id/curfew/internal/web/oidc"
 	"github.com/curfew-id/curfew/internal/web/pages"
 	"github.com/curfew-id/curfew/internal/web/portal"
+	"github.com/curfew-id/curfew/internal/web/ssf"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
@@ -49,10 +52,14 @@ type Server struct {
 	issue  *issue.Service
 	manage *manage.Service
 	relay  *relay.Service
+	// egress asks other people's servers, deliver tells them.
+	egress  *egress.Client
+	deliver *deliver.Service
 
 	tls     *tls.Config // nil: plain http
 	name    atomic.Pointer[directoryName]
 	handler http.Handler
+	mutual  http.Handler // behind mutual TLS
 }
 
 // operator is who acts at the machine itself, with the data folder in hand.
@@ -106,9 +113,13 @@ func (s *Server) construct(ctx context.Context, master []byte, lifetimes grant.L
 		return err
 	}
 	base, tenant := s.cfg.PublicURL, d.Tenant.String()
+	s.egress = &egress.Client{}
+	if s.egress.Allow, err = egress.ParseAllow(s.cfg.Egress); err != nil {
+		return err
+	}
 	s.revoke = &revoke.Service{DB: s.db, Log: s.log, Lifetimes: lifetimes, Now: s.now}
 	s.signin = &signin.Service{DB: s.db, Revoke: s.revoke, Lifetimes: lifetimes, Now: s.now, Log: s.log, Hasher: signin.NewHasher(), Limits: signin.NewLimits()}
-	s.issue = &issue.Service{DB: s.db, Keys: s.keys, Revoke: s.revoke, Base: base, Tenant: tenant, Lifetimes: lifetimes, Now: s.now, Log: s.log}
+	s.issue = &issue.Service{DB: s.db, Keys: s.keys, Revoke: s.revoke, Base: base, MTLS: s.cfg.MTLSURL, Tenant: tenant, Lifetimes: lifetimes, Now: s.now, Log: s.log, FetchKeys: s.fetchKeys}
 	s.manage = &manage.Service{DB: s.db, Revoke: s.revoke, Now: s.now, Log: s.log, API: directory.OwnAPI, Reserved: []string{base},
 		Hash: func(ctx context.Context, password string) (string, error) {
 			return s.signin.Hasher.Hash(ctx, password, true)
@@ -117,6 +128,8 @@ func (s *Server) construct(ctx context.Context, master []byte, lifetimes grant.L
 	s.relay = &relay.Service{DB: s.db, Secret: s.keys.Derive("feed cursor"), Now: s.now, Log: s.log, Lifetimes: lifetimes,
 		Issuers: []string{s.issue.Issuer(grant.Plain), s.issue.Issuer(grant.Tenant)}, JWKSURI: base + "/oauth2/keys",
 		IntrospectURI: base + "/oauth2/introspect", AuthorizeURI: base + "/" + tenant + "/oauth2/v2.0/authorize"}
+	s.revoke.Issuers = s.relay.Issuers
+	s.deliver = &deliver.Service{DB: s.db, Keys: s.keys, Issuer: s.issue.Issuer, Egress: s.egress, Now: s.now, Log: s.log}
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
@@ -242,30 +255,39 @@ func (s *Server) route() http.Handler {
 		}
 		return c.App, nil
 	}
-	(&oidc.Server{Issue: s.issue, JWKS: s.keys.JWKS, Domain: s.domain, Log: s.log}).Register(protocol)
-	(&graph.Server{Manage: s.manage, Relay: s.relay, Revoke: s.revoke, Issue: s.issue, SignIn: s.signin, Base: base, Tenant: s.issue.Tenant,
+	visitors := &pages.Server{Issue: s.issue, SignIn: s.signin, Revoke: s.revoke, Relay: s.relay, Manage: s.manage, Secret: s.keys.Derive("browser state"), Domain: s.domain,
+		Park: s.park, Parked: s.parked, Portal: "/portal", Log: s.log}
+	(&oidc.Server{Issue: s.issue, JWKS: s.keys.JWKS, Check: visitors.Check, Domain: s.domain, Log: s.log}).Register(protocol)
+	(&ssf.Server{Issue: s.issue, Revoke: s.revoke, Domain: s.domain, Log: s.log}).Register(protocol)
+	(&graph.Server{Manage: s.manage, Relay: s.relay, Revoke: s.revoke, Issue: s.issue, SignIn: s.signin, Deliver: s.deliver, Base: base, Tenant: s.issue.Tenant,
 		Domain: func(context.Context) (string, error) { return s.domain(), nil }, Log: s.log, Now: s.now}).Register(api)
 	(&feed.Server{Relay: s.relay, Authenticate: client, Log: s.log}).Register(api)
 	api.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { s.plain(w, http.StatusOK, "ok") })
 	api.HandleFunc("GET /readyz", s.ready)
 	api.Handle("GET /assets/", webkit.Assets())
 
-	(&pages.Server{Issue: s.issue, SignIn: s.signin, Revoke: s.revoke, Relay: s.relay, Manage: s.manage, Secret: s.keys.Derive("browser state"), Domain: s.domain,
-		Park: s.park, Parked: s.parked, Portal: "/portal", Log: s.log}).Register(people)
+	visitors.Register(people)
 	(&portal.Server{SignIn: s.signin, Manage: s.manage, Relay: s.relay, Revoke: s.revoke, Base: base, Secure: s.cfg.Secure(), Domain: s.domain, Log: s.log, Now: s.now}).Register(admin)
 	browser := webkit.Browser(firstOf(admin, people), pages.Bypass...)
 	other := firstOf(api, protocol)
-
-	return webkit.Observe(s.log, boundBody(bodyTime, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if strings.HasPrefix(s.cfg.PublicURL, "https://") {
-			w.Header().Set("Strict-Transport-Security", "max-age=31536000")
-		}
+	s.mutual = s.observed(other)
+	return s.observed(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, pattern := other.Handler(r); pattern != "" {
 			other.ServeHTTP(w, r)
 			return
 		}
 		browser.ServeHTTP(w, r)
+	}))
+}
+
+// observed is what every request goes through first.
+func (s *Server) observed(next http.Handler) http.Handler {
+	return webkit.Observe(s.log, boundBody(bodyTime, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if strings.HasPrefix(s.cfg.PublicURL, "https://") {
+			w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		next.ServeHTTP(w, r)
 	})))
 }
 
@@ -382,10 +404,10 @@ const sweepEvery = 10 * time.Minute
 // most ten seconds and closes the store. It owns everything it starts.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	base, stopRequests := context.WithCancel(context.Background()) // held questions end with it
-	srv := &http.Server{
-		Handler: s.handler, TLSConfig: s.tls, BaseContext: func(net.Listener) context.Context { return base },
-		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	fronts, err := s.fronts(base, l)
+	if err != nil {
+		stopRequests()
+		return errors.Join(err, l.Close(), s.Close())
 	}
 	var owned sync.WaitGroup
 	work, stopWork := context.WithCancel(context.Background())
@@ -395,32 +417,24 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		}
 	})
 	owned.Go(func() { s.sweep(work) })
-	owned.Go(func() { s.keys.Run(work) })
-	served := make(chan error, 1)
-	go func() {
-		if s.tls != nil {
-			served <- srv.ServeTLS(l, "", "")
-		} else {
-			served <- srv.Serve(l)
+	owned.Go(func() {
+		if err := s.deliver.Run(work); err != nil {
+			s.log.Error("delivery ended", "error", err)
 		}
-	}()
-	var err error
+	})
+	owned.Go(func() { s.keys.Run(work) })
+	served := make(chan error, len(fronts))
+	for _, f := range fronts {
+		go func() { served <- f.serve() }()
+	}
 	select {
 	case err = <-served:
 	case <-ctx.Done():
-		stopRequests()
-		deadline, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err = srv.Shutdown(deadline); err != nil {
-			err = errors.Join(err, srv.Close())
-		}
 	}
 	stopRequests()
+	err = errors.Join(err, shut(fronts))
 	stopWork()
 	owned.Wait()
-	if errors.Is(err, http.ErrServerClosed) {
-		err = nil
-	}
 	return errors.Join(err, s.Close())
 }
 

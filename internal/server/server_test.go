@@ -71,7 +71,7 @@ type node struct {
 }
 
 // start runs a server as curfew serve does; database "" is SQLite.
-func start(tb testing.TB, database string) *node {
+func start(tb testing.TB, database string, change ...func(*config.Config)) *node {
 	tb.Helper()
 	dir := tb.TempDir()
 	file := filepath.Join(dir, "manifest.toml")
@@ -85,6 +85,9 @@ func start(tb testing.TB, database string) *node {
 	cfg := config.Default()
 	cfg.Data, cfg.Listen, cfg.Apply, cfg.Database = filepath.Join(dir, "data"), l.Addr().String(), file, database
 	cfg.PublicURL = fmt.Sprintf("https://localhost:%d", l.Addr().(*net.TCPAddr).Port)
+	for _, f := range change {
+		f(&cfg)
+	}
 	s, err := server.Open(tb.Context(), cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		tb.Fatal(err)

@@ -112,6 +112,58 @@ func (tx *Tx) GrantsBelow(id directory.GrantID) (all []*grant.Grant, err error) 
 	return all, nil
 }
 
+// GrantsHeld goes through at most rows grants, the newest first from before on
+// (zero: the newest of all), and lists those that belong to an application, or
+// were made from one of its, or, when app is empty, to a device. next is where to
+// go on; zero: nothing is left.
+func (tx *Tx) GrantsHeld(app directory.AppID, device directory.DeviceID, before directory.GrantID, rows int) (all []*grant.Grant, next directory.GrantID, err error) {
+	err = tx.goThrough(`SELECT `+grantColumns+` FROM grants g WHERE g.id < $1 ORDER BY g.id DESC LIMIT $2`, before[:], rows, next[:], func(r scanner) ([]byte, error) {
+		g, err := scanGrant(r)
+		if err != nil {
+			return nil, err
+		}
+		if app == "" && g.Device == device || app != "" && (g.App == app || slices.ContainsFunc(g.Chain, func(l grant.Link) bool { return l.App == app })) {
+			all = append(all, g)
+		}
+		return g.ID[:], nil
+	})
+	return all, next, err
+}
+
+// SessionsHeld is GrantsHeld for the browser sessions on a device.
+func (tx *Tx) SessionsHeld(device directory.DeviceID, before directory.SessionID, rows int) (all []*grant.Session, next directory.SessionID, err error) {
+	err = tx.goThrough(`SELECT `+sessionColumns+` FROM sessions WHERE id < $1 ORDER BY id DESC LIMIT $2`, before[:], rows, next[:], func(r scanner) ([]byte, error) {
+		x, err := scanSession(r)
+		if err != nil {
+			return nil, err
+		}
+		if x.Device == device {
+			all = append(all, x)
+		}
+		return x.ID[:], nil
+	})
+	return all, next, err
+}
+
+// goThrough scans at most rows rows by falling id, and writes the last id seen to
+// next when there may be more.
+func (tx *Tx) goThrough(q string, before []byte, rows int, next []byte, scan func(scanner) ([]byte, error)) error {
+	if !slices.ContainsFunc(before, func(b byte) bool { return b != 0 }) {
+		before = slices.Repeat([]byte{0xff}, len(before))
+	}
+	n := 0
+	var last []byte
+	err := tx.each(q, func(r scanner) (err error) {
+		last, err = scan(r)
+		n++
+		return err
+	}, before, int64(rows))
+	if err == nil && n == rows {
+		copy(next, last)
+	}
+	return err
+}
+
 // tree lists the grants given in a session and everything made from them; what
 // ends with the session itself may be listed twice.
 func (tx *Tx) tree(id directory.SessionID) ([]*grant.Grant, error) {

@@ -400,6 +400,8 @@ func (b By) actorParty() audit.Party {
 		return audit.Party{Kind: "app", ID: string(a.App), Name: a.Name}
 	case !a.User.IsZero():
 		return audit.Party{Kind: "user", ID: a.User.String(), Name: a.Name}
+	case a.Provider != "":
+		return audit.Party{Kind: "provider", ID: string(a.Provider), Name: a.Name}
 	}
 	return audit.Party{Kind: "system", Name: "curfew"}
 }

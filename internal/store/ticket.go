@@ -80,6 +80,9 @@ func (tx *Tx) DeleteTicket(hash [32]byte) error {
 	return err
 }
 
+// sweepStep is how many rows of a large table one transaction deletes.
+const sweepStep = 1000
+
 // Sweep deletes what can never be good again, in small steps, and returns how
 // many rows it removed. Correctness never depends on it having run.
 //
@@ -106,13 +109,15 @@ func (db *DB) Sweep(ctx context.Context) (removed int64, err error) {
 		{`DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE last_used < $1 LIMIT 1000)`, []any{micros(now.Add(-l.GrantIdle - 2*day))}},
 	}
 	for _, s := range steps {
-		err = db.Update(ctx, func(tx *Tx) error {
-			n, err := tx.exec(s.q, s.args...)
+		for n := int64(sweepStep); n >= sweepStep; { // a full step means that there is more
+			err = db.Update(ctx, func(tx *Tx) (err error) {
+				n, err = tx.exec(s.q, s.args...)
+				return err
+			})
+			if err != nil {
+				return removed, err
+			}
 			removed += n
-			return err
-		})
-		if err != nil {
-			return removed, err
 		}
 	}
 	return removed, nil

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/curfew-id/curfew/internal/deliver"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/relay"
@@ -108,7 +109,7 @@ func milli(t time.Time) any {
 // seen are the views that [view] writes.
 type seen interface {
 	relay.ReceiptView | relay.Exposure | relay.SessionView | relay.GrantView | relay.GuardView | relay.LedgerLine |
-		manage.ImportReport | manage.ApplyReport | directory.App | directory.Resource
+		manage.ImportReport | manage.ApplyReport | directory.App | directory.Resource | deliver.Recipient | deliver.Letter
 }
 
 // view is the JSON of one of our own views, by the names of its fields: camelCase,

@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/curfew-id/curfew/internal/deliver"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/issue"
@@ -30,8 +31,10 @@ type Server struct {
 	Revoke *revoke.Service
 	Issue  *issue.Service
 	SignIn *signin.Service
-	Base   string // public URL without a trailing slash
-	Tenant string // the directory's GUID
+	// Deliver is who is told of logouts; nil: nobody.
+	Deliver *deliver.Service
+	Base    string // public URL without a trailing slash
+	Tenant  string // the directory's GUID
 	// Domain returns the name people know the directory by. Whoever revokes
 	// everyone types it.
 	Domain func(context.Context) (string, error)
@@ -52,7 +55,7 @@ const (
 // Register adds the API's routes, /v1.0/ and the few of /beta/.
 func (s *Server) Register(mux *http.ServeMux) {
 	s.routes = http.NewServeMux()
-	for _, table := range []map[string]func(*call) error{s.userRoutes(), s.groupRoutes(), s.roleRoutes(), s.appRoutes(), s.ownRoutes()} {
+	for _, table := range []map[string]func(*call) error{s.userRoutes(), s.groupRoutes(), s.roleRoutes(), s.appRoutes(), s.ownRoutes(), s.liveRoutes(), s.deliveryRoutes()} {
 		for pattern, f := range table {
 			method, path, _ := strings.Cut(pattern, " ")
 			s.routes.HandleFunc(method+" "+version1+path, s.route(f))

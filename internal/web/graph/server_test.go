@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/curfew-id/curfew/internal/deliver"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/manage"
@@ -413,7 +414,7 @@ func TestNamesOnTheWire(t *testing.T) {
 		}
 	}
 	for name, v := range map[string]any{"receipt": relay.ReceiptView{}, "exposure": relay.Exposure{}, "guard": relay.GuardView{}, "line": relay.LedgerLine{},
-		"import": manage.ImportReport{}, "apply": manage.ApplyReport{}, "app": directory.App{}, "resource": directory.Resource{}} {
+		"import": manage.ImportReport{}, "apply": manage.ApplyReport{}, "app": directory.App{}, "resource": directory.Resource{}, "delivery": deliver.Recipient{}, "deadLetter": deliver.Letter{}} {
 		walk(name, reflect.TypeOf(v))
 	}
 	slices.Sort(names)

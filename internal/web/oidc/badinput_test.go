@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/grant"
 )
 
@@ -40,6 +41,9 @@ func TestEveryParameterSpoiled(t *testing.T) {
 	access, refresh := text(t, first, "access_token"), text(t, first, "refresh_token")
 	code := w.code(allScopes, grant.Tenant)
 	const at = "/common/oauth2/v2.0/"
+	p := w.pair()
+	w.change("mailroom", func(a *directory.App) { a.Keys = []directory.AppKey{{JWK: p.jwk()}} })
+	signed := func() string { return p.assertion("mailroom", base+"/"+tenant+"/v2.0", nil) }
 	requests := []struct {
 		name, path string
 		form       url.Values
@@ -53,6 +57,24 @@ func TestEveryParameterSpoiled(t *testing.T) {
 		{"device", at + "devicecode", url.Values{"client_id": {"tripboard"}, "scope": {"openid"}}, nil, nil},
 		{"introspect", at + "introspect", url.Values{"client_id": {"mailroom"}, "client_secret": {secret}, "token": {access}}, nil, []string{"token"}},
 		{"revoke", at + "revoke", url.Values{"client_id": {"tripboard"}, "token": {access}}, nil, []string{"token"}},
+		{"push", at + "par", url.Values{"client_id": {"tripboard"}, "redirect_uri": {callback}}, nil, nil},
+		{"exchange", at + "token", url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "client_id": {"mailroom"}, "client_secret": {secret}, "subject_token": {"x"},
+			"subject_token_type": {"urn:ietf:params:oauth:token-type:access_token"}, "actor_token": {"x"}, "actor_token_type": {"x"}, "requested_token_type": {"x"}, "scope": {"api://mail/.default"}},
+			[]string{"actor_token", "actor_token_type", "requested_token_type", "scope"}, nil},
+		{"on behalf of", at + "token", url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "client_id": {"mailroom"}, "client_secret": {secret}, "assertion": {"x"},
+			"requested_token_use": {"on_behalf_of"}, "scope": {"api://mail/.default"}}, []string{"scope"}, nil},
+	}
+	// A client that signs; the assertion itself is spent by requests that are refused for other reasons.
+	for name, more := range map[string]string{"the type missing": "client_assertion=" + signed(), "the assertion missing": "client_assertion_type=" + url.QueryEscape(assertionType),
+		"the type empty": "client_assertion_type=&client_assertion=" + signed(), "the type of another sort": "client_assertion_type=saml&client_assertion=" + signed(),
+		"the assertion doubled":      "client_assertion_type=" + url.QueryEscape(assertionType) + "&client_assertion=a&client_assertion=b",
+		"the assertion far too long": "client_assertion_type=" + url.QueryEscape(assertionType) + "&client_assertion=" + strings.Repeat("a", 20000),
+		"beside a secret":            "client_assertion_type=" + url.QueryEscape(assertionType) + "&client_secret=x&client_assertion=" + signed()} {
+		before := w.writes.Load()
+		refused(t, w.do("POST", at+"token", "grant_type=client_credentials&scope=api://mail/.default&client_id=mailroom&"+more), name)
+		if n := w.writes.Load() - before; n != 0 {
+			t.Errorf("%s: %d statements wrote something", name, n)
+		}
 	}
 	before := w.writes.Load()
 	for _, q := range requests {

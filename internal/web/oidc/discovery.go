@@ -4,46 +4,59 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
+	"github.com/curfew-id/curfew/internal/proof"
 )
 
 // metadata is the document of OpenID Connect Discovery 1.0 §3 and RFC 8414 §2,
 // with the members Microsoft's libraries read.
 type metadata struct {
-	Issuer             string   `json:"issuer"`
-	Authorization      string   `json:"authorization_endpoint"`
-	Token              string   `json:"token_endpoint"`
-	Device             string   `json:"device_authorization_endpoint"`
-	JWKS               string   `json:"jwks_uri"`
-	Userinfo           string   `json:"userinfo_endpoint"`
-	EndSession         string   `json:"end_session_endpoint"`
-	Introspection      string   `json:"introspection_endpoint"`
-	Revocation         string   `json:"revocation_endpoint"`
-	Scopes             []string `json:"scopes_supported"`
-	ResponseTypes      []string `json:"response_types_supported"`
-	ResponseModes      []string `json:"response_modes_supported"`
-	GrantTypes         []string `json:"grant_types_supported"`
-	SubjectTypes       []string `json:"subject_types_supported"`
-	SigningAlgs        []string `json:"id_token_signing_alg_values_supported"`
-	TokenAuth          []string `json:"token_endpoint_auth_methods_supported"`
-	IntrospectionAuth  []string `json:"introspection_endpoint_auth_methods_supported"`
-	RevocationAuth     []string `json:"revocation_endpoint_auth_methods_supported"`
-	ChallengeMethods   []string `json:"code_challenge_methods_supported"`
-	Prompts            []string `json:"prompt_values_supported"`
-	ACRs               []string `json:"acr_values_supported"`
-	Claims             []string `json:"claims_supported"`
-	IssParameter       bool     `json:"authorization_response_iss_parameter_supported"`
-	ClaimsParameter    bool     `json:"claims_parameter_supported"`
-	RequestParameter   bool     `json:"request_parameter_supported"`
-	RequestURI         bool     `json:"request_uri_parameter_supported"`
-	HTTPLogout         bool     `json:"http_logout_supported"`
-	FrontchannelLogout bool     `json:"frontchannel_logout_supported"`
-	UILocales          []string `json:"ui_locales_supported"`
+	Issuer                string            `json:"issuer"`
+	Authorization         string            `json:"authorization_endpoint"`
+	Token                 string            `json:"token_endpoint"`
+	Device                string            `json:"device_authorization_endpoint"`
+	JWKS                  string            `json:"jwks_uri"`
+	Userinfo              string            `json:"userinfo_endpoint"`
+	EndSession            string            `json:"end_session_endpoint"`
+	Introspection         string            `json:"introspection_endpoint"`
+	Revocation            string            `json:"revocation_endpoint"`
+	Scopes                []string          `json:"scopes_supported"`
+	ResponseTypes         []string          `json:"response_types_supported"`
+	ResponseModes         []string          `json:"response_modes_supported"`
+	GrantTypes            []string          `json:"grant_types_supported"`
+	SubjectTypes          []string          `json:"subject_types_supported"`
+	SigningAlgs           []string          `json:"id_token_signing_alg_values_supported"`
+	TokenAuth             []string          `json:"token_endpoint_auth_methods_supported"`
+	IntrospectionAuth     []string          `json:"introspection_endpoint_auth_methods_supported"`
+	RevocationAuth        []string          `json:"revocation_endpoint_auth_methods_supported"`
+	ChallengeMethods      []string          `json:"code_challenge_methods_supported"`
+	Prompts               []string          `json:"prompt_values_supported"`
+	ACRs                  []string          `json:"acr_values_supported"`
+	Claims                []string          `json:"claims_supported"`
+	IssParameter          bool              `json:"authorization_response_iss_parameter_supported"`
+	ClaimsParameter       bool              `json:"claims_parameter_supported"`
+	RequestParameter      bool              `json:"request_parameter_supported"`
+	RequestURI            bool              `json:"request_uri_parameter_supported"`
+	HTTPLogout            bool              `json:"http_logout_supported"`
+	FrontchannelLogout    bool              `json:"frontchannel_logout_supported"`
+	UILocales             []string          `json:"ui_locales_supported"`
+	PAR                   string            `json:"pushed_authorization_request_endpoint"`
+	RequirePAR            bool              `json:"require_pushed_authorization_requests"`
+	TokenAuthAlgs         []string          `json:"token_endpoint_auth_signing_alg_values_supported"`
+	IntrospectionAuthAlgs []string          `json:"introspection_endpoint_auth_signing_alg_values_supported"`
+	RevocationAuthAlgs    []string          `json:"revocation_endpoint_auth_signing_alg_values_supported"`
+	IntrospectionAlgs     []string          `json:"introspection_signing_alg_values_supported"` // RFC 9701 §7
+	DPoPAlgs              []string          `json:"dpop_signing_alg_values_supported"`
+	CertificateBound      bool              `json:"tls_client_certificate_bound_access_tokens"`
+	MTLS                  map[string]string `json:"mtls_endpoint_aliases,omitempty"` // RFC 8705 §5
+	// RefreshExpiration: draft-ietf-oauth-refresh-token-expiration.
+	RefreshExpiration  []string `json:"refresh_token_expiration_types_supported"`
 	CloudInstanceName  string   `json:"cloud_instance_name"`
 	CloudGraphHostName string   `json:"cloud_graph_host_name"`
 	MicrosoftGraphHost string   `json:"msgraph_host"`
@@ -57,6 +70,20 @@ func (s *Server) host() string {
 	return u.Host
 }
 
+// aliases are the endpoints where a client shows its certificate; browsers never
+// go there, so they are never asked for one.
+func (s *Server) aliases(i grant.Issuer, userinfo string) map[string]string {
+	if s.Issue.MTLS == "" {
+		return nil
+	}
+	m := map[string]string{"userinfo_endpoint": s.Issue.MTLS + userinfo}
+	for name, at := range map[string]string{"token_endpoint": "token", "device_authorization_endpoint": "devicecode", "introspection_endpoint": "introspect",
+		"revocation_endpoint": "revoke", "pushed_authorization_request_endpoint": "par"} {
+		m[name] = s.Issue.MTLS + strings.TrimPrefix(s.Issue.Endpoint(i, at), s.Issue.Base)
+	}
+	return m
+}
+
 // documents renders both documents, once: everything in them is known at start.
 // Whatever name of the directory was asked for, the endpoints carry its id.
 func (s *Server) documents() map[grant.Issuer][]byte {
@@ -65,7 +92,10 @@ func (s *Server) documents() map[grant.Issuer][]byte {
 		grant.Tenant: {"/" + s.Issue.Tenant + "/discovery/v2.0/keys", "/oidc/userinfo"},
 		grant.Plain:  {"/oauth2/keys", "/oauth2/userinfo"},
 	} {
-		secret := []string{"client_secret_basic", "client_secret_post"}
+		proven := []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}
+		if s.Issue.MTLS != "" {
+			proven = append(proven, "self_signed_tls_client_auth")
+		}
 		b, err := json.Marshal(metadata{
 			Issuer:        s.Issue.Issuer(i),
 			Authorization: s.Issue.Endpoint(i, "authorize"), Token: s.Issue.Endpoint(i, "token"), Device: s.Issue.Endpoint(i, "devicecode"),
@@ -73,10 +103,13 @@ func (s *Server) documents() map[grant.Issuer][]byte {
 			Introspection: s.Issue.Endpoint(i, "introspect"), Revocation: s.Issue.Endpoint(i, "revoke"),
 			Scopes:        []string{"openid", "profile", "email", "offline_access"},
 			ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "fragment", "form_post"},
-			GrantTypes:   []string{"authorization_code", "refresh_token", "client_credentials", deviceGrant},
+			GrantTypes:   grantTypes,
 			SubjectTypes: []string{"public"}, SigningAlgs: directory.SigningAlgs(),
-			TokenAuth: append(secret, "none"), IntrospectionAuth: secret, RevocationAuth: append(secret, "none"),
-			ChallengeMethods: []string{"S256"}, Prompts: []string{"none", "login", "consent", "select_account"}, ACRs: []string{"1"},
+			TokenAuth: slices.Concat(proven, []string{"none"}), IntrospectionAuth: proven, RevocationAuth: slices.Concat(proven, []string{"none"}),
+			PAR: s.Issue.Endpoint(i, "par"), TokenAuthAlgs: proof.AssertionAlgs, IntrospectionAuthAlgs: proof.AssertionAlgs, RevocationAuthAlgs: proof.AssertionAlgs,
+			IntrospectionAlgs: directory.SigningAlgs(), DPoPAlgs: proof.AssertionAlgs, CertificateBound: s.Issue.MTLS != "", MTLS: s.aliases(i, paths[1]),
+			RefreshExpiration: []string{"authorization", "credential"},
+			ChallengeMethods:  []string{"S256"}, Prompts: []string{"none", "login", "consent", "select_account"}, ACRs: []string{"1"},
 			Claims: []string{"iss", "sub", "aud", "exp", "iat", "nbf", "auth_time", "nonce", "acr", "amr", "sid", "oid", "tid", "name", "preferred_username", "login_hint", "email", "session_expiry", "ver"},
 			// claims is read for Microsoft's capability only, which is less than the
 			// parameter of OpenID Connect promises.

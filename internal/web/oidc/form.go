@@ -58,7 +58,7 @@ func malformed(text string) error {
 const formType = "application/x-www-form-urlencoded"
 
 // readForm reads a body: urlencoded, bounded, text, each parameter once but for
-// resource (RFC 8707 §2).
+// resource (RFC 8707 §2) and audience (RFC 8693 §2.1).
 func readForm(w http.ResponseWriter, r *http.Request) (form, error) {
 	if t := r.Header.Get("Content-Type"); t != formType {
 		kind, _, err := mime.ParseMediaType(t)
@@ -96,7 +96,7 @@ func parseForm(body string) (form, error) {
 		if value, err = unescape(value); err != nil {
 			return nil, err
 		}
-		if name != "resource" {
+		if name != "resource" && name != "audience" {
 			for i := range f {
 				if f[i].name == name {
 					return nil, malformed("A parameter was sent twice.")

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-
-	"github.com/curfew-id/curfew/internal/fault"
 )
 
 // quoted appends a JSON string. Tokens, scopes and sentences are nearly always
@@ -35,40 +33,14 @@ func number(b []byte, name string, n int64) []byte {
 }
 
 // send writes a rendered answer that no cache may keep.
-func send(w http.ResponseWriter, b []byte) error {
+func send(w http.ResponseWriter, b []byte) error { return answer(w, http.StatusOK, b) }
+
+func answer(w http.ResponseWriter, status int, b []byte) error {
 	private(w)
 	w.Header()["Content-Length"] = []string{strconv.Itoa(len(b))}
+	w.WriteHeader(status)
 	w.Write(b) // who does not read it asks again
 	return nil
-}
-
-// capable reads the claims parameter: does the client understand claims
-// challenges? Its nbf ("mint one newer than this") is obeyed by judging everything
-// again, as at every request; it is another machine's clock and is not compared.
-func capable(claims string) (bool, error) {
-	switch claims {
-	case "":
-		return false, nil
-	case `{"access_token":{"xms_cc":{"values":["CP1"]}}}`, `{"access_token":{"xms_cc":{"values":["cp1"]}}}`:
-		return true, nil
-	}
-	var c struct {
-		AccessToken struct {
-			CC struct {
-				Value  string   `json:"value"`
-				Values []string `json:"values"`
-			} `json:"xms_cc"`
-		} `json:"access_token"`
-	}
-	if json.Unmarshal([]byte(claims), &c) != nil {
-		return false, &problem{kind: fault.Invalid, code: "invalid_request", number: 9002313, text: "The parameter claims is not the JSON object it should be."}
-	}
-	for _, v := range append(c.AccessToken.CC.Values, c.AccessToken.CC.Value) {
-		if v == "CP1" || v == "cp1" || v == "Cp1" || v == "cP1" {
-			return true, nil
-		}
-	}
-	return false, nil
 }
 
 // clientInfo is how Microsoft's libraries name an account: {uid, utid}, base64url

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"mime"
 	"net/http"
 	"slices"
 	"strconv"
@@ -15,7 +16,23 @@ import (
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
-// postIntrospect answers whether a token is good (RFC 7662).
+// signedIntrospection is the media type of a signed answer (RFC 9701 §4).
+const signedIntrospection = "application/token-introspection+jwt"
+
+// wantsSigned reports whether the caller asks for one.
+func wantsSigned(r *http.Request) bool {
+	for _, accept := range r.Header["Accept"] {
+		for kind := range strings.SplitSeq(accept, ",") {
+			if m, p, err := mime.ParseMediaType(kind); err == nil && m == signedIntrospection && p["q"] != "0" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// postIntrospect answers whether a token is good (RFC 7662), signed if asked so
+// (RFC 9701).
 func (s *Server) postIntrospect(w http.ResponseWriter, r *http.Request, issuer grant.Issuer) error {
 	f, err := readForm(w, r)
 	if err != nil {
@@ -32,6 +49,16 @@ func (s *Server) postIntrospect(w http.ResponseWriter, r *http.Request, issuer g
 	x, err := s.Issue.Introspect(r.Context(), c, token)
 	if err != nil {
 		return err
+	}
+	if wantsSigned(r) {
+		signed, err := s.Issue.SignIntrospection(r.Context(), c, issuer, x)
+		if err != nil {
+			return err
+		}
+		private(w)
+		w.Header().Set("Content-Type", signedIntrospection)
+		w.Write([]byte(signed)) // who does not read it asks again
+		return nil
 	}
 	b, err := json.Marshal(x)
 	if err != nil {

@@ -52,23 +52,3 @@ func TestQuotedIsJSON(t *testing.T) {
 		}
 	}
 }
-
-func TestCapable(t *testing.T) {
-	t.Parallel()
-	for claims, want := range map[string]bool{
-		"": false, `{}`: false,
-		`{"access_token":{"xms_cc":{"values":["CP1"]}}}`:                                                                      true,
-		`{"access_token":{"nbf":{"essential":true,"value":"1726258122"},"xms_cc":{"values":["cp1"]}}}`:                        true,
-		`{"access_token":{"nbf":{"essential":true,"value":1726258122}},"id_token":{"auth_time":{"essential":true},"x":null}}`: false,
-		`{"access_token":{"xms_cc":{"values":["CP2"]}}}`:                                                                      false,
-	} {
-		if got, err := capable(claims); got != want || err != nil {
-			t.Errorf("%s: %v, %v", claims, got, err)
-		}
-	}
-	for _, claims := range []string{"{", "[]", `"CP1"`, `{"access_token":{"xms_cc":{"values":"CP1"}}}`} {
-		if _, err := capable(claims); err == nil {
-			t.Errorf("%s: no error", claims)
-		}
-	}
-}

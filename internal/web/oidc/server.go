@@ -1,9 +1,11 @@
 package oidc
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +22,9 @@ type Server struct {
 	// JWKS returns the published keys, rendered, and the position of the ledger
 	// as of which they are.
 	JWKS func() ([]byte, cutoff.Pos, error)
+	// Check reports what is wrong with an authorization request that a client wants
+	// to push, as a fault with an [issue.Error] behind it.
+	Check func(ctx context.Context, issuer grant.Issuer, q url.Values) error
 	// Domain returns the directory's domain; empty while it has none.
 	Domain func() string
 	Log    *slog.Logger // nil: nowhere
@@ -44,6 +49,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 		{"/{tenant}/discovery/v2.0/keys", "/oauth2/keys", s.getKeys, read, true},
 		{"/{tenant}/oauth2/v2.0/token", "/oauth2/token", s.postToken, post, true},
 		{"/{tenant}/oauth2/v2.0/devicecode", "/oauth2/devicecode", s.postDevice, post, false},
+		{"/{tenant}/oauth2/v2.0/par", "/oauth2/par", s.postPAR, post, true},
 		{"/{tenant}/oauth2/v2.0/introspect", "/oauth2/introspect", s.postIntrospect, post, false},
 		{"/{tenant}/oauth2/v2.0/revoke", "/oauth2/revoke", s.postRevoke, post, false},
 		{"", "/oidc/userinfo", s.userinfo, "GET, POST", true},

@@ -3,6 +3,7 @@ package oidc
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
@@ -16,6 +17,13 @@ import (
 const (
 	deviceGrant      = "urn:ietf:params:oauth:grant-type:device_code"
 	deviceGrantDraft = "device_code"
+)
+
+// Grants that turn a token of somebody's into another one (RFC 8693 §2.1; RFC 7523
+// §2.1 as Microsoft uses it).
+const (
+	exchangeGrant = "urn:ietf:params:oauth:grant-type:token-exchange"
+	bearerGrant   = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 )
 
 // postToken is the token endpoint (RFC 6749 §3.2).
@@ -44,9 +52,14 @@ func (s *Server) postToken(w http.ResponseWriter, r *http.Request, issuer grant.
 		return err
 	}
 	m := issue.Meta{IP: address(r), Request: webkit.RequestID(ctx), Key: key}
-	if m.CP1, err = capable(f.get("claims")); err != nil {
+	claims, err := issue.ParseClaims(f.get("claims"))
+	if err == nil && claims.Unmet {
+		err = issue.ErrStepUp
+	}
+	if err != nil {
 		return err
 	}
+	m.CP1 = claims.CP1
 	scope, resource := f.get("scope"), f.all("resource")
 	var t *issue.Tokens
 	switch kind {
@@ -68,6 +81,10 @@ func (s *Server) postToken(w http.ResponseWriter, r *http.Request, issuer grant.
 		if err != nil {
 			return err
 		}
+		origin := r.Header.Get("Origin")
+		if err := c.MayRedeem(redirect, origin != "" && origin != s.Issue.Base); err != nil {
+			return err
+		}
 		t, err = s.Issue.Code(ctx, c, issue.CodeRequest{Code: code, RedirectURI: redirect, Verifier: f.get("code_verifier"), Issuer: issuer, Scope: scope, Resource: resource, Meta: m})
 		if err != nil {
 			return err
@@ -85,11 +102,40 @@ func (s *Server) postToken(w http.ResponseWriter, r *http.Request, issuer grant.
 		if t, err = s.Issue.DevicePoll(ctx, c, code, issuer, m); err != nil {
 			return err
 		}
+	case exchangeGrant:
+		if t, err = s.exchange(ctx, c, f, issuer, m); err != nil {
+			return err
+		}
+		return send(w, s.tokens(t, false))
+	case bearerGrant:
+		assertion, err := f.need("assertion")
+		if err != nil {
+			return err
+		}
+		if t, err = s.Issue.OnBehalfOf(ctx, c, issue.OnBehalfOfRequest{Assertion: assertion, Use: f.get("requested_token_use"), Scope: scope, Resource: resource, Issuer: issuer, Meta: m}); err != nil {
+			return err
+		}
 	default: // password among them (RFC 9700 §2.4)
-		return &problem{kind: fault.Invalid, code: "unsupported_grant_type", number: 70003, text: "The grant type is not one of authorization_code, refresh_token, client_credentials and " + deviceGrant + "."}
+		return &problem{kind: fault.Invalid, code: "unsupported_grant_type", number: 70003, text: "The grant type is not one of " + strings.Join(grantTypes, ", ") + "."}
 	}
 	return send(w, s.tokens(t, issuer == grant.Tenant || f.get("client_info") == "1"))
 }
+
+func (s *Server) exchange(ctx context.Context, c *issue.Client, f form, issuer grant.Issuer, m issue.Meta) (*issue.Tokens, error) {
+	token, err := f.need("subject_token")
+	if err != nil {
+		return nil, err
+	}
+	kind, err := f.need("subject_token_type")
+	if err != nil {
+		return nil, err
+	}
+	return s.Issue.Exchange(ctx, c, issue.ExchangeRequest{Subject: token, SubjectType: kind, Actor: f.get("actor_token"), ActorType: f.get("actor_token_type"),
+		RequestedType: f.get("requested_token_type"), Resource: f.all("resource"), Audience: f.all("audience"), Scope: f.get("scope"), Issuer: issuer, Meta: m})
+}
+
+// grantTypes are those of the token endpoint, as metadata publishes them.
+var grantTypes = []string{"authorization_code", "refresh_token", "client_credentials", deviceGrant, exchangeGrant, bearerGrant}
 
 // holds names the key that a request proves to hold, and gives who sends DPoP
 // proofs the nonce for the next one (RFC 9449 §8.2).
@@ -121,9 +167,16 @@ func (s *Server) tokens(t *issue.Tokens, info bool) []byte {
 	if t.Refresh != "" {
 		b = member(b, "refresh_token", t.Refresh)
 		b = number(b, "refresh_token_expires_in", seconds(t.RefreshExpiresIn))
+		b = number(b, "refresh_token_timeout", seconds(t.RefreshExpiresIn))
+		if t.GrantExpiresIn > 0 {
+			b = number(b, "authorization_expires_in", seconds(t.GrantExpiresIn))
+		}
 	}
 	if t.ID != "" {
 		b = member(b, "id_token", t.ID)
+	}
+	if t.Type != "" {
+		b = member(b, "issued_token_type", t.Type)
 	}
 	if info {
 		b = member(b, "client_info", clientInfo(t.User.String(), s.Issue.Tenant))
@@ -145,9 +198,14 @@ func (s *Server) postDevice(w http.ResponseWriter, r *http.Request, issuer grant
 		return err
 	}
 	m := issue.Meta{IP: address(r), Request: webkit.RequestID(r.Context())}
-	if m.CP1, err = capable(f.get("claims")); err != nil {
+	claims, err := issue.ParseClaims(f.get("claims"))
+	if err == nil && claims.Unmet {
+		err = issue.ErrUnmet
+	}
+	if err != nil {
 		return err
 	}
+	m.CP1 = claims.CP1
 	d, err := s.Issue.Device(r.Context(), c, f.get("scope"), f.all("resource"), issuer, m)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package oidc_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/keys"
@@ -97,10 +99,18 @@ func newWorld(t testing.TB) *world {
 	w.revoke = &revoke.Service{DB: w.DB, Log: log, Lifetimes: grant.DefaultLifetimes(), Now: w.Clock.Now}
 	w.issue = &issue.Service{DB: w.DB, Keys: k, Revoke: w.revoke, Base: base, Tenant: tenant, Lifetimes: grant.DefaultLifetimes(), Now: w.Clock.Now, Log: log}
 	mux := http.NewServeMux()
-	(&oidc.Server{Issue: w.issue, JWKS: k.JWKS, Domain: func() string { return "contoso.example" }, Log: log}).Register(mux)
+	(&oidc.Server{Issue: w.issue, JWKS: k.JWKS, Check: w.check, Domain: func() string { return "contoso.example" }, Log: log}).Register(mux)
 	w.handler = mux
 	w.session = w.Session(w.Ada)
 	return w
+}
+
+// check stands for package pages, where authorization requests are read.
+func (w *world) check(_ context.Context, _ grant.Issuer, q url.Values) error {
+	if q.Get("redirect_uri") != callback {
+		return fault.Wrap(fault.Invalid, "The redirect_uri is not registered.", &issue.Error{Code: "invalid_request", Number: 50011})
+	}
+	return nil
 }
 
 // code is an authorization code for tripboard in ada's session.

@@ -113,7 +113,7 @@ func (s *Server) goOn(w http.ResponseWriter, r *http.Request, x *request, proofT
 		}
 	}
 	code, err := s.Issue.Authorize(r.Context(), issue.AuthorizeRequest{App: x.app, Session: signed.Session.ID, Plan: x.plan, Scope: x.scope, Resource: x.resource,
-		RedirectURI: x.redirect, Challenge: x.challenge, Nonce: x.nonce, Issuer: x.issuer, CP1: x.cp1})
+		RedirectURI: x.redirect, Challenge: x.challenge, Nonce: x.nonce, Issuer: x.issuer, CP1: x.cp1, JKT: x.jkt, Pushed: x.pushed})
 	switch kind := fault.KindOf(err); {
 	case err == nil:
 		s.answer(w, r, x, Pair{"code", code})

@@ -3,6 +3,8 @@ package pages
 import (
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/curfew-id/curfew/internal/directory"
@@ -16,10 +18,22 @@ import (
 // leave is an application's request to sign out (OpenID Connect RP-Initiated
 // Logout 1.0 §2).
 type leave struct {
-	next string
-	app  *directory.App // nil: nobody says which
-	hint *issue.IDToken // nil: none
-	to   string         // where to go then, checked; empty: nowhere
+	next  string
+	app   *directory.App // nil: nobody says which
+	hint  *issue.IDToken // nil: none
+	to    string         // where to go then; registered for app if there is one; empty: nowhere
+	state string         // to be appended to it, with its name; empty: none was sent
+}
+
+// back is where the person goes then, with the state that was sent.
+func (x *leave) back() string {
+	if x.state == "" {
+		return x.to
+	}
+	if strings.Contains(x.to, "?") {
+		return x.to + "&" + x.state
+	}
+	return x.to + "?" + x.state
 }
 
 // logout is the end_session_endpoint. On any error nobody is sent anywhere.
@@ -59,8 +73,8 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request, _ grant.Issuer) 
 
 func (s *Server) parseLogout(r *http.Request, next string, q url.Values) (*leave, error) {
 	x := &leave{next: next}
-	var p [4]string
-	for i, name := range []string{"id_token_hint", "client_id", "post_logout_redirect_uri", "state"} {
+	var p [6]string
+	for i, name := range []string{"id_token_hint", "client_id", "post_logout_redirect_uri", "state", "logout_hint", "ui_locales"} {
 		v, err := one(q, name)
 		if err != nil {
 			return nil, err
@@ -88,22 +102,11 @@ func (s *Server) parseLogout(r *http.Request, next string, q url.Values) (*leave
 		}
 		x.app = app
 	}
-	if to == "" {
-		return x, nil
-	}
-	if x.app == nil {
-		return nil, badRequest("With post_logout_redirect_uri the application must say which one it is: by id_token_hint or client_id.")
-	}
-	if !x.app.MatchPostLogout(to) {
+	if to != "" && x.app != nil && !x.app.MatchPostLogout(to) {
 		return nil, refuse(fault.Invalid, "invalid_request", 50011, "The address to return to after signing out is not one that is registered for "+x.app.Name+".")
 	}
-	x.to = to
-	if q.Has("state") {
-		sep := "?"
-		if strings.Contains(to, "?") {
-			sep = "&"
-		}
-		x.to += sep + "state=" + url.QueryEscape(state)
+	if x.to = to; q.Has("state") {
+		x.state = "state=" + url.QueryEscape(state)
 	}
 	return x, nil
 }
@@ -118,47 +121,121 @@ func (s *Server) goOut(w http.ResponseWriter, r *http.Request, x *leave, decisio
 	}
 	if signed == nil { // no error (RP-Initiated Logout §4)
 		s.clearCookie(w)
-		s.out(w, r, x, nil)
+		s.out(w, r, x, nil, nil)
+		return
+	}
+	parties, err := s.SignIn.Parties(r.Context(), signed.Session.ID)
+	if err != nil {
+		s.fail(w, r, err)
 		return
 	}
 	sid := signed.Session.ID.String()
 	known := x.hint != nil && x.hint.SID == sid && x.hint.Subject == signed.User.ID.String()
 	decided := decision != nil && decision.Session == sid
 	if !known && !decided {
-		app := ""
-		if x.app != nil {
-			app = x.app.Name
-		}
-		s.askSignOut(w, r, signed, &step{Ticket: x.next, Session: sid}, app)
+		s.askSignOut(w, r, signed, &step{Ticket: x.next, Session: sid}, x)
 		return
+	}
+	if x.app == nil && x.to != "" {
+		x.app = partyAt(parties, x.to)
 	}
 	if err := s.SignIn.SignOut(r.Context(), s.cookie(r)); err != nil {
 		s.fail(w, r, err)
 		return
 	}
 	s.clearCookie(w)
-	s.out(w, r, x, decision)
+	s.out(w, r, x, decision, s.frames(parties, sid))
 }
+
+// partyAt finds who an address to return to belongs to. Microsoft's libraries send
+// it and no name; the person has just confirmed, and has used the application in
+// this session.
+func partyAt(parties []signin.Party, to string) *directory.App {
+	for _, p := range parties {
+		if p.App.MatchPostLogout(to) {
+			return p.App
+		}
+	}
+	return nil
+}
+
+// frames are the front-channel logout addresses of a session (OpenID Connect
+// Front-Channel Logout 1.0 §3). One that is not at the origin of a redirect URI of
+// its application is left out (§2).
+func (s *Server) frames(parties []signin.Party, sid string) (all []logoutFrame) {
+	for _, p := range parties {
+		u, err := url.Parse(p.App.FrontChannelLogoutURI)
+		if err != nil || u.Fragment != "" || u.User != nil || !originForm.MatchString(originOf(u)) {
+			continue
+		}
+		if !slices.ContainsFunc(slices.Concat(p.App.RedirectURIs, p.App.SPARedirectURIs), func(uri string) bool {
+			r, err := url.Parse(uri)
+			return err == nil && originOf(r) == originOf(u)
+		}) {
+			continue
+		}
+		f := logoutFrame{origin: originOf(u), LogoutFrame: LogoutFrame{App: p.App.Name}}
+		if p.App.FrontChannelSession {
+			add := url.Values{"iss": {s.Issue.Issuer(p.Issuer)}, "sid": {sid}}.Encode()
+			u.RawQuery = strings.TrimPrefix(u.RawQuery+"&"+add, "&")
+		}
+		f.URL = u.String()
+		if !slices.Contains(all, f) {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+type logoutFrame struct {
+	LogoutFrame
+	origin string
+}
+
+func originOf(u *url.URL) string { return u.Scheme + "://" + u.Host }
+
+// originForm is what may stand in a Content-Security-Policy.
+var originForm = regexp.MustCompile(`^(https://[A-Za-z0-9.-]+|http://(localhost|127\.0\.0\.1|\[::1\]))(:[0-9]+)?$`)
 
 // out is where a sign-out ends. An application that has only said its name, and
-// nobody to confirm it, gets a link instead of a redirect.
-func (s *Server) out(w http.ResponseWriter, r *http.Request, x *leave, decision *step) {
-	if x.to != "" && (x.hint != nil || decision != nil) {
-		goTo(w, x.to)
+// nobody to confirm it, gets a link instead of a redirect. With frames the page is
+// shown for a moment, for they are to be loaded; then it goes on by itself.
+func (s *Server) out(w http.ResponseWriter, r *http.Request, x *leave, decision *step, frames []logoutFrame) {
+	to := ""
+	if x.app != nil && x.to != "" {
+		to = x.back()
+	}
+	goes := to != "" && (x.hint != nil || decision != nil)
+	if goes && len(frames) == 0 {
+		goTo(w, to)
 		return
 	}
-	v := Message{Frame: s.frame(r, "Signed out"), Heading: "Signed out", Text: "This browser is signed out of " + s.Domain() + ".",
-		Next: webkit.Link{Text: "Sign in again", URL: "/signin"}}
-	if x.to != "" && web(x.to) {
-		v.Next = webkit.Link{Text: "Back to " + x.app.Name, URL: x.to}
+	v := SignedOut{Message: Message{Frame: s.frame(r, "Signed out"), Heading: "Signed out", Text: "This browser is signed out of " + s.Domain() + ".",
+		Next: webkit.Link{Text: "Sign in again", URL: "/signin"}}}
+	if web(to) {
+		v.Next = webkit.Link{Text: "Back to " + x.app.Name, URL: to}
 	}
-	show(s, w, r, messagePage, http.StatusOK, v)
+	var origins []string
+	for _, f := range frames {
+		v.Frames = append(v.Frames, f.LogoutFrame)
+		origins = append(origins, f.origin)
+	}
+	if len(frames) > 0 {
+		webkit.FramesFrom(w, slices.Compact(slices.Sorted(slices.Values(origins))))
+	}
+	if goes {
+		w.Header().Set("Refresh", "2; url="+to)
+	}
+	show(s, w, r, signedOutPage, http.StatusOK, v)
 }
 
-func (s *Server) askSignOut(w http.ResponseWriter, r *http.Request, signed *signin.Signed, f *step, app string) {
+func (s *Server) askSignOut(w http.ResponseWriter, r *http.Request, signed *signin.Signed, f *step, x *leave) {
+	v := SignOut{Flow: s.flow(r, "Sign out?", "/signout", f), DisplayName: signed.User.DisplayName, UserName: signed.User.Name, KeepURL: s.home(signed)}
+	if x.app != nil {
+		v.App = x.app.Name
+	}
 	webkit.FormMayLeave(w)
-	show(s, w, r, signOutPage, http.StatusOK, SignOut{Flow: s.flow(r, "Sign out?", "/signout", f), DisplayName: signed.User.DisplayName, UserName: signed.User.Name,
-		App: app, KeepURL: s.home(signed)})
+	show(s, w, r, signOutPage, http.StatusOK, v)
 }
 
 // getSignOut asks before signing out: a link from elsewhere signs nobody out.

@@ -2,11 +2,10 @@ package pages
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,6 +34,8 @@ type request struct {
 	nonce     string
 	challenge string
 	cp1       bool
+	jkt       string // dpop_jkt
+	pushed    string // the request_uri under which it was pushed; empty: it was not
 
 	none, login, consent, choose bool          // prompt
 	maxAge                       time.Duration // -1: not asked
@@ -44,11 +45,10 @@ type request struct {
 
 // Bounds of parameters, in bytes.
 const (
-	maxState  = 8 << 10
-	maxNonce  = 1 << 10
-	maxScope  = 8 << 10
-	maxHint   = 1 << 10
-	maxClaims = 16 << 10
+	maxState = 8 << 10
+	maxNonce = 1 << 10
+	maxScope = 8 << 10
+	maxHint  = 1 << 10
 )
 
 // read finds the parameters of a GET: those of its address, or those of a posted
@@ -99,7 +99,7 @@ func (s *Server) park(ctx context.Context, r *http.Request, q url.Values) (next 
 // §3.1 demands: Microsoft's libraries send a dozen.
 var (
 	authorizeParams = []string{"client_id", "redirect_uri", "response_type", "response_mode", "scope", "resource", "state", "nonce", "code_challenge", "code_challenge_method",
-		"prompt", "max_age", "login_hint", "id_token_hint", "claims", "request", "request_uri", "registration"}
+		"prompt", "max_age", "login_hint", "id_token_hint", "claims", "acr_values", "dpop_jkt", "request", "request_uri", "registration"}
 	logoutParams = []string{"id_token_hint", "logout_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales"}
 	repeatable   = []string{"resource"}
 )
@@ -123,6 +123,55 @@ func one(q url.Values, name string) (string, error) {
 // nobody may be sent to an address that was not checked (RFC 9700 §4.11). With one,
 // it is for the application.
 func (s *Server) parse(ctx context.Context, issuer grant.Issuer, next string, q url.Values) (*request, error) {
+	q, pushed, err := s.pushed(ctx, issuer, q)
+	if err != nil {
+		return nil, err
+	}
+	x, err := s.parseQuery(ctx, issuer, q)
+	if x == nil {
+		return nil, err
+	}
+	x.next, x.pushed = next, pushed
+	if err == nil && pushed == "" && x.app.RequirePAR {
+		err = badRequest("This application has to push its authorization requests: request_uri is missing.")
+	}
+	return x, err
+}
+
+// pushed finds the parameters of a request that was pushed (RFC 9126 §4). Beside
+// its request_uri only client_id counts.
+func (s *Server) pushed(ctx context.Context, issuer grant.Issuer, q url.Values) (url.Values, string, error) {
+	if !issue.IsPushed(q.Get("request_uri")) { // another kind is refused like any other parameter
+		return q, "", nil
+	}
+	uri, err := one(q, "request_uri")
+	if err != nil {
+		return nil, "", err
+	}
+	id, err := one(q, "client_id")
+	if err != nil {
+		return nil, "", err
+	}
+	text, err := s.Issue.Pushed(ctx, directory.AppID(id), issuer, uri)
+	if err != nil {
+		return nil, "", err
+	}
+	q, err = url.ParseQuery(text)
+	return q, uri, err
+}
+
+// Check reports what is wrong with an authorization request that a client wants to
+// push. Kinds: as told to the application.
+func (s *Server) Check(ctx context.Context, issuer grant.Issuer, q url.Values) error {
+	_, err := s.parseQuery(ctx, issuer, q)
+	if err == nil {
+		return nil
+	}
+	t := told(err)
+	return fault.Wrap(fault.KindOf(err), fault.Public(err), errors.Join(&issue.Error{Code: t.code, Number: t.number}, err))
+}
+
+func (s *Server) parseQuery(ctx context.Context, issuer grant.Issuer, q url.Values) (*request, error) {
 	id, err := one(q, "client_id")
 	if err != nil {
 		return nil, err
@@ -138,10 +187,10 @@ func (s *Server) parse(ctx context.Context, issuer grant.Issuer, next string, q 
 	if err != nil {
 		return nil, err
 	}
-	if !app.MatchRedirect(redirect) {
+	if !app.MatchRedirect(redirect) && !app.MatchSPARedirect(redirect) {
 		return nil, refuse(fault.Invalid, "invalid_request", 50011, "The address to return to (redirect_uri) is not one that is registered for "+app.Name+".")
 	}
-	x := &request{next: next, issuer: issuer, app: app, redirect: redirect, mode: "query", maxAge: -1}
+	x := &request{issuer: issuer, app: app, redirect: redirect, mode: "query", maxAge: -1}
 	if x.state, err = one(q, "state"); err != nil || len(x.state) > maxState {
 		x.state = ""
 		return x, badRequest("The parameter state is not text, is there twice, or is longer than 8 KiB.")
@@ -160,7 +209,7 @@ func (s *Server) parse(ctx context.Context, issuer grant.Issuer, next string, q 
 		return x, badRequest("The response_mode must be query, fragment or form_post.")
 	}
 	// From here on the rest, in the order in which the request is looked at.
-	for _, f := range []func(url.Values) error{x.flowOf, x.promptOf, x.pkceOf, x.claimsOf} {
+	for _, f := range []func(url.Values) error{x.flowOf, x.promptOf, x.pkceOf, x.proofKeyOf, x.claimsOf, x.contextOf} {
 		if err := f(q); err != nil {
 			return x, err
 		}
@@ -284,24 +333,40 @@ func (x *request) pkceOf(q url.Values) (err error) {
 	return nil
 }
 
-// claimsOf reads of the claims parameter what is obeyed: the capability to
-// understand claims challenges. Its nbf is obeyed by judging everything anew.
-func (x *request) claimsOf(q url.Values) error {
-	text, err := one(q, "claims")
-	if err != nil || text == "" {
+var thumbprintForm = challengeForm // both are a SHA-256
+
+// proofKeyOf reads the key that the code is to be bound to (RFC 9449 §10).
+func (x *request) proofKeyOf(q url.Values) (err error) {
+	if x.jkt, err = one(q, "dpop_jkt"); err != nil {
 		return err
 	}
-	var c struct {
-		AccessToken struct {
-			CC struct {
-				Value  string   `json:"value"`
-				Values []string `json:"values"`
-			} `json:"xms_cc"`
-		} `json:"access_token"`
+	if x.jkt != "" && !thumbprintForm.MatchString(x.jkt) {
+		return badRequest("The dpop_jkt must be 43 characters of base64url.")
 	}
-	if len(text) > maxClaims || json.Unmarshal([]byte(text), &c) != nil {
-		return badRequest("The parameter claims is not the JSON object it should be.")
-	}
-	x.cp1 = slices.ContainsFunc(append(c.AccessToken.CC.Values, c.AccessToken.CC.Value), func(v string) bool { return strings.EqualFold(v, "cp1") })
 	return nil
+}
+
+// claimsOf reads the claims parameter; see [issue.ParseClaims].
+func (x *request) claimsOf(q url.Values) error {
+	text, err := one(q, "claims")
+	if err != nil {
+		return err
+	}
+	c, err := issue.ParseClaims(text)
+	if err == nil && c.Unmet {
+		err = issue.ErrUnmet
+	}
+	x.cp1 = c.CP1
+	return err
+}
+
+// contextOf reads acr_values, a wish that no request fails for (OpenID Connect
+// Core 1.0 §5.5.1.1): every token says which context was reached. Who must have
+// one asks for an essential claim.
+func (x *request) contextOf(q url.Values) error {
+	values, err := one(q, "acr_values")
+	if err == nil && len(values) > maxHint {
+		err = badRequest("The parameter acr_values is longer than 1 KiB.")
+	}
+	return err
 }

@@ -71,10 +71,10 @@ func TestLogout(t *testing.T) {
 		"a hint that is not ours":       out("id_token_hint", hint[:len(hint)-4]+"AAAA"),
 		"an address not registered":     out("id_token_hint", hint, "post_logout_redirect_uri", "https://evil.example/"),
 		"an address with a query added": out("id_token_hint", hint, "post_logout_redirect_uri", goodbye+"?x=1"),
-		"an address and nobody's name":  out(),
 		"a hint for another client":     out("id_token_hint", hint, "client_id", "mailroom"),
 		"an unknown client":             out("client_id", "nobody"),
 		"a parameter twice":             out("id_token_hint", hint) + "&state=1",
+		"a name to sign out twice":      out("id_token_hint", hint, "logout_hint", "ada") + "&logout_hint=grace",
 	} {
 		p := b.get(path)
 		if p.to != nil || p.status < 400 || p.status > 499 {
@@ -214,7 +214,7 @@ func TestEveryParameterSpoiled(t *testing.T) {
 		check(name+" missing", b.get(request(name, "")), missing == "page", missing)
 		check(name+" missing, posted", b.post("/oauth2/authorize", params(name, "")), missing == "page", missing)
 	}
-	for _, name := range []string{"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce", "code_challenge", "code_challenge_method", "prompt", "max_age", "login_hint", "id_token_hint", "claims"} {
+	for _, name := range []string{"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce", "code_challenge", "code_challenge_method", "prompt", "max_age", "login_hint", "id_token_hint", "claims", "acr_values", "dpop_jkt"} {
 		isPage := name == "client_id" || name == "redirect_uri"
 		with := request()
 		if !params().Has(name) {
@@ -229,7 +229,7 @@ func TestEveryParameterSpoiled(t *testing.T) {
 	}
 	long := strings.Repeat("a", 20000)
 	for name, want := range map[string]string{"client_id": "page", "redirect_uri": "page", "response_type": "unsupported_response_type", "response_mode": "invalid_request", "scope": "invalid_request", "state": "invalid_request",
-		"nonce": "invalid_request", "code_challenge": "invalid_request", "code_challenge_method": "invalid_request", "prompt": "invalid_request", "max_age": "invalid_request", "login_hint": "invalid_request", "id_token_hint": "invalid_request", "claims": "invalid_request"} {
+		"nonce": "invalid_request", "code_challenge": "invalid_request", "code_challenge_method": "invalid_request", "prompt": "invalid_request", "max_age": "invalid_request", "login_hint": "invalid_request", "id_token_hint": "invalid_request", "claims": "invalid_request", "acr_values": "invalid_request", "dpop_jkt": "invalid_request"} {
 		check(name+" long", b.get(request(name, long)), want == "page", want)
 		check(name+" huge, posted", b.post("/oauth2/authorize", params(name, long+long+long+long)), true, "")
 	}

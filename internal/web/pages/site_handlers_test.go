@@ -136,10 +136,11 @@ func (s *site) serve() {
 	s.issue = &issue.Service{DB: s.DB, Keys: k, Revoke: s.revoke, Base: s.srv.URL, Tenant: tenant, Lifetimes: l, Now: s.Clock.Now, Log: log}
 	s.signin = &signin.Service{DB: s.DB, Revoke: s.revoke, Lifetimes: l, Now: s.Clock.Now, Log: log, Hasher: signin.NewHasher(), Limits: signin.NewLimits()}
 	browser, api := http.NewServeMux(), http.NewServeMux()
-	(&pages.Server{Issue: s.issue, SignIn: s.signin, Revoke: s.revoke, Relay: &relay.Service{DB: s.DB, Secret: make([]byte, 32), Now: s.Clock.Now, Lifetimes: l},
-		Manage: &manage.Service{DB: s.DB, Revoke: s.revoke, Now: s.Clock.Now, Log: log}, Secret: make([]byte, 32), Domain: s.domain, Park: s.park, Parked: s.parked, Portal: "/portal", Log: log}).Register(browser)
+	visitors := &pages.Server{Issue: s.issue, SignIn: s.signin, Revoke: s.revoke, Relay: &relay.Service{DB: s.DB, Secret: make([]byte, 32), Now: s.Clock.Now, Lifetimes: l},
+		Manage: &manage.Service{DB: s.DB, Revoke: s.revoke, Now: s.Clock.Now, Log: log}, Secret: make([]byte, 32), Domain: s.domain, Park: s.park, Parked: s.parked, Portal: "/portal", Log: log}
+	visitors.Register(browser)
 	browser.HandleFunc("GET /portal", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "portal") })
-	(&oidc.Server{Issue: s.issue, JWKS: k.JWKS, Domain: s.domain, Log: log}).Register(api)
+	(&oidc.Server{Issue: s.issue, JWKS: k.JWKS, Check: visitors.Check, Domain: s.domain, Log: log}).Register(api)
 	wrapped := webkit.Browser(browser, pages.Bypass...)
 	s.srv.Config.Handler = webkit.Observe(log, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, pattern := api.Handler(r); pattern != "" {

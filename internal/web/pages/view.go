@@ -24,6 +24,7 @@ var (
 	deviceConfirmPage  = webkit.NewPage[DeviceConfirm](set, "device-confirm")
 	messagePage        = webkit.NewPage[Message](set, "message")
 	signOutPage        = webkit.NewPage[SignOut](set, "sign-out")
+	signedOutPage      = webkit.NewPage[SignedOut](set, "signed-out")
 	formPostPage       = webkit.NewPage[FormPost](set, "form-post")
 	setupPage          = webkit.NewPage[Setup](set, "setup")
 	accountPage        = webkit.NewPage[Account](set, "account")
@@ -248,6 +249,17 @@ type Message struct {
 	// NotOver is what is still open after a sign-out; may be empty.
 	NotOver string
 }
+
+// SignedOut is where a sign-out ends. Frames are the addresses at which applications
+// of the session sign the person out in this browser; each origin must be allowed
+// by webkit.FramesFrom.
+type SignedOut struct {
+	Message
+	Frames []LogoutFrame
+}
+
+// LogoutFrame is the front-channel logout address of one application.
+type LogoutFrame struct{ App, URL string }
 
 // SignOut asks before signing out (button decision = allow; fields of Hidden).
 type SignOut struct {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 )
 
@@ -33,6 +34,12 @@ func SecurityHeaders(next http.Handler) http.Handler {
 // ends in a redirect to an application: Chromium applies form-action to the whole
 // chain of redirects. Call it before the first byte.
 func FormMayLeave(w http.ResponseWriter) { w.Header().Set("Content-Security-Policy", cspBase) }
+
+// FramesFrom lets this answer frame pages of the given origins and of no others.
+// Call it before the first byte.
+func FramesFrom(w http.ResponseWriter, origins []string) {
+	w.Header().Set("Content-Security-Policy", cspForm+"; frame-src "+strings.Join(origins, " "))
+}
 
 // Browser wraps routes that people's browsers use: security headers and refusal of
 // cross-origin writes. The bypass patterns (as of http.ServeMux) are for routes

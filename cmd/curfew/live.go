@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/curfew-id/curfew/internal/client"
+)
+
+// record is a kind of thing that people hold for a while.
+type record[T any] struct {
+	noun  string
+	short string // of list, what follows "List live"
+	of    func(*client.Client, context.Context, string) ([]*T, error)
+	held  func(*client.Client, context.Context, client.Of) ([]*T, error)
+	one   func(*client.Client, context.Context, string) (*T, error)
+	head  []cell
+	row   func(*console, *T) []cell
+	facts func(*console, *T) [][2]string
+	title func(*T) (what, id string, causes []string)
+	apps  bool // listed by application, too
+}
+
+func sessionCommand(c *console) *cobra.Command {
+	r := &record[client.Session]{noun: "session", of: (*client.Client).Sessions, held: (*client.Client).SessionsOf, one: (*client.Client).Session,
+		head: head("user", "browser", "address", "since", "last used", "ends", "id"),
+		row: func(c *console, s *client.Session) []cell {
+			return cells(s.User, dash(s.Agent), dash(s.IP), c.when(s.Created), c.when(s.LastUsed), c.when(s.Ends), s.ID)
+		},
+		title: func(s *client.Session) (string, string, []string) { return s.User, s.ID, s.Causes },
+		facts: func(c *console, s *client.Session) [][2]string {
+			kept := "until the browser is closed"
+			if s.Kept {
+				kept = "across restarts of the browser"
+			}
+			return [][2]string{{"browser", s.Agent}, {"address", s.IP}, {"device", s.Device}, {"signed in", c.when(s.AuthTime)}, {"kept", kept},
+				{"since", c.when(s.Created)}, {"last used", c.when(s.LastUsed)}, {"ends", c.unlessUsed(s.Ends)}}
+		}}
+	return group("session", "Browser sessions", r.list(c), r.show(c))
+}
+
+func grantCommand(c *console) *cobra.Command {
+	r := &record[client.Grant]{noun: "grant", of: (*client.Client).Grants, held: (*client.Client).GrantsOf, one: (*client.Client).Grant, apps: true,
+		head: head("user", "application", "for", "since", "last used", "access tokens", "id"),
+		row: func(c *console, g *client.Grant) []cell {
+			var resources []string
+			for _, p := range g.Scopes {
+				resources = append(resources, p.Resource)
+			}
+			return cells(g.User, dash(g.AppName)+via(g), dash(strings.Join(resources, ", ")), c.when(g.Created), c.when(g.LastUsed), dash(liveTokens(c, g)), g.ID)
+		},
+		title: func(g *client.Grant) (string, string, []string) {
+			return g.User + " in " + dash(g.AppName), g.ID, g.Causes
+		},
+		facts: func(c *console, g *client.Grant) [][2]string {
+			facts := [][2]string{{"client id", g.App}, {"may", scopes(g.Scopes)}, {"session", g.Session}, {"device", g.Device},
+				{"since", c.when(g.Created)}, {"last used", c.when(g.LastUsed)}, {"ends", c.unlessUsed(g.Ends)}, {"access tokens", liveTokens(c, g)}}
+			for i, l := range g.Chain {
+				name := "and that from"
+				if i == 0 {
+					name = "made from"
+				}
+				facts = append(facts, [2]string{name, l.Grant + " of " + l.App})
+			}
+			for _, l := range g.Made {
+				facts = append(facts, [2]string{"gave", l.Grant + " to " + l.App})
+			}
+			return facts
+		}}
+	return group("grant", "What applications may do for people", r.list(c), r.show(c))
+}
+
+// via names the applications that a grant came through.
+func via(g *client.Grant) string {
+	var apps []string
+	for _, l := range g.Chain {
+		apps = append(apps, l.App)
+	}
+	if len(apps) == 0 {
+		return ""
+	}
+	return " for " + strings.Join(apps, " for ")
+}
+
+func liveTokens(c *console, g *client.Grant) string {
+	var live []string
+	for _, t := range g.Tokens {
+		live = append(live, t.ResourceName+" until "+c.sec(t.Expires))
+	}
+	return strings.Join(live, ", ")
+}
+
+func scopes(all []client.Permission) string {
+	var out []string
+	for _, p := range all {
+		out = append(out, strings.TrimSpace(p.Resource+": "+strings.Join(p.Scopes, " ")))
+	}
+	return strings.Join(out, "; ")
+}
+
+// unlessUsed is an end that use puts off.
+func (c *console) unlessUsed(t time.Time) string { return c.when(t) + ", unless it is used before" }
+
+func (r *record[T]) list(c *console) *cobra.Command {
+	var of client.Of
+	cmd := &cobra.Command{Use: "list [USER…|-]", Short: "List live " + r.noun + "s of users, or of one device",
+		Example: "  curfew " + r.noun + " list ada@contoso.example\n  curfew " + r.noun + " list ada@contoso.example | curfew revoke " + r.noun + " -"}
+	cmd.Flags().StringVar(&of.Device, "device", "", "of everybody on this device, by its id")
+	if r.apps {
+		cmd.Short = "List live " + r.noun + "s of users, or of one application or device"
+		cmd.Flags().StringVar(&of.App, "app", "", "of everybody in this application, by its client id, and those made from them")
+	}
+	cmd.RunE = run(func(ctx context.Context, cmd *cobra.Command, args []string) error {
+		named := 0
+		for _, x := range []bool{len(args) > 0, of.App != "", of.Device != ""} {
+			if x {
+				named++
+			}
+		}
+		if named != 1 {
+			return usagef(cmd, "say whose: users, or one of the flags")
+		}
+		if len(args) == 0 {
+			api, err := c.client()
+			if err != nil {
+				return err
+			}
+			all, err := r.held(api, ctx, of)
+			if err != nil {
+				return err
+			}
+			rows, err := r.rows(c, [][]cell{r.head}, all)
+			if err != nil {
+				return err
+			}
+			return c.list(rows, "No "+r.noun+" is live.", "")
+		}
+		return r.ofUsers(ctx, c, cmd, args)
+	})
+	return cmd
+}
+
+// rows adds one row for each, or prints it at once where lines are JSON.
+func (r *record[T]) rows(c *console, rows [][]cell, all []*T) ([][]cell, error) {
+	for _, x := range all {
+		if c.listsJSON() {
+			if err := c.line(x); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		rows = append(rows, r.row(c, x))
+	}
+	return rows, nil
+}
+
+func (r *record[T]) ofUsers(ctx context.Context, c *console, cmd *cobra.Command, args []string) error {
+	targets, err := c.targets(cmd, args, "userPrincipalName", "id", "userPrincipalName")
+	if err != nil {
+		return err
+	}
+	api, err := c.client()
+	if err != nil {
+		return err
+	}
+	rows := [][]cell{r.head}
+	var sum tally
+	for _, t := range targets {
+		ref := t.ref
+		if t.name != t.ref {
+			ref = t.name // read by name, so that lines say the name
+		}
+		all, err := r.of(api, ctx, ref)
+		if err == nil {
+			rows, err = r.rows(c, rows, all)
+		}
+		switch {
+		case err == nil:
+			sum.done++
+		case len(targets) == 1:
+			return err
+		default:
+			v := judge(err)
+			sum.add(t.name, v, "reading")
+			c.sayf("%s  %s  %s\n", clean(t.name), v.state, clean(v.text))
+		}
+	}
+	if sum.done > 0 {
+		if err := c.list(rows, "No "+r.noun+" is live.", ""); err != nil {
+			return err
+		}
+	}
+	return exit(sum.code())
+}
+
+func (r *record[T]) show(c *console) *cobra.Command {
+	return &cobra.Command{Use: "show ID", Short: "Show one " + r.noun + ", live or ended", Args: cobra.ExactArgs(1), RunE: c.api(func(ctx context.Context, api *client.Client, args []string) error {
+		x, err := r.one(api, ctx, args[0])
+		if err != nil {
+			return err
+		}
+		if c.listsJSON() {
+			return c.line(x)
+		}
+		what, id, causes := r.title(x)
+		c.printf("%s  %s\n", c.paint(bold, clean(what)), clean(id))
+		state := "live"
+		if len(causes) > 0 {
+			state = "ended: " + strings.ReplaceAll(strings.Join(causes, ", "), "_", " ")
+		}
+		facts := [][]cell{cells("state", state)}
+		for _, f := range r.facts(c, x) {
+			if f[1] != "" {
+				facts = append(facts, cells(f[0], clean(f[1])))
+			}
+		}
+		for _, row := range facts {
+			row[0].colour = grey
+		}
+		c.table(c.out, "  ", facts)
+		return nil
+	})}
+}

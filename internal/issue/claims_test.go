@@ -1,0 +1,47 @@
+package issue_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/curfew-id/curfew/internal/issue"
+)
+
+func TestOfTheClaimsParameterIsObeyedWhatCanBe(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]issue.ClaimsRequest{
+		"": {}, `{}`: {}, ` {"x":{"y":null}}`: {},
+		`{"access_token":{"xms_cc":{"values":["CP1"]}}}`:                                                                      {CP1: true},
+		`{"access_token":{"xms_cc":{"value":"cp1"}}}`:                                                                         {CP1: true},
+		`{"access_token":{"nbf":{"essential":true,"value":"1726258122"},"xms_cc":{"values":["cp1"]}}}`:                        {CP1: true},
+		`{"access_token":{"nbf":{"essential":true,"value":1726258122}},"id_token":{"auth_time":{"essential":true},"x":null}}`: {},
+		`{"access_token":{"xms_cc":{"values":["CP2"]}}}`:                                                                      {},
+		`{"id_token":{"acr":{"essential":true,"value":"1"}}}`:                                                                 {},
+		`{"id_token":{"acr":{"essential":true,"values":["2","1"]}}}`:                                                          {},
+		`{"id_token":{"acr":{"essential":true}}}`:                                                                             {},
+		`{"id_token":{"acr":{"values":["2"]}}}`:                                                                               {},
+		`{"id_token":{"acr":{"essential":true,"value":"2"}}}`:                                                                 {Unmet: true},
+		`{"access_token":{"acrs":{"essential":true,"value":"c1"},"xms_cc":{"values":["cp1"]}}}`:                               {CP1: true, Unmet: true},
+		`{"id_token":{"acrs":{"essential":true,"values":["c1","c2"]}}}`:                                                       {Unmet: true},
+		`{"access_token":{"acr":{"essential":true,"value":7}}}`:                                                               {Unmet: true},
+	} {
+		if got, err := issue.ParseClaims(text); got != want || err != nil {
+			t.Errorf("%s: %+v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"{", "[]", `"CP1"`, "null", "7", `{"access_token":{"xms_cc":{"values":"CP1"}}}`, `{"id_token":{"acr":7}}`, `{"id_token":{"acr":{"essential":"yes"}}}`,
+		`{"x":"` + strings.Repeat("a", 16<<10) + `"}`} {
+		_, err := issue.ParseClaims(text)
+		refusedAs(t, text[:min(len(text), 40)], err, "invalid_request", 9002313)
+	}
+}
+
+func FuzzClaims(f *testing.F) {
+	f.Add(`{"access_token":{"xms_cc":{"values":["CP1"]},"acrs":{"essential":true,"value":"c1"}}}`)
+	f.Add(`{"id_token":{"acr":null}}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		if c, err := issue.ParseClaims(text); err != nil && c != (issue.ClaimsRequest{}) {
+			t.Errorf("%q: refused, and %+v", text, c)
+		}
+	})
+}
