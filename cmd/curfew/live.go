@@ -13,7 +13,6 @@ import (
 // record is a kind of thing that people hold for a while.
 type record[T any] struct {
 	noun  string
-	short string // of list, what follows "List live"
 	of    func(*client.Client, context.Context, string) ([]*T, error)
 	held  func(*client.Client, context.Context, client.Of) ([]*T, error)
 	one   func(*client.Client, context.Context, string) (*T, error)

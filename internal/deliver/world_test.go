@@ -128,7 +128,7 @@ func (w *world) check(client string, r *http.Request) (x told, problem string) {
 	if err != nil || r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || len(form) != 1 || len(form["logout_token"]) != 1 {
 		return x, "not a form with one logout_token: " + r.Method + " " + r.Header.Get("Content-Type")
 	}
-	token, err := jose.ParseSigned(form.Get("logout_token"), []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.EdDSA})
+	token, err := jose.ParseSignedCompact(form.Get("logout_token"), []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.EdDSA})
 	if err != nil {
 		return x, err.Error()
 	}

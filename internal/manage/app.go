@@ -33,6 +33,7 @@ type AppPatch struct {
 	Permissions, AppPermissions  *[]directory.Permission
 	Guards                       *[]directory.ResourceID
 	AccessTokenMinutes           *int // 0: the resource's
+	Protocol
 }
 
 const (
@@ -164,7 +165,7 @@ func (c *step) createApp(a *directory.App, p AppPatch) error {
 
 // identity gives an application that can act as itself an identity to act as.
 func (c *step) identity(a *directory.App) error {
-	if !a.Principal.IsZero() || len(a.Secrets) == 0 && len(a.AppPermissions) == 0 {
+	if !a.Principal.IsZero() || len(a.Secrets) == 0 && len(a.Keys) == 0 && a.KeysURI == "" && len(a.AppPermissions) == 0 {
 		return nil
 	}
 	// The colon keeps people's names and these apart; see userName.
@@ -291,6 +292,18 @@ func appChanges(old, a *directory.App) (changes []audit.Change) {
 	add("guards", old.Guards, a.Guards)
 	add("accessTokenMinutes", old.AccessTokenMinutes, a.AccessTokenMinutes)
 	add("secrets", secretHints(old), secretHints(a))
+	add("spaRedirectUris", old.SPARedirectURIs, a.SPARedirectURIs)
+	add("keys", keyIDs(old), keyIDs(a))
+	add("jwksUri", old.KeysURI, a.KeysURI)
+	add("refresh", old.Refresh, a.Refresh)
+	add("grantAbsolute", old.GrantAbsolute, a.GrantAbsolute)
+	add("requirePushedRequests", old.RequirePAR, a.RequirePAR)
+	add("requireDPoP", old.RequireDPoP, a.RequireDPoP)
+	add("signingAlg", old.SigningAlg, a.SigningAlg)
+	add("backChannelLogoutUri", old.BackChannelLogoutURI, a.BackChannelLogoutURI)
+	add("backChannelSession", old.BackChannelSession, a.BackChannelSession)
+	add("frontChannelLogoutUri", old.FrontChannelLogoutURI, a.FrontChannelLogoutURI)
+	add("frontChannelSession", old.FrontChannelSession, a.FrontChannelSession)
 	if old.Principal != a.Principal {
 		add("identity", old.Principal.String(), a.Principal.String())
 	}
@@ -339,6 +352,9 @@ func (c *step) patchApp(a, old *directory.App, p AppPatch, activity string) erro
 		if err := c.allow(activity, about, "", role.GrantConsent, role.Target{}); err != nil {
 			return err
 		}
+	}
+	if err := c.patchProtocol(a, &was, &p.Protocol, activity); err != nil {
+		return err
 	}
 	return c.checkApp(a)
 }
@@ -392,7 +408,7 @@ func (c *step) checkApp(a *directory.App) error {
 			return missing(err, "There is no resource "+quote(string(id))+".")
 		}
 	}
-	return nil
+	return checkProtocol(a)
 }
 
 // DeleteApp deletes an application, its identity and its consents, and ends what

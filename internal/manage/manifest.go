@@ -80,31 +80,45 @@ type manifestScope struct {
 }
 
 type manifestResource struct {
-	ID        directory.ResourceID
-	Name      *string
-	TokenLife string          `toml:"token_life"`
-	Scope     []manifestScope // nil: left alone
-	AppRoles  []string        `toml:"app_roles"`
+	ID            directory.ResourceID
+	Name          *string
+	TokenLife     string          `toml:"token_life"`
+	Scope         []manifestScope // nil: left alone
+	AppRoles      []string        `toml:"app_roles"`
+	SigningAlg    *string         `toml:"signing_alg"`
+	EncryptionKey *string         `toml:"encryption_key"`
 
 	patch ResourcePatch
 }
 
 type manifestApp struct {
-	ID                 directory.AppID
-	Name, Publisher    *string
-	Public             *bool
-	FirstParty         *bool `toml:"first_party"`
-	DeviceCode         *bool `toml:"device_code"`
-	Enabled            *bool
-	RedirectURIs       []string `toml:"redirect_uris"`
-	PostLogoutURIs     []string `toml:"post_logout_uris"`
-	Secret             hidden
-	SecretEnv          string `toml:"secret_env"`
-	SecretFile         string `toml:"secret_file"`
-	Permissions        []directory.Permission
-	AppPermissions     []directory.Permission `toml:"app_permissions"`
-	Guards             []directory.ResourceID
-	AccessTokenMinutes *int `toml:"access_token_minutes"`
+	ID                    directory.AppID
+	Name, Publisher       *string
+	Public                *bool
+	FirstParty            *bool `toml:"first_party"`
+	DeviceCode            *bool `toml:"device_code"`
+	Enabled               *bool
+	RedirectURIs          []string `toml:"redirect_uris"`
+	PostLogoutURIs        []string `toml:"post_logout_uris"`
+	Secret                hidden
+	SecretEnv             string `toml:"secret_env"`
+	SecretFile            string `toml:"secret_file"`
+	Permissions           []directory.Permission
+	AppPermissions        []directory.Permission `toml:"app_permissions"`
+	Guards                []directory.ResourceID
+	AccessTokenMinutes    *int     `toml:"access_token_minutes"`
+	SPARedirectURIs       []string `toml:"spa_redirect_uris"`
+	Keys                  []string
+	KeysURI               *string `toml:"jwks_uri"`
+	Refresh               *directory.RefreshMode
+	GrantAbsolute         string  `toml:"grant_absolute"`
+	RequirePAR            *bool   `toml:"require_pushed_requests"`
+	RequireDPoP           *bool   `toml:"require_dpop"`
+	SigningAlg            *string `toml:"signing_alg"`
+	BackChannelLogoutURI  *string `toml:"backchannel_logout_uri"`
+	BackChannelSession    *bool   `toml:"backchannel_logout_session"`
+	FrontChannelLogoutURI *string `toml:"frontchannel_logout_uri"`
+	FrontChannelSession   *bool   `toml:"frontchannel_logout_session"`
 
 	patch AppPatch
 }
@@ -288,7 +302,7 @@ func (r *manifestResource) check() error {
 	if r.ID == "" {
 		return invalid("The key id is missing.")
 	}
-	r.patch.Name = r.Name
+	r.patch.Name, r.patch.SigningAlg, r.patch.EncryptionKey = r.Name, r.SigningAlg, r.EncryptionKey
 	if r.TokenLife != "" {
 		d, err := time.ParseDuration(r.TokenLife)
 		if err != nil {
@@ -332,7 +346,16 @@ func (a *manifestApp) check(o ParseOptions) (err error) {
 		return invalid("An application's secret has at least 16 characters, best random ones.")
 	}
 	a.patch = AppPatch{Name: a.Name, Publisher: a.Publisher, Public: a.Public, FirstParty: a.FirstParty, DeviceCode: a.DeviceCode, AccessTokenMinutes: a.AccessTokenMinutes,
-		RedirectURIs: present(a.RedirectURIs), PostLogoutURIs: present(a.PostLogoutURIs), Permissions: present(a.Permissions), AppPermissions: present(a.AppPermissions), Guards: present(a.Guards)}
+		RedirectURIs: present(a.RedirectURIs), PostLogoutURIs: present(a.PostLogoutURIs), Permissions: present(a.Permissions), AppPermissions: present(a.AppPermissions), Guards: present(a.Guards),
+		Protocol: Protocol{SPARedirectURIs: present(a.SPARedirectURIs), Keys: present(a.Keys), KeysURI: a.KeysURI, Refresh: a.Refresh, RequirePAR: a.RequirePAR, RequireDPoP: a.RequireDPoP, SigningAlg: a.SigningAlg,
+			BackChannelLogoutURI: a.BackChannelLogoutURI, BackChannelSession: a.BackChannelSession, FrontChannelLogoutURI: a.FrontChannelLogoutURI, FrontChannelSession: a.FrontChannelSession}}
+	if a.GrantAbsolute != "" {
+		d, err := time.ParseDuration(a.GrantAbsolute)
+		if err != nil {
+			return invalid("grant_absolute is a duration such as 24h, or 0s for none.")
+		}
+		a.patch.GrantAbsolute = &d
+	}
 	return nil
 }
 

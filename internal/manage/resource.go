@@ -22,6 +22,9 @@ type ResourcePatch struct {
 	Scopes    *[]directory.Scope
 	AppRoles  *[]string
 	TokenLife *time.Duration // of its access tokens; 0: one hour
+	// SigningAlg of its access tokens; EncryptionKey is the public JWK to which they
+	// are encrypted, empty: none.
+	SigningAlg, EncryptionKey *string
 }
 
 const noSuchResource = "There is no such resource."
@@ -98,6 +101,8 @@ func (p *ResourcePatch) apply(r *directory.Resource) error {
 	set(&r.Scopes, p.Scopes)
 	set(&r.AppRoles, p.AppRoles)
 	set(&r.TokenLife, p.TokenLife)
+	set(&r.SigningAlg, p.SigningAlg)
+	set(&r.EncryptionKey, p.EncryptionKey)
 	if err := required("The name of the resource", r.Name, 256); err != nil {
 		return err
 	}
@@ -127,7 +132,7 @@ func (p *ResourcePatch) apply(r *directory.Resource) error {
 		}
 		seen[x] = true
 	}
-	return tokenLife(r.TokenLife)
+	return errors.Join(signingAlg(r.SigningAlg), encryptionKey(r.EncryptionKey), tokenLife(r.TokenLife))
 }
 
 // UpdateResource changes what p names. A scope or application role that an
@@ -219,6 +224,8 @@ func resourceChanges(old, r *directory.Resource) (changes []audit.Change) {
 	add("scopes", old.Scopes, r.Scopes)
 	add("appRoles", old.AppRoles, r.AppRoles)
 	add("tokenLife", old.TokenLife, r.TokenLife)
+	add("signingAlg", old.SigningAlg, r.SigningAlg)
+	add("encryptionKey", old.EncryptionKey, r.EncryptionKey)
 	return changes
 }
 

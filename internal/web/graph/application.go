@@ -33,8 +33,13 @@ func applicationRow(a *directory.App) row {
 			for _, x := range a.Secrets {
 				secrets = append(secrets, object{{"keyId", x.ID}, {"displayName", nil}, {"hint", x.Hint}, {"startDateTime", instant(x.Created)}, {"endDateTime", instant(x.Expires)}})
 			}
+			keys := []object{}
+			for _, x := range a.Keys {
+				keys = append(keys, object{{"keyId", x.ID}, {"type", "JsonWebKey"}, {"usage", "Verify"}, {"displayName", nil}, {"startDateTime", instant(x.Created)}, {"endDateTime", instant(x.Expires)}})
+			}
 			return object{{"id", a.Object}, {"appId", a.ID}, {"displayName", a.Name}, {"createdDateTime", instant(a.Created)}, {"signInAudience", "AzureADMyOrg"},
-				{"isDisabled", !a.Enabled}, {"web", object{{"redirectUris", web}}}, {"publicClient", object{{"redirectUris", native}}}, {"passwordCredentials", secrets}}
+				{"isDisabled", !a.Enabled}, {"web", object{{"redirectUris", web}}}, {"publicClient", object{{"redirectUris", native}}},
+				{"spa", object{{"redirectUris", append([]string{}, a.SPARedirectURIs...)}}}, {"passwordCredentials", secrets}, {"keyCredentials", keys}}
 		}}
 }
 
