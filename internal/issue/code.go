@@ -15,6 +15,7 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
+	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
 )
@@ -269,9 +270,18 @@ func (s *Service) bear(tx *store.Tx, client *Client, reg *registrations, t *stor
 	if err != nil {
 		return nil, err
 	}
-	// A code belongs to the session it was made in, whatever its grant will.
+	if err := revoke.PaceGrant(tx, u.ID); err != nil { // before anything else of the user's is locked
+		return nil, err
+	}
+	// A code belongs to the session it was made in, whatever its grant will. A
+	// sign-out that appended no line has taken the row away.
 	if !doc.Session.IsZero() {
 		if err := tx.HoldSession(doc.Session); err != nil {
+			return nil, err
+		}
+		if _, err := tx.Session(doc.Session); errors.Is(err, store.ErrNotFound) {
+			return nil, errCode
+		} else if err != nil {
 			return nil, err
 		}
 	}

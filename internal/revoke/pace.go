@@ -20,6 +20,14 @@ const (
 	paceEvery  = 30 * time.Second
 )
 
+// Each grant can make one line, when it is given back or its token is used twice,
+// and that is never refused. So what is limited is how often somebody gets one: no
+// person needs as many, a script that signs in again and again may.
+const (
+	grantsAtOnce = 100
+	grantsEvery  = 5 * time.Second
+)
+
 // The sorts of acts. They do not count together, because they take different
 // things: whoever holds a copied cookie can end this and that again and again; a
 // sign-out costs a sign-in each time; a change of the password costs the
@@ -29,6 +37,7 @@ const (
 	ownActs      = "acts" // oneself revoked; one's own session, grant, application or consent ended
 	ownSignOuts  = "sign-outs"
 	ownPasswords = "passwords"
+	newGrants    = "grants"
 )
 
 // TooMany is the error behind a fault of kind Limited: from Until on another try
@@ -45,18 +54,24 @@ func Pace(tx *store.Tx, actor directory.Actor, owner directory.UserID) error {
 	if owner.IsZero() || actor.User != owner {
 		return nil
 	}
-	return pace(tx, owner, ownActs, "You have ended sessions or access of yours too often. Nothing was changed. Try again in %s. If it is urgent, change your password: that ends everything else.")
+	return pace(tx, owner, ownActs, paceAtOnce, paceEvery, "You have ended sessions or access of yours too often. Nothing was changed. Try again in %s. If it is urgent, change your password: that ends everything else.")
 }
 
 // PacePassword counts a change of the own password by somebody who has just
 // proven the old one. Otherwise as Pace.
 func PacePassword(tx *store.Tx, owner directory.UserID) error {
-	return pace(tx, owner, ownPasswords, "You have changed your password too often. Nothing was changed. Try again in %s.")
+	return pace(tx, owner, ownPasswords, paceAtOnce, paceEvery, "You have changed your password too often. Nothing was changed. Try again in %s.")
+}
+
+// PaceGrant counts a grant that a person gives by signing in to an application.
+// Kinds as Pace.
+func PaceGrant(tx *store.Tx, owner directory.UserID) error {
+	return pace(tx, owner, newGrants, grantsAtOnce, grantsEvery, "This account has signed in to applications too often. Try again in %s.")
 }
 
 // pace takes a place; sentence says what is refused, with a gap for the wait.
-func pace(tx *store.Tx, owner directory.UserID, sort, sentence string) error {
-	next, err := tx.Pace(owner, sort, paceAtOnce, paceEvery)
+func pace(tx *store.Tx, owner directory.UserID, sort string, atOnce int, every time.Duration, sentence string) error {
+	next, err := tx.Pace(owner, sort, atOnce, every)
 	if err != nil {
 		return fmt.Errorf("count an act of user %s: %w", owner, err)
 	}
