@@ -118,10 +118,10 @@ var roomy = map[string]int{
 	"internal/manage":     4300,
 	"internal/issue":      3600,
 	"internal/web/portal": 5000,
-	"cmd/curfew":          5700,
+	"cmd/curfew":          5800,
 	"guard":               3300,
 	"internal/relay":      2700,
-	"internal/web/graph":  2700,
+	"internal/web/graph":  2800,
 	"internal/web/pages":  2600,
 }
 

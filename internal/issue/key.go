@@ -17,6 +17,9 @@ import (
 	"github.com/curfew-id/curfew/internal/store"
 )
 
+// SigningKey is a key as administrators see it.
+type SigningKey = keys.Key
+
 // KeyChange says how signing keys are to be changed.
 type KeyChange struct {
 	Alg string // empty: every algorithm that has a key

@@ -12,6 +12,7 @@ import (
 
 	"github.com/curfew-id/curfew/internal/deliver"
 	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/relay"
 )
@@ -109,7 +110,7 @@ func milli(t time.Time) any {
 // seen are the views that [view] writes.
 type seen interface {
 	relay.ReceiptView | relay.Exposure | relay.SessionView | relay.GrantView | relay.GuardView | relay.LedgerLine |
-		manage.ImportReport | manage.ApplyReport | directory.App | directory.Resource | deliver.Recipient | deliver.Letter
+		manage.ImportReport | manage.ApplyReport | directory.App | directory.Resource | deliver.Recipient | deliver.Letter | issue.SigningKey
 }
 
 // view is the JSON of one of our own views, by the names of its fields: camelCase,

@@ -55,7 +55,7 @@ const (
 // Register adds the API's routes, /v1.0/ and the few of /beta/.
 func (s *Server) Register(mux *http.ServeMux) {
 	s.routes = http.NewServeMux()
-	for _, table := range []map[string]func(*call) error{s.userRoutes(), s.groupRoutes(), s.roleRoutes(), s.appRoutes(), s.ownRoutes(), s.liveRoutes(), s.deliveryRoutes()} {
+	for _, table := range []map[string]func(*call) error{s.userRoutes(), s.groupRoutes(), s.roleRoutes(), s.appRoutes(), s.ownRoutes(), s.liveRoutes(), s.deliveryRoutes(), s.keyRoutes()} {
 		for pattern, f := range table {
 			method, path, _ := strings.Cut(pattern, " ")
 			s.routes.HandleFunc(method+" "+version1+path, s.route(f))

@@ -21,6 +21,7 @@ import (
 	"github.com/curfew-id/curfew/internal/deliver"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/relay"
 	"github.com/curfew-id/curfew/internal/signin"
@@ -414,7 +415,7 @@ func TestNamesOnTheWire(t *testing.T) {
 		}
 	}
 	for name, v := range map[string]any{"receipt": relay.ReceiptView{}, "exposure": relay.Exposure{}, "guard": relay.GuardView{}, "line": relay.LedgerLine{},
-		"import": manage.ImportReport{}, "apply": manage.ApplyReport{}, "app": directory.App{}, "resource": directory.Resource{}, "delivery": deliver.Recipient{}, "deadLetter": deliver.Letter{}} {
+		"import": manage.ImportReport{}, "apply": manage.ApplyReport{}, "app": directory.App{}, "resource": directory.Resource{}, "delivery": deliver.Recipient{}, "deadLetter": deliver.Letter{}, "key": issue.SigningKey{}} {
 		walk(name, reflect.TypeOf(v))
 	}
 	slices.Sort(names)
