@@ -16,6 +16,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -50,7 +51,8 @@ type site struct {
 	server  *Server
 	mux     *http.ServeMux
 	partner *ecdsa.PrivateKey
-	asked   []bool // how the partner's keys were asked for
+	asking  sync.Mutex
+	asked   []bool // how the partner's keys were asked for; guarded by asking while requests run
 	linked  *directory.User
 	other   *directory.User // not linked, and of the same mail address as nobody
 }
@@ -103,7 +105,9 @@ func open(t *testing.T, e storetest.Engine) *site {
 }
 
 func (s *site) partnerKeys(_ context.Context, p *directory.Provider, anew bool) (*proof.Keys, error) {
+	s.asking.Lock()
 	s.asked = append(s.asked, anew)
+	s.asking.Unlock()
 	if p.Issuer != upstream {
 		return nil, errors.New("who?")
 	}
