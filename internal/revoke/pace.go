@@ -21,11 +21,12 @@ const (
 )
 
 // Each grant can make one line, when it is given back or its token is used twice,
-// and that is never refused. So what is limited is how often somebody gets one: no
-// person needs as many, a script that signs in again and again may.
+// and that is never refused. So what is limited is how often somebody gets one. The
+// allowance is wide: a thief who has used it up must not keep the owner from
+// signing in again after a revoke, and people who are used by scripts have many.
 const (
-	grantsAtOnce = 100
-	grantsEvery  = 5 * time.Second
+	grantsAtOnce = 1000
+	grantsEvery  = 100 * time.Millisecond
 )
 
 // The sorts of acts. They do not count together, because they take different
