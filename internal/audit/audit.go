@@ -25,6 +25,7 @@ type Record struct {
 	Result    Result
 	Actor     Party
 	Target    Party
+	Whose     string     // id of the user whose session or grant the target is: their records list it too
 	Pos       cutoff.Pos // ledger line of the same transaction, 0 when there is none
 	Reason    string     // as given by the actor
 	Changes   []Change

@@ -270,8 +270,8 @@ func TestSigningOutTooOftenStillSignsOut(t *testing.T) {
 			if _, err := tx.SessionByCookie(s.Cookie); err != store.ErrNotFound {
 				t.Errorf("the cookie still finds a session: %v", err)
 			}
-			all, err := tx.Audits(store.AuditQuery{Target: s.ID.String(), Limit: 5})
-			if len(all) != 1 || all[0].Pos != 0 || !strings.Contains(all[0].Elaborate, "by its row") {
+			all, err := tx.Audits(store.AuditQuery{Target: w.Ada.ID.String(), Limit: 1})
+			if len(all) != 1 || all[0].Target.ID != s.ID.String() || all[0].Pos != 0 || !strings.Contains(all[0].Elaborate, "by its row") {
 				t.Errorf("%+v", all)
 			}
 			return err

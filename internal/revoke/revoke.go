@@ -151,7 +151,7 @@ func (s *Service) cutSession(tx *store.Tx, x *grant.Session, u *directory.User, 
 		return nil, nil
 	}
 	tx.Cut(c)
-	tx.Audit(audit.Record{Action: "Revoke session", Target: c.Target})
+	tx.Audit(audit.Record{Action: "Revoke session", Target: c.Target, Whose: u.ID.String()})
 	return c, nil
 }
 
@@ -224,7 +224,7 @@ func cutBelow(tx *store.Tx, id directory.GrantID, cause standing.Cause) (*store.
 		}
 		c := &store.Cut{Cause: cause, WithReceipt: true, Cuts: []cutoff.Cutoff{cutGrant(id)}, Target: audit.Party{Kind: "grant", ID: id.String()}}
 		tx.Cut(c)
-		tx.Audit(audit.Record{Action: "Revoke grant", Target: c.Target, Elaborate: string(cause)})
+		tx.Audit(audit.Record{Action: "Revoke grant", Target: c.Target, Whose: g.User.String(), Elaborate: string(cause)})
 		return c, nil
 	}
 	return nil, nil
@@ -241,7 +241,7 @@ func cutOneGrant(tx *store.Tx, a directory.Actor, g *grant.Grant, u *directory.U
 	c := &store.Cut{Cause: cause, WithReceipt: true, Cuts: []cutoff.Cutoff{cutGrant(g.ID)},
 		Target: audit.Party{Kind: "grant", ID: g.ID.String(), Name: u.Name + " in " + string(g.App)}}
 	tx.Cut(c)
-	tx.Audit(audit.Record{Action: "Revoke grant", Target: c.Target, Elaborate: string(cause)})
+	tx.Audit(audit.Record{Action: "Revoke grant", Target: c.Target, Whose: u.ID.String(), Elaborate: string(cause)})
 	return c, nil
 }
 

@@ -3,6 +3,7 @@ package revoke_test
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/role"
+	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
 	"github.com/curfew-id/curfew/internal/store/storetest"
 )
@@ -232,3 +234,40 @@ func TestWhatWasNotCountedIsMadeUpFor(t *testing.T) {
 		})
 	})
 }
+
+func TestWhatEndedOfAUserIsInTheirRecords(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		w := newWorld(t, e)
+		ctx, operator := context.Background(), directory.Actor{Operator: true}
+		one, two := w.Session(w.Ada), w.Session(w.Ada)
+		reused, given := w.Grant(w.Session(w.Ada), true), w.Grant(w.Session(w.Ada), true)
+		for act, err := range map[string]error{
+			"reuse":   second(w.s.EndGrant(ctx, reused.ID, standing.Reused)),
+			"grant":   second(w.s.Grant(ctx, operator, given.ID, revoke.Options{})),
+			"session": second(w.s.Session(ctx, operator, one.ID, revoke.Options{})),
+			"signout": second(w.s.SignOut(ctx, two.ID)),
+		} {
+			if err != nil {
+				t.Fatal(act, err)
+			}
+		}
+		var got []string
+		err := w.DB.Read(ctx, func(tx *store.Tx) error {
+			all, err := tx.Audits(store.AuditQuery{Target: w.Ada.ID.String(), Limit: 100})
+			for _, r := range all {
+				got = append(got, r.Target.ID)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []string{reused.ID.String(), given.ID.String(), one.ID.String(), two.ID.String()} {
+			if !slices.Contains(got, id) {
+				t.Errorf("%s is missing from Ada's records %v", id, got)
+			}
+		}
+	})
+}
+
+func second[T any](_ T, err error) error { return err }

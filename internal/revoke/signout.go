@@ -71,7 +71,7 @@ func forgetSession(tx *store.Tx, x *grant.Session, u *directory.User) (bool, err
 			return false, err
 		}
 	}
-	tx.Audit(audit.Record{Action: "Revoke session", Target: sessionParty(x, u),
+	tx.Audit(audit.Record{Action: "Revoke session", Target: sessionParty(x, u), Whose: u.ID.String(),
 		Elaborate: "Signed out too often for a line in the ledger. The session ended by its row; no application had anything of it."})
 	return true, tx.DeleteSession(x.ID)
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 
@@ -27,7 +28,7 @@ func (tx *Tx) writeAudits(pos cutoff.Pos, receipt string) error {
 			return err
 		}
 		_, err = tx.exec(`INSERT INTO audits (at, action, result, actor_id, target_id, pos, doc) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-			micros(r.At), r.Action, string(r.Result), r.Actor.ID, r.Target.ID, int64(r.Pos), string(doc))
+			micros(r.At), r.Action, string(r.Result), r.Actor.ID, cmp.Or(r.Whose, r.Target.ID), int64(r.Pos), string(doc))
 		if err != nil {
 			return err
 		}
@@ -37,7 +38,7 @@ func (tx *Tx) writeAudits(pos cutoff.Pos, receipt string) error {
 
 // AuditQuery asks for a page of audit records, the newest first.
 type AuditQuery struct {
-	Target string // id; empty: all
+	Target string // id of the target, or of the user whose it is; empty: all
 	Actor  string // id; empty: all
 	Before int64  // record id; 0: from the newest
 	Limit  int
