@@ -29,6 +29,7 @@
 //	         internal/store/storetest    what both engines must pass; throwaway PostgreSQL
 //	         internal/upstream           other identity providers: discovery, code exchange
 //	floor 3  internal/keys               create, rotate, publish, sign
+//	         internal/clientauth         prove who a client is
 //	 verbs   internal/revoke             cut
 //	         internal/signin             prove who it is; sessions
 //	         internal/issue              grant to tokens; introspection
@@ -52,9 +53,9 @@
 //	         e2e/conformance             one test for each module of the OpenID suites
 //
 // Sideways allowed: signin, issue, manage to revoke; issue, relay, deliver to
-// keys; web/* to webkit; role, policy, grant, audit to directory; standing to
-// directory, policy, grant; config, egress to fault; graph to odata; guardtest to guard; storetest
-// to store.
+// keys; issue to clientauth; web/* to webkit; role, policy, grant, audit to
+// directory; standing to directory, policy, grant; config, egress to fault;
+// graph to odata; guardtest to guard; storetest to store.
 //
 // A surface (web/*) reaches verbs, floor 1 and floor 0, never the store: what it
 // wants to know or change it asks a verb, which authorises. The verb authorises,

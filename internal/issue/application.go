@@ -46,7 +46,7 @@ func (s *Service) ClientCredentials(ctx context.Context, client *Client, scope s
 		if err != nil {
 			return gone(err)
 		}
-		if !client.still(app, now) {
+		if !client.Still(app, now) {
 			return errClient
 		}
 		u, err := tx.User(app.Principal)

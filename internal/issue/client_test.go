@@ -23,6 +23,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/curfew-id/curfew/internal/clientauth"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
@@ -363,7 +364,7 @@ func TestRemovingAKeyEndsTheTokensOfAnApplicationForItself(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
 		w := newRobots(t, e)
 		p := &publisher{keys: []string{w.key.jwk()}}
-		w.issue.FetchKeys = p.fetch
+		w.issue.ClientKeys = &clientauth.Published{Fetch: p.fetch, Log: w.issue.Log}
 		const home, elsewhere = "https://robot.contoso.example/jwks", "https://elsewhere.contoso.example/jwks"
 		mine, second := directory.AppKey{ID: "k1", JWK: w.key.jwk()}, directory.AppKey{ID: "k2", JWK: newHolder(t, jose.ES256).jwk()}
 		for name, x := range map[string]struct {
@@ -431,7 +432,7 @@ func TestPublishedKeysAreReadAgainWhenAKeyIsNew(t *testing.T) {
 	t.Parallel()
 	w := newRobots(t, storetest.Engines()[0])
 	p := &publisher{keys: []string{w.key.jwk()}}
-	w.issue.FetchKeys = p.fetch
+	w.issue.ClientKeys = &clientauth.Published{Fetch: p.fetch, Log: w.issue.Log}
 	w.save("robot", func(a *directory.App) { a.Keys, a.KeysURI = nil, "https://robot.contoso.example/jwks" })
 	try := func(what string, good bool, asked int) {
 		t.Helper()
@@ -464,7 +465,7 @@ func TestPublishedKeysAreReadAgainWhenAKeyIsNew(t *testing.T) {
 	if err := w.prove(issue.Credentials{ID: "robot", Assertion: w.assertion(nil)}); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("when it was down for too long: %v", err)
 	}
-	w.issue.FetchKeys = nil
+	w.issue.ClientKeys = nil
 	if err := w.prove(issue.Credentials{ID: "robot", Assertion: w.assertion(nil)}); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("with nobody to ask: %v", err)
 	}
@@ -474,7 +475,7 @@ func TestUnknownKeysDoNotMakeUsAskSomebodysServerWithoutEnd(t *testing.T) {
 	t.Parallel()
 	w := newRobots(t, storetest.Engines()[0])
 	p := &publisher{keys: []string{newHolder(t, jose.ES256).jwk()}}
-	w.issue.FetchKeys = p.fetch
+	w.issue.ClientKeys = &clientauth.Published{Fetch: p.fetch, Log: w.issue.Log}
 	w.save("robot", func(a *directory.App) { a.Keys, a.KeysURI = nil, "https://robot.contoso.example/jwks" })
 	for range 20 {
 		refusedAs(t, "mallory's", w.prove(issue.Credentials{ID: "robot", Assertion: w.assertion(nil, map[jose.HeaderKey]any{"kid": "no such key"})}), "invalid_client", 700027)

@@ -260,7 +260,7 @@ func (s *Service) bear(tx *store.Tx, client *Client, reg *registrations, t *stor
 	if err != nil {
 		return nil, gone(err)
 	}
-	if !client.still(app, tx.Now) {
+	if !client.Still(app, tx.Now) {
 		return nil, errClient
 	}
 	if err := mustHold(app, key); err != nil {

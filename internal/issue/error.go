@@ -3,22 +3,13 @@ package issue
 import (
 	"errors"
 
+	"github.com/curfew-id/curfew/internal/clientauth"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/standing"
 )
 
-// Error is what OAuth calls an error: the code of RFC 6749 §5.2 and its
-// relatives, with the number and the suberror Microsoft's libraries look for
-// (reference/entra.md §6). It stands behind a fault; surfaces find it with
-// errors.As.
-type Error struct {
-	Code   string // "invalid_grant"
-	Number int    // AADSTS number, 0: none fits
-	Sub    string // "bad_token"
-}
-
-// Error names the code, for logs.
-func (e *Error) Error() string { return e.Code }
+// Error is what OAuth calls an error.
+type Error = clientauth.Error
 
 func refuse(kind fault.Kind, code string, number int, sub, public string) error {
 	return fault.Wrap(kind, public, &Error{Code: code, Number: number, Sub: sub})
@@ -26,7 +17,7 @@ func refuse(kind fault.Kind, code string, number int, sub, public string) error 
 
 // The refusals that more than one grant type gives.
 var (
-	errClient = refuse(fault.Unauthenticated, "invalid_client", 7000215, "", "The client is unknown, or its secret is not right.")
+	errClient = clientauth.ErrClient
 	errCode   = refuse(fault.Invalid, "invalid_grant", 70008, "bad_token", "The code is not valid: it is unknown, has expired, or was made for another client.")
 	errGrant  = refuse(fault.Revoked, "invalid_grant", 70000, "bad_token", "The refresh token is not valid.")
 )

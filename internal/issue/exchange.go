@@ -159,7 +159,7 @@ func (s *Service) descend(tx *store.Tx, client *Client, reg *registrations, d *d
 	if err != nil {
 		return gone(err)
 	}
-	if !client.still(app, d.now) {
+	if !client.Still(app, d.now) {
 		return errClient
 	}
 	if err := mustHold(app, d.key); err != nil {

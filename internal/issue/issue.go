@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/internal/clientauth"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
@@ -29,14 +30,13 @@ type Service struct {
 	Lifetimes grant.Lifetimes
 	Now       func() time.Time
 	Log       *slog.Logger
-	// FetchKeys gets the JWK set that a client publishes at a URL; nil: clients
-	// that publish one cannot prove who they are.
-	FetchKeys func(ctx context.Context, url string) ([]byte, error)
+	// ClientKeys are those that clients publish; nil: such clients cannot prove who
+	// they are.
+	ClientKeys *clientauth.Published
 
-	reg       registry
-	known     knownTokens
-	published publishedKeys
-	proofs    usedProofs
+	reg    registry
+	known  knownTokens
+	proofs usedProofs
 }
 
 // Issuer returns the iss of tokens from one of the two layouts.

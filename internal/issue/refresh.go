@@ -160,7 +160,7 @@ func (s *Service) judge(d *draft, f *store.Refresh, client *Client, reg *registr
 	if g.App != client.ID || g.Issuer != r.Issuer || !g.Offline {
 		return errGrant
 	}
-	if !client.still(f.App, d.now) {
+	if !client.Still(f.App, d.now) {
 		return errClient
 	}
 	causes := standing.Check(standing.Facts{Now: d.now, User: f.User, App: f.App, NeedsApp: true, Ends: g.Ends(s.Lifetimes), End: g.End, Cuts: f.Cuts, Above: f.Above.Facts, Orphan: f.Above.Orphan})

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/internal/clientauth"
 	"github.com/curfew-id/curfew/internal/config"
 	"github.com/curfew-id/curfew/internal/deliver"
 	"github.com/curfew-id/curfew/internal/directory"
@@ -119,7 +120,7 @@ func (s *Server) construct(ctx context.Context, master []byte, lifetimes grant.L
 	}
 	s.revoke = &revoke.Service{DB: s.db, Log: s.log, Lifetimes: lifetimes, Now: s.now}
 	s.signin = &signin.Service{DB: s.db, Revoke: s.revoke, Lifetimes: lifetimes, Now: s.now, Log: s.log, Hasher: signin.NewHasher(), Limits: signin.NewLimits()}
-	s.issue = &issue.Service{DB: s.db, Keys: s.keys, Revoke: s.revoke, Base: base, MTLS: s.cfg.MTLSURL, Tenant: tenant, Lifetimes: lifetimes, Now: s.now, Log: s.log, FetchKeys: s.fetchKeys}
+	s.issue = &issue.Service{DB: s.db, Keys: s.keys, Revoke: s.revoke, Base: base, MTLS: s.cfg.MTLSURL, Tenant: tenant, Lifetimes: lifetimes, Now: s.now, Log: s.log, ClientKeys: &clientauth.Published{Fetch: s.fetchKeys, Log: s.log}}
 	s.manage = &manage.Service{DB: s.db, Revoke: s.revoke, Now: s.now, Log: s.log, API: directory.OwnAPI, Reserved: []string{base},
 		Hash: func(ctx context.Context, password string) (string, error) {
 			return s.signin.Hasher.Hash(ctx, password, true)

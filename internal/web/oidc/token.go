@@ -82,7 +82,7 @@ func (s *Server) postToken(w http.ResponseWriter, r *http.Request, issuer grant.
 			return err
 		}
 		origin := r.Header.Get("Origin")
-		if err := c.MayRedeem(redirect, origin != "" && origin != s.Issue.Base); err != nil {
+		if err := issue.MayRedeem(c, redirect, origin != "" && origin != s.Issue.Base); err != nil {
 			return err
 		}
 		t, err = s.Issue.Code(ctx, c, issue.CodeRequest{Code: code, RedirectURI: redirect, Verifier: f.get("code_verifier"), Issuer: issuer, Scope: scope, Resource: resource, Meta: m})

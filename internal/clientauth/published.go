@@ -1,9 +1,10 @@
-package issue
+package clientauth
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -44,12 +45,12 @@ func registeredKeys(app *directory.App, now time.Time) *proof.Keys {
 
 // withKeys judges a credential by a client's keys. When they are published and
 // none is the right one, they are read again, in case the client has a new one.
-func (s *Service) withKeys(ctx context.Context, app *directory.App, k *keySource, judge func(*proof.Keys) error) error {
+func (v *Verifier) withKeys(ctx context.Context, app *directory.App, k *keySource, judge func(*proof.Keys) error) error {
 	if k.uri = app.KeysURI; k.uri == "" {
-		return judge(registeredKeys(app, s.Now()))
+		return judge(registeredKeys(app, v.Now()))
 	}
 	for _, again := range []bool{false, true} {
-		keys, err := s.published.get(ctx, s, k.uri, again)
+		keys, err := v.Published.get(ctx, v.Now(), k.uri, again)
 		if err != nil {
 			return err
 		}
@@ -71,8 +72,12 @@ const (
 	maxURIs   = 10000
 )
 
-// publishedKeys are the keys read from clients' servers, in this process.
-type publishedKeys struct {
+// Published are the keys read from clients' servers, in this process.
+type Published struct {
+	// Fetch gets the JWK set at a URL.
+	Fetch func(ctx context.Context, url string) ([]byte, error)
+	Log   *slog.Logger
+
 	mu sync.Mutex
 	m  map[string]*keysAt // guarded by mu
 }
@@ -84,7 +89,7 @@ type keysAt struct {
 	tried time.Time
 }
 
-func (p *publishedKeys) entry(uri string) *keysAt {
+func (p *Published) entry(uri string) *keysAt {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	e := p.m[uri]
@@ -98,15 +103,17 @@ func (p *publishedKeys) entry(uri string) *keysAt {
 	return e
 }
 
-func (p *publishedKeys) get(ctx context.Context, s *Service, uri string, again bool) (*proof.Keys, error) {
+func (p *Published) get(ctx context.Context, now time.Time, uri string, again bool) (*proof.Keys, error) {
+	if p == nil {
+		return nil, errUnread
+	}
 	e := p.entry(uri)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	now := s.Now()
 	fresh := e.keys != nil && now.Sub(e.at) < keysFresh
-	if (!fresh || again) && now.Sub(e.tried) >= keysPause && s.FetchKeys != nil {
+	if (!fresh || again) && now.Sub(e.tried) >= keysPause {
 		e.tried = now
-		b, err := s.FetchKeys(ctx, uri)
+		b, err := p.Fetch(ctx, uri)
 		if err == nil {
 			var keys *proof.Keys
 			if keys, err = proof.ParseKeys(b); err == nil {
@@ -114,14 +121,16 @@ func (p *publishedKeys) get(ctx context.Context, s *Service, uri string, again b
 			}
 		}
 		if err != nil {
-			s.Log.WarnContext(ctx, "keys of a client", "error", err)
+			p.Log.WarnContext(ctx, "keys of a client", "error", err)
 			if ctx.Err() != nil { // the caller left: not the server's fault
 				e.tried = time.Time{}
 			}
 		}
 	}
 	if e.keys == nil || now.Sub(e.at) >= keysStale {
-		return nil, fault.New(fault.Unavailable, "The keys that this client publishes could not be read.")
+		return nil, errUnread
 	}
 	return e.keys, nil
 }
+
+var errUnread = fault.New(fault.Unavailable, "The keys that this client publishes could not be read.")
