@@ -61,9 +61,12 @@ var plan = map[string]room{
 	"internal/standing":  {floor: 1, sideways: []string{"internal/directory", "internal/policy", "internal/grant"}},
 	"internal/secevent":  {floor: 1},
 	"internal/proof":     {floor: 1},
-	"guard":              {floor: 1, except: []string{"internal/"}},
-	"guard/guardtest":    {floor: 1, sideways: []string{"guard"}, except: []string{"internal/"}},
-	"internal/client":    {floor: 1},
+
+	"internal/manage/manifest": {floor: 1, sideways: []string{"internal/directory", "internal/role"}},
+
+	"guard":           {floor: 1, except: []string{"internal/"}},
+	"guard/guardtest": {floor: 1, sideways: []string{"guard"}, except: []string{"internal/"}},
+	"internal/client": {floor: 1},
 
 	"internal/store":           {floor: 2, except: append([]string{"guard"}, farSide...)},
 	"internal/store/storetest": {floor: 2, sideways: []string{"internal/store"}},
@@ -109,6 +112,7 @@ var later = map[string]string{
 	"internal/proof":                 "0006-rooms-of-the-lifecycle.md",
 	"internal/upstream":              "0006-rooms-of-the-lifecycle.md",
 	"internal/deliver":               "0006-rooms-of-the-lifecycle.md",
+	"internal/manage/manifest":       "0011-registrations.md",
 	"e2e/conformance":                "0006-rooms-of-the-lifecycle.md",
 	"internal/clientauth":            "0003-budgets.md",
 }

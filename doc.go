@@ -22,6 +22,7 @@
 //	         internal/audit              record types
 //	         internal/secevent           security event tokens
 //	         internal/proof              what others sign: assertions, DPoP proofs, their ID and logout tokens
+//	         internal/manage/manifest    files of many changes: manifests, sheets of users
 //	floor 1  guard                       PUBLIC resource-server SDK: verify, follow the feed, refuse
 //	far side guard/guardtest             PUBLIC an issuer and a feed for other people's tests
 //	         internal/client             HTTP client of our admin API, the CLI's hands

@@ -83,3 +83,11 @@ func Public(err error) string {
 	}
 	return "Something went wrong on our side. Nothing is known to have been changed."
 }
+
+// Quote shortens what somebody typed, for a sentence. Surfaces escape it.
+func Quote(s string) string {
+	if r := []rune(s); len(r) > 60 {
+		s = string(r[:60]) + "…"
+	}
+	return "“" + s + "”"
+}

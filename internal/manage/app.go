@@ -137,7 +137,7 @@ func (c *step) createApp(a *directory.App, p AppPatch) error {
 	if err := c.s.reserved(string(a.ID)); err != nil {
 		return err
 	}
-	exists := fault.New(fault.Conflict, "There is an application "+quote(string(a.ID))+" already.")
+	exists := fault.New(fault.Conflict, "There is an application "+fault.Quote(string(a.ID))+" already.")
 	if _, err := c.Tx.App(a.ID); err == nil {
 		return exists
 	} else if !errors.Is(err, store.ErrNotFound) {
@@ -168,7 +168,7 @@ func (c *step) identity(a *directory.App) error {
 	if !a.Principal.IsZero() || len(a.Secrets) == 0 && len(a.Keys) == 0 && a.KeysURI == "" && len(a.AppPermissions) == 0 {
 		return nil
 	}
-	// The colon keeps people's names and these apart; see userName.
+	// The colon keeps people's names and these apart; see directory.CheckUserName.
 	u := &directory.User{Name: "app:" + string(a.ID), DisplayName: a.Name, Service: true, Enabled: true}
 	if _, err := c.UserByName(u.Name); err == nil {
 		u.Name += ":" + a.Object.String() // client_ids differ by case, names do not
@@ -378,10 +378,10 @@ func gains(old, now []directory.Permission) bool {
 }
 
 func (c *step) checkApp(a *directory.App) error {
-	if err := required("The name of the application", a.Name, 256); err != nil {
+	if err := directory.CheckRequired("The name of the application", a.Name, 256); err != nil {
 		return err
 	}
-	if err := text("The publisher", a.Publisher, 256); err != nil {
+	if err := directory.CheckText("The publisher", a.Publisher, 256); err != nil {
 		return err
 	}
 	for _, uris := range [][]string{a.RedirectURIs, a.PostLogoutURIs} {
@@ -389,7 +389,7 @@ func (c *step) checkApp(a *directory.App) error {
 			return invalid("An application has at most 100 redirect URIs.")
 		}
 		for _, u := range uris {
-			if err := redirectURI(u); err != nil {
+			if err := directory.CheckRedirectURI(u); err != nil {
 				return err
 			}
 		}
@@ -405,7 +405,7 @@ func (c *step) checkApp(a *directory.App) error {
 	}
 	for _, id := range a.Guards {
 		if _, err := c.Tx.Resource(id); err != nil {
-			return missing(err, "There is no resource "+quote(string(id))+".")
+			return missing(err, "There is no resource "+fault.Quote(string(id))+".")
 		}
 	}
 	return checkProtocol(a)

@@ -11,6 +11,7 @@ import (
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/manage/manifest"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/store"
 )
@@ -34,7 +35,7 @@ type ApplyReport struct {
 // mentions becomes that list. Done again it changes nothing. The password of a
 // user is set at creation only. Kinds: Denied, Invalid, NotFound, Conflict,
 // Revoked, Unavailable.
-func (s *Service) Apply(ctx context.Context, actor directory.Actor, m *Manifest, act Act) (rep ApplyReport, err error) {
+func (s *Service) Apply(ctx context.Context, actor directory.Actor, m *manifest.Manifest, act Act) (rep ApplyReport, err error) {
 	if m == nil {
 		return rep, invalid("There is nothing to apply.")
 	}
@@ -64,17 +65,17 @@ func (s *Service) Apply(ctx context.Context, actor directory.Actor, m *Manifest,
 var errNoHash = errors.New("a user to be created has no hash yet")
 
 // hashNew makes the hashes for users who do not exist, before the transaction.
-func (s *Service) hashNew(ctx context.Context, actor directory.Actor, m *Manifest, act Act, hashes map[string]string) error {
-	var missing []*manifestUser
+func (s *Service) hashNew(ctx context.Context, actor directory.Actor, m *manifest.Manifest, act Act, hashes map[string]string) error {
+	var missing []*manifest.User
 	err := s.probe(ctx, actor, act, func(c *step) error {
 		missing = nil
-		if len(m.users) > 0 {
-			if err := c.mayCreateUser(m.users[0].Name); err != nil {
+		if len(m.Users) > 0 {
+			if err := c.mayCreateUser(m.Users[0].Name); err != nil {
 				return err
 			}
 		}
-		for i := range m.users {
-			u := &m.users[i]
+		for i := range m.Users {
+			u := &m.Users[i]
 			if u.Password == "" || hashes[u.Name] != "" {
 				continue
 			}
@@ -90,13 +91,13 @@ func (s *Service) hashNew(ctx context.Context, actor directory.Actor, m *Manifes
 		return err
 	}
 	for _, u := range missing {
-		n := u.newUser()
+		n := declaredUser(u)
 		made, err := n.user()
 		if err == nil {
 			err = s.checkPassword(made, string(u.Password))
 		}
 		if err != nil {
-			return fault.Wrap(fault.KindOf(err), "User "+quote(u.Name)+": "+fault.Public(err), err)
+			return fault.Wrap(fault.KindOf(err), "User "+fault.Quote(u.Name)+": "+fault.Public(err), err)
 		}
 		hashes[u.Name] = "dry run"
 		if act.DryRun {
@@ -123,7 +124,7 @@ func (a *applying) each(kind, name string, f func() error) error {
 	if err := f(); err != nil {
 		var known *fault.Fault
 		if errors.As(err, &known) && known.Kind != fault.Denied { // a refusal's sentence stands alone
-			return fault.Wrap(known.Kind, kind+" "+quote(name)+": "+known.Public, err)
+			return fault.Wrap(known.Kind, kind+" "+fault.Quote(name)+": "+known.Public, err)
 		}
 		return err
 	}
@@ -135,32 +136,32 @@ func (a *applying) each(kind, name string, f func() error) error {
 
 // run goes so that what is named exists when it is named: resources, then
 // applications, then what resources lose, users, groups, roles.
-func (a *applying) run(m *Manifest) error {
+func (a *applying) run(m *manifest.Manifest) error {
 	var todo []func() error
 	add := func(kind, name string, f func() error) {
 		todo = append(todo, func() error { return a.each(kind, name, f) })
 	}
-	if d := m.directory; d != nil {
+	if d := m.Directory; d != nil {
 		add("Directory", d.Name, func() error { _, err := a.nameDirectory(d.Domain, d.Name); return err })
 	}
-	for i := range m.resources {
-		r := &m.resources[i]
+	for i := range m.Resources {
+		r := &m.Resources[i]
 		todo = append(todo, func() error { return a.resourceGains(r) })
 	}
-	for i := range m.apps {
-		x := &m.apps[i]
+	for i := range m.Apps {
+		x := &m.Apps[i]
 		add("App", string(x.ID), func() error { return a.app(x) })
 	}
-	for i := range m.resources {
-		r := &m.resources[i]
+	for i := range m.Resources {
+		r := &m.Resources[i]
 		add("Resource", string(r.ID), func() error { return a.resource(r) })
 	}
-	for i := range m.users {
-		u := &m.users[i]
+	for i := range m.Users {
+		u := &m.Users[i]
 		add("User", u.Name, func() error { return a.user(u) })
 	}
-	for i := range m.groups {
-		g := &m.groups[i]
+	for i := range m.Groups {
+		g := &m.Groups[i]
 		add("Group", g.Name, func() error { return a.group(g) })
 	}
 	for _, f := range todo {
@@ -173,14 +174,14 @@ func (a *applying) run(m *Manifest) error {
 
 // resourceGains creates a resource, or gives one what the file adds: it is
 // there when applications name it.
-func (a *applying) resourceGains(r *manifestResource) error {
+func (a *applying) resourceGains(r *manifest.Resource) error {
 	about := audit.Party{Kind: "resource", ID: string(r.ID)}
 	old, err := a.Tx.Resource(r.ID)
 	if errors.Is(err, store.ErrNotFound) {
 		if err := a.allow("Add resource", about, "", role.CreateApp, role.Target{}); err != nil {
 			return err
 		}
-		p := r.patch
+		p := resourcePatch(r)
 		if p.Name == nil {
 			name := string(r.ID)
 			p.Name = &name
@@ -195,9 +196,9 @@ func (a *applying) resourceGains(r *manifestResource) error {
 	if err := a.allow("Update resource", about, "", role.UpdateApp, role.Target{}); err != nil {
 		return err
 	}
-	p := ResourcePatch{}
-	if r.patch.Scopes != nil {
-		scopes := slices.Clone(*r.patch.Scopes)
+	all, p := resourcePatch(r), ResourcePatch{}
+	if all.Scopes != nil {
+		scopes := slices.Clone(*all.Scopes)
 		for _, x := range old.Scopes {
 			if !slices.ContainsFunc(scopes, func(y directory.Scope) bool { return y.Name == x.Name }) {
 				scopes = append(scopes, x)
@@ -207,8 +208,8 @@ func (a *applying) resourceGains(r *manifestResource) error {
 			p.Scopes = &scopes
 		}
 	}
-	if r.patch.AppRoles != nil {
-		roles := slices.Clone(*r.patch.AppRoles)
+	if all.AppRoles != nil {
+		roles := slices.Clone(*all.AppRoles)
 		for _, x := range old.AppRoles {
 			if !slices.Contains(roles, x) {
 				roles = append(roles, x)
@@ -224,16 +225,16 @@ func (a *applying) resourceGains(r *manifestResource) error {
 }
 
 // resource makes it exactly what the file says.
-func (a *applying) resource(r *manifestResource) error {
+func (a *applying) resource(r *manifest.Resource) error {
 	old, err := a.Tx.Resource(r.ID)
 	if err != nil {
 		return err
 	}
-	_, err = a.changeResource(old, r.patch)
+	_, err = a.changeResource(old, resourcePatch(r))
 	return err
 }
 
-func (a *applying) app(x *manifestApp) error {
+func (a *applying) app(x *manifest.App) error {
 	about := audit.Party{Kind: "app", ID: string(x.ID), Name: string(x.ID)}
 	old, err := a.Tx.App(x.ID)
 	if errors.Is(err, store.ErrNotFound) {
@@ -262,14 +263,14 @@ func (a *applying) app(x *manifestApp) error {
 		}
 		now.Secrets = secrets
 	}
-	if err := a.patchApp(&now, old, x.patch, updateApp); err != nil {
+	if err := a.patchApp(&now, old, appPatch(x), updateApp); err != nil {
 		return err
 	}
 	_, err = a.saveApp(old, &now)
 	return err
 }
 
-func (a *applying) newApp(x *manifestApp, about audit.Party) error {
+func (a *applying) newApp(x *manifest.App, about audit.Party) error {
 	if err := a.allow(addApp, about, "", role.CreateApp, role.Target{}); err != nil {
 		return err
 	}
@@ -280,7 +281,7 @@ func (a *applying) newApp(x *manifestApp, about audit.Party) error {
 		}
 		app.Secrets, _ = fileSecret(a.step, nil, x.Secret)
 	}
-	p := x.patch
+	p := appPatch(x)
 	if p.Name == nil {
 		name := string(x.ID)
 		p.Name = &name
@@ -293,7 +294,7 @@ func (a *applying) newApp(x *manifestApp, about audit.Party) error {
 const filePrefix = "file-"
 
 // fileSecret returns the secrets with the file's among them.
-func fileSecret(c *step, have []directory.AppSecret, value hidden) (secrets []directory.AppSecret, changed bool) {
+func fileSecret(c *step, have []directory.AppSecret, value manifest.Hidden) (secrets []directory.AppSecret, changed bool) {
 	if value == "" {
 		return have, false
 	}
@@ -314,22 +315,7 @@ func fileSecret(c *step, have []directory.AppSecret, value hidden) (secrets []di
 	return secrets, changed
 }
 
-func (u *manifestUser) newUser() NewUser {
-	text := func(s *string) string {
-		if s == nil {
-			return ""
-		}
-		return *s
-	}
-	n := NewUser{Name: u.Name, DisplayName: text(u.DisplayName), GivenName: text(u.GivenName), Surname: text(u.Surname), Mail: text(u.Mail), Nickname: text(u.Nickname), JobTitle: text(u.JobTitle),
-		Department: text(u.Department), Office: text(u.Office), Mobile: text(u.Mobile), Language: text(u.Language), Disabled: u.Enabled != nil && !*u.Enabled}
-	if n.DisplayName == "" {
-		n.DisplayName = n.Name
-	}
-	return n
-}
-
-func (a *applying) user(u *manifestUser) error {
+func (a *applying) user(u *manifest.User) error {
 	have, err := a.UserByName(u.Name)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -356,14 +342,14 @@ func (a *applying) user(u *manifestUser) error {
 	if u.Roles == nil {
 		return nil
 	}
-	return a.roles(u.roles, directory.RoleAssignment{User: have.ID})
+	return a.roles(u.Holds, directory.RoleAssignment{User: have.ID})
 }
 
-func (a *applying) newUser(u *manifestUser) (*directory.User, error) {
+func (a *applying) newUser(u *manifest.User) (*directory.User, error) {
 	if err := a.mayCreateUser(u.Name); err != nil {
 		return nil, err
 	}
-	n := u.newUser()
+	n := declaredUser(u)
 	made, err := n.user()
 	if err != nil {
 		return nil, err
@@ -413,7 +399,7 @@ func (a *applying) roles(want []role.Role, holder directory.RoleAssignment) erro
 	return nil
 }
 
-func (a *applying) group(x *manifestGroup) error {
+func (a *applying) group(x *manifest.Group) error {
 	g, err := a.groupByRef(x.Name)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -444,7 +430,7 @@ func (a *applying) group(x *manifestGroup) error {
 	if x.Roles == nil {
 		return nil
 	}
-	return a.roles(x.roles, directory.RoleAssignment{Group: g.ID})
+	return a.roles(x.Holds, directory.RoleAssignment{Group: g.ID})
 }
 
 // members makes a group's members exactly those named.
@@ -460,7 +446,7 @@ func (a *applying) members(g directory.Group, names []string) error {
 	for _, n := range names {
 		u, err := a.userByRef(n)
 		if err != nil {
-			return missing(err, "There is no user "+quote(n)+".")
+			return missing(err, "There is no user "+fault.Quote(n)+".")
 		}
 		want[u.ID] = true
 		if !slices.Contains(ids, u.ID) {

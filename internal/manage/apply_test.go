@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -16,14 +15,15 @@ import (
 	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/manage/manifest"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
 )
 
-func parse(t *testing.T, src string) *Manifest {
+func parse(t *testing.T, src string) *manifest.Manifest {
 	t.Helper()
-	m, err := ParseManifest(strings.NewReader(src), ParseOptions{})
+	m, err := manifest.Parse(strings.NewReader(src), manifest.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +217,7 @@ func TestApplyIsAllOrNothing(t *testing.T) {
 		"resource is no URI":    {"[[resource]]\nid = 'mail'\n", "absolute URI", fault.Invalid},
 		"name of the directory": {"[directory]\ndomain = 'x y'\nname = 'X'\n", "domain", fault.Invalid},
 	} {
-		m, err := ParseManifest(strings.NewReader(first+c.rest), ParseOptions{})
+		m, err := manifest.Parse(strings.NewReader(first+c.rest), manifest.Options{})
 		for _, dry := range []bool{true, false} {
 			if m != nil && err == nil || !dry {
 				if m != nil {
@@ -257,68 +257,6 @@ func TestApplyIsAllOrNothing(t *testing.T) {
 	want(t, err, fault.Denied)
 }
 
-func TestParseManifest(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct{ src, says string }{
-		"unknown table":      {"[[user]]\nname='a@x.y'\n\n[[people]]\nname='b@x.y'\n", "Line 4: there is no key “people"},
-		"unknown key":        {"[[user]]\nname = 'a@x.y'\n[[user]]\nname = 'b@x.y'\ncolour = 'red'\n", "Line 5: there is no key “user.colour”"},
-		"misspelt key":       {"[[app]]\nid='a'\n[[app]]\nid='b'\nenabeld = false\n", "Line 5: there is no key “app.enabeld”"},
-		"key in a scope":     {"[[resource]]\nid='api://a'\nname='A'\n[[resource.scope]]\nname='x'\nid='y'\n", "Line 6: there is no key “resource.scope.id”"},
-		"key in a table":     {"[[app]]\nid='a'\npermissions=[{resource='api://a', scope=['x']}]\n", "Line 3: there is no key “app.permissions.scope”"},
-		"key of another":     {"[[user]]\nname='a@x.y'\nsecret='x'\n", "Line 3: there is no key “user.secret”"},
-		"not TOML":           {"[[user]]\nname = \n", "Line 2"},
-		"wrong type":         {"[[user]]\nname='a@x.y'\nenabled='yes'\n", "wrong type"},
-		"twice":              {"[[user]]\nname='a@x.y'\n[[user]]\nname='A@X.Y'\n", "Line 3: user “A@X.Y”: This is in the file twice."},
-		"bad name":           {"[[user]]\nname='a'\n", "Line 1: user “a”"},
-		"no name":            {"\n[[group]]\n", "Line 2: group"},
-		"no role":            {"[[user]]\nname='a@x.y'\nroles=['Global Admin']\n", "There is no role “Global Admin”"},
-		"roles of a group":   {"[[group]]\nname='g'\nroles=['Helpdesk Administrator']\n", "role_assignable"},
-		"life":               {"[[resource]]\nid='api://r'\ntoken_life='1'\n", "duration"},
-		"long life":          {"[[resource]]\nid='api://r'\ntoken_life='48h'\n", "one hour"},
-		"scope":              {"[[resource]]\nid='api://r'\n[[resource.scope]]\nname='openid'\n", "OpenID Connect"},
-		"redirect":           {"[[app]]\nid='a'\nredirect_uris=['javascript:alert(1)']\n", "redirect URI"},
-		"short secret":       {"[[app]]\nid='a'\nsecret='secret'\n", "16 characters"},
-		"two secrets":        {"[[app]]\nid='a'\nsecret='0123456789abcdef'\nsecret_env='X'\n", "only one"},
-		"environment":        {"[[app]]\nid='a'\nsecret_env='X'\n", "cannot be named here"},
-		"file":               {"[[user]]\nname='a@x.y'\npassword_file='/etc/passwd'\n", "cannot be named here"},
-		"domain":             {"[directory]\ndomain='x y'\nname='X'\n", "domain"},
-		"larger than anyone": {"# " + strings.Repeat("x", maxManifest), "16 MiB"},
-	} {
-		_, err := ParseManifest(strings.NewReader(c.src), ParseOptions{})
-		if !fault.Is(err, fault.Invalid) || !strings.Contains(fault.Public(err), c.says) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	_, err := ParseManifest(strings.NewReader("[[app]]\nid='a'\nsecret='hush-hush-hush-hush\n"), ParseOptions{})
-	if err == nil || strings.Contains(fault.Public(err), "hush") {
-		t.Errorf("%v", err)
-	}
-
-	o := ParseOptions{
-		Getenv: func(k string) (string, bool) { return map[string]string{"S": "from-the-environment"}[k], k == "S" },
-		ReadFile: func(p string) ([]byte, error) {
-			switch p {
-			case "/run/s":
-				return []byte("from a file it is\r\n"), nil
-			case "/run/empty":
-				return []byte("\n"), nil
-			}
-			return nil, errors.New("no")
-		},
-	}
-	m, err := ParseManifest(strings.NewReader("\ufeff[[app]]\nid='a'\nsecret_env='S'\n[[app]]\nid='b'\nsecret_file='/run/s'\n[[user]]\nname='a@x.y'\npassword_file='/run/s'\n"), o)
-	if err != nil || string(m.apps[0].Secret) != "from-the-environment" || string(m.apps[1].Secret) != "from a file it is" || string(m.users[0].Password) != "from a file it is" {
-		t.Errorf("%v %+v", err, m)
-	}
-	for _, src := range []string{"secret_env='T'", "secret_file='/run/none'", "secret_file='/run/empty'"} {
-		_, err := ParseManifest(strings.NewReader("[[app]]\nid='a'\n"+src), o)
-		want(t, err, fault.Invalid)
-	}
-	if m, err := ParseManifest(strings.NewReader(""), ParseOptions{}); err != nil || m == nil {
-		t.Error(err)
-	}
-}
-
 // A user who is there while hashing and gone in the transaction has no hash yet.
 func TestApplyHashesAgain(t *testing.T) {
 	t.Parallel()
@@ -338,32 +276,4 @@ func TestApplyHashesAgain(t *testing.T) {
 	if hashed != 2 || len(rep.Changes) != 2 || h.named("ada@contoso.example").Password.Hash == "" {
 		t.Errorf("%d hashes, %+v", hashed, rep)
 	}
-}
-
-func FuzzParseManifest(f *testing.F) {
-	f.Add("[[user]]\nname='a@x.y'\n[[resource.scope]]\nx=1")
-	f.Add("[[app]]\nid='a'\npermissions=[{resource='api://a', scope=['x']}]\n")
-	f.Fuzz(func(t *testing.T, src string) {
-		if _, err := ParseManifest(strings.NewReader(src), ParseOptions{}); err != nil && !fault.Is(err, fault.Invalid) {
-			t.Fatal(err)
-		}
-	})
-}
-
-func FuzzImport(f *testing.F) {
-	f.Add("userPrincipalName,displayName\na@x.y,A\n")
-	f.Add("userPrincipalName,accountEnabled\n\"a\"@x.y,\"\n")
-	f.Fuzz(func(t *testing.T, src string) {
-		file, err := openImport(strings.NewReader(src), nil)
-		if err != nil {
-			want(t, err, fault.Invalid)
-			return
-		}
-		for range len(src) + 2 {
-			if _, _, end := file.next(); end != "" {
-				return
-			}
-		}
-		t.Fatal("there is no end")
-	})
 }

@@ -175,7 +175,7 @@ func (c *step) holder(a directory.RoleAssignment) (audit.Party, error) {
 	}
 	g, err := c.Tx.Group(a.Group)
 	if err == nil && !g.RoleAssignable {
-		err = invalid("The group " + quote(g.Name) + " cannot hold roles. That is decided when a group is created.")
+		err = invalid("The group " + fault.Quote(g.Name) + " cannot hold roles. That is decided when a group is created.")
 	}
 	return groupParty(g), missing(err, noSuchGroup)
 }

@@ -105,17 +105,17 @@ func (c *step) permissions(ps []directory.Permission, appRoles bool) ([]director
 		}
 		r, err := c.Tx.Resource(p.Resource)
 		if errors.Is(err, store.ErrNotFound) {
-			return nil, fault.New(fault.NotFound, "There is no resource "+quote(string(p.Resource))+".")
+			return nil, fault.New(fault.NotFound, "There is no resource "+fault.Quote(string(p.Resource))+".")
 		}
 		if err != nil {
 			return nil, err
 		}
 		for _, x := range p.Scopes {
 			if appRoles && !slices.Contains(r.AppRoles, x) {
-				return nil, fault.New(fault.NotFound, "The resource "+quote(string(r.ID))+" has no application role "+quote(x)+".")
+				return nil, fault.New(fault.NotFound, "The resource "+fault.Quote(string(r.ID))+" has no application role "+fault.Quote(x)+".")
 			}
 			if !appRoles && !slices.ContainsFunc(r.Scopes, func(s directory.Scope) bool { return s.Name == x }) {
-				return nil, fault.New(fault.NotFound, "The resource "+quote(string(r.ID))+" has no scope "+quote(x)+".")
+				return nil, fault.New(fault.NotFound, "The resource "+fault.Quote(string(r.ID))+" has no scope "+fault.Quote(x)+".")
 			}
 		}
 		i := slices.IndexFunc(out, func(q directory.Permission) bool { return q.Resource == p.Resource })
@@ -163,10 +163,10 @@ func (c *step) nameDirectory(domain, name string) (bool, error) {
 		c.refused = &audit.Record{Action: "Update company information", Result: audit.Refused, Target: audit.Party{Kind: "directory"}, Elaborate: err.Public}
 		return false, err
 	}
-	if err := domainName(domain); err != nil {
+	if err := directory.CheckDomain(domain); err != nil {
 		return false, err
 	}
-	if err := required("The name of the directory", name, 256); err != nil {
+	if err := directory.CheckRequired("The name of the directory", name, 256); err != nil {
 		return false, err
 	}
 	d, err := c.Tx.Directory()

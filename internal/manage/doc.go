@@ -14,7 +14,5 @@
 // anything is internal/revoke.
 //
 // Trust: it believes the surface about who the actor is, and nothing that the
-// actor typed. Manifests may name environment variables and files only through
-// the lookups that the caller of [ParseManifest] hands over, so that a manifest
-// that came over the network reads neither.
+// actor typed. Files are read by internal/manage/manifest.
 package manage

@@ -6,6 +6,7 @@ import (
 
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/store"
 )
@@ -139,7 +140,7 @@ func (c *step) createGroup(n NewGroup) (*directory.Group, error) {
 	if err := checkGroup(g); err != nil {
 		return nil, err
 	}
-	if err := taken(c.Tx.CreateGroup(g), "There is a group named "+quote(g.Name)+" already."); err != nil {
+	if err := taken(c.Tx.CreateGroup(g), "There is a group named "+fault.Quote(g.Name)+" already."); err != nil {
 		return nil, err
 	}
 	what := "Creates the group " + g.Name + "."
@@ -151,10 +152,10 @@ func (c *step) createGroup(n NewGroup) (*directory.Group, error) {
 }
 
 func checkGroup(g directory.Group) error {
-	if err := required("The name of the group", g.Name, 256); err != nil {
+	if err := directory.CheckRequired("The name of the group", g.Name, 256); err != nil {
 		return err
 	}
-	return text("The description", g.Description, 1024)
+	return directory.CheckText("The description", g.Description, 1024)
 }
 
 // UpdateGroup changes name and description. Kinds: Denied, Invalid, NotFound,
@@ -188,7 +189,7 @@ func (c *step) changeGroup(g directory.Group, p GroupPatch) error {
 		return err
 	}
 	if err := c.ChangeGroup(g); err != nil {
-		return missing(taken(err, "There is a group named "+quote(g.Name)+" already."), noSuchGroup)
+		return missing(taken(err, "There is a group named "+fault.Quote(g.Name)+" already."), noSuchGroup)
 	}
 	c.did("Update group", groupParty(g), "Changes the group "+old.Name+".", changes...)
 	return nil

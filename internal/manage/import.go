@@ -10,6 +10,7 @@ import (
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/manage/manifest"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/store"
 )
@@ -31,11 +32,7 @@ type ImportOptions struct {
 }
 
 // BadRow is a row that was skipped.
-type BadRow struct {
-	Line   int
-	Name   string // user name, if it could be read
-	Reason string
-}
+type BadRow = manifest.Bad
 
 // ImportReport says what an import did, or in a dry run would do.
 type ImportReport struct {
@@ -52,14 +49,27 @@ type ImportReport struct {
 
 // importRow is one line of the file.
 type importRow struct {
-	line     int
-	user     NewUser
-	enabled  string // as written: true, false or empty
-	password string
-	hash     string
+	*manifest.Row
+	hash string
+	id   directory.UserID // of the user that exists, in the transaction at hand
+	new  *directory.User  // what would be created; nil: there is too little for that
+}
 
-	id  directory.UserID // of the user that exists, in the transaction at hand
-	new *directory.User  // what would be created
+// readRow checks what can be known of a row without the directory; policy is for
+// passwords.
+func readRow(r *manifest.Row, policy func(*directory.User, string) error) (row *importRow, err error) {
+	row = &importRow{Row: r}
+	n := NewUser{Name: r.Name, DisplayName: r.DisplayName, GivenName: r.GivenName, Surname: r.Surname, Mail: r.Mail, Nickname: r.Nickname, JobTitle: r.JobTitle,
+		Department: r.Department, Office: r.Office, Mobile: r.Mobile, Language: r.Language, Disabled: r.Enabled == "false"}
+	if n.DisplayName == "" { // enough for a user that exists
+		n.DisplayName = n.Name
+		_, err := n.user()
+		return row, err
+	}
+	if row.new, err = n.user(); err == nil && r.Password != "" {
+		err = policy(row.new, r.Password)
+	}
+	return row, err
 }
 
 // outcome of one row.
@@ -85,23 +95,25 @@ func (s *Service) Import(ctx context.Context, actor directory.Actor, r io.Reader
 	if err := s.probe(ctx, actor, act, func(c *step) error { return c.mayCreateUser("") }); err != nil {
 		return rep, err
 	}
-	var policy func(*directory.User, string) error
-	if o.Passwords {
-		policy = s.checkPassword
-	}
-	f, err := openImport(r, policy)
+	f, err := manifest.Open(r, o.Passwords)
 	if err != nil {
 		return rep, err
 	}
-	rep.Ignored, rep.Unknown = f.ignored, f.unknown
+	rep.Ignored, rep.Unknown = f.Ignored, f.Unknown
 	for done := false; !done && err == nil; {
 		var batch []*importRow
 		for len(batch) < importBatch && !done {
-			row, bad, end := f.next()
+			read, bad, end := f.Next()
+			var row *importRow
+			if read != nil {
+				if row, err = readRow(read, s.checkPassword); err != nil {
+					bad, err = &BadRow{Line: read.Line, Name: read.Name, Reason: fault.Public(err)}, nil
+				}
+			}
 			switch {
 			case end != "":
 				done = true
-				if end != endOfFile {
+				if end != manifest.EndOfFile {
 					rep.Stopped = end
 				}
 			case bad != nil:
@@ -133,7 +145,7 @@ func (rep *ImportReport) skip(b BadRow) {
 func (rep *ImportReport) count(row *importRow, out outcome) {
 	switch {
 	case out.skipped != "":
-		rep.skip(BadRow{Line: row.line, Name: row.user.Name, Reason: out.skipped})
+		rep.skip(BadRow{Line: row.Line, Name: row.Name, Reason: out.skipped})
 	case out.created:
 		rep.Created++
 	case out.updated:
@@ -154,11 +166,11 @@ func (s *Service) importBatch(ctx context.Context, actor directory.Actor, act Ac
 		return nil
 	}
 	for _, row := range batch {
-		if row.password == "" || act.DryRun {
+		if row.Password == "" || act.DryRun {
 			continue
 		}
 		var err error
-		if row.hash, err = s.Hash(ctx, row.password); err != nil {
+		if row.hash, err = s.Hash(ctx, row.Password); err != nil {
 			return err
 		}
 	}
@@ -170,7 +182,7 @@ func (s *Service) importBatch(ctx context.Context, actor directory.Actor, act Ac
 		err := s.importRows(ctx, actor, act, []*importRow{row}, rep)
 		switch fault.KindOf(err) {
 		case fault.Conflict, fault.Denied, fault.Invalid, fault.NotFound:
-			rep.skip(BadRow{Line: row.line, Name: row.user.Name, Reason: fault.Public(err)})
+			rep.skip(BadRow{Line: row.Line, Name: row.Name, Reason: fault.Public(err)})
 		default:
 			if err != nil {
 				return err
@@ -214,7 +226,7 @@ func (c *step) sortRows(batch []*importRow) ([]int, error) {
 	order := make([]int, len(batch))
 	for i, row := range batch {
 		order[i], row.id = i, directory.UserID{}
-		u, err := c.UserByName(row.user.Name)
+		u, err := c.UserByName(row.Name)
 		if errors.Is(err, store.ErrNotFound) {
 			continue
 		}
@@ -242,7 +254,7 @@ func (c *step) sortRows(batch []*importRow) ([]int, error) {
 // name that is twice in the file is created and then changed.
 func (c *step) importRow(row *importRow, made map[string]directory.UserID) (outcome, error) {
 	if row.id.IsZero() {
-		if row.id = made[directory.FoldName(row.user.Name)]; row.id.IsZero() {
+		if row.id = made[directory.FoldName(row.Name)]; row.id.IsZero() {
 			return c.importNew(row, made)
 		}
 	}
@@ -296,7 +308,7 @@ func reason(err error) string {
 }
 
 func (c *step) importNew(row *importRow, made map[string]directory.UserID) (outcome, error) {
-	if err := c.mayCreateUser(row.user.Name); err != nil {
+	if err := c.mayCreateUser(row.Name); err != nil {
 		return outcome{}, err
 	}
 	if row.new == nil {
@@ -345,11 +357,11 @@ func (r *importRow) patch() Patch {
 		}
 		return s
 	}
-	n := &r.user
+	n := r.Row
 	p := Patch{DisplayName: said(&n.DisplayName), GivenName: said(&n.GivenName), Surname: said(&n.Surname), Mail: said(&n.Mail), Nickname: said(&n.Nickname),
 		JobTitle: said(&n.JobTitle), Department: said(&n.Department), Office: said(&n.Office), Mobile: said(&n.Mobile), Language: said(&n.Language)}
-	if r.enabled != "" {
-		enabled := !n.Disabled
+	if r.Enabled != "" {
+		enabled := r.Enabled == "true"
 		p.Enabled = &enabled
 	}
 	return p

@@ -19,6 +19,7 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
+	"github.com/curfew-id/curfew/internal/manage/manifest"
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/standing"
@@ -176,7 +177,7 @@ func TestPowerless(t *testing.T) {
 	h.must(err)
 	as, err := h.Assignments(ctx, operator, AssignmentQuery{User: ada})
 	h.must(err)
-	manifest, err := ParseManifest(strings.NewReader("[[user]]\nname='eve@contoso.example'\n"), ParseOptions{})
+	manifest, err := manifest.Parse(strings.NewReader("[[user]]\nname='eve@contoso.example'\n"), manifest.Options{})
 	h.must(err)
 	e := func(_ any, err error) error { return err }
 	calls := map[string]func(a directory.Actor, act Act) error{

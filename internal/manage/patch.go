@@ -157,10 +157,10 @@ func (p *Patch) apply(u *directory.User) error {
 		if p.Name != nil || p.Password != nil {
 			return invalid("An application's identity has no password and no user name of its own.")
 		}
-		return required("The display name", u.DisplayName, 256)
+		return directory.CheckRequired("The display name", u.DisplayName, 256)
 	}
 	if p.Name != nil {
-		if err := userName(u.Name); err != nil {
+		if err := directory.CheckUserName(u.Name); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/proof"
 	"github.com/curfew-id/curfew/internal/role"
 )
@@ -111,14 +112,14 @@ func checkProtocol(a *directory.App) error {
 		return invalid("An application has at most 100 redirect URIs.")
 	}
 	for _, u := range a.SPARedirectURIs {
-		if err := redirectURI(u); err != nil {
+		if err := directory.CheckRedirectURI(u); err != nil {
 			return err
 		}
 		if !onWeb(u) {
-			return invalid("The redirect URI " + quote(u) + " of a browser-only application is https, or http to this machine.")
+			return invalid("The redirect URI " + fault.Quote(u) + " of a browser-only application is https, or http to this machine.")
 		}
 		if slices.Contains(a.RedirectURIs, u) {
-			return invalid("The redirect URI " + quote(u) + " is that of a browser-only application or another one's, not both.")
+			return invalid("The redirect URI " + fault.Quote(u) + " is that of a browser-only application or another one's, not both.")
 		}
 	}
 	if len(a.SPARedirectURIs) > 0 && !a.Public {
@@ -134,7 +135,7 @@ func checkProtocol(a *directory.App) error {
 		if x.uri == "" {
 			continue
 		}
-		if err := redirectURI(x.uri); err != nil || !onWeb(x.uri) {
+		if err := directory.CheckRedirectURI(x.uri); err != nil || !onWeb(x.uri) {
 			return invalid("The " + x.name + " must be an https address without fragment; http only to this machine.")
 		}
 	}

@@ -76,7 +76,7 @@ func (c *step) createResource(id directory.ResourceID, p ResourcePatch) (*direct
 	if err := c.s.resourceID(id); err != nil {
 		return nil, err
 	}
-	exists := fault.New(fault.Conflict, "There is a resource "+quote(string(id))+" already.")
+	exists := fault.New(fault.Conflict, "There is a resource "+fault.Quote(string(id))+" already.")
 	if _, err := c.Tx.Resource(id); err == nil {
 		return nil, exists
 	} else if !errors.Is(err, store.ErrNotFound) {
@@ -103,7 +103,7 @@ func (p *ResourcePatch) apply(r *directory.Resource) error {
 	set(&r.TokenLife, p.TokenLife)
 	set(&r.SigningAlg, p.SigningAlg)
 	set(&r.EncryptionKey, p.EncryptionKey)
-	if err := required("The name of the resource", r.Name, 256); err != nil {
+	if err := directory.CheckRequired("The name of the resource", r.Name, 256); err != nil {
 		return err
 	}
 	if len(r.Scopes) > 500 || len(r.AppRoles) > 500 {
@@ -111,24 +111,24 @@ func (p *ResourcePatch) apply(r *directory.Resource) error {
 	}
 	seen := map[string]bool{}
 	for _, x := range r.Scopes {
-		if err := scopeName(x.Name); err != nil {
+		if err := directory.CheckScope(x.Name); err != nil {
 			return err
 		}
-		if err := text("The text of the scope "+quote(x.Name), x.Text, 512); err != nil {
+		if err := directory.CheckText("The text of the scope "+fault.Quote(x.Name), x.Text, 512); err != nil {
 			return err
 		}
 		if seen[x.Name] {
-			return invalid("The scope " + quote(x.Name) + " is there twice.")
+			return invalid("The scope " + fault.Quote(x.Name) + " is there twice.")
 		}
 		seen[x.Name] = true
 	}
 	clear(seen)
 	for _, x := range r.AppRoles {
-		if err := scopeName(x); err != nil {
+		if err := directory.CheckScope(x); err != nil {
 			return err
 		}
 		if seen[x] {
-			return invalid("The application role " + quote(x) + " is there twice.")
+			return invalid("The application role " + fault.Quote(x) + " is there twice.")
 		}
 		seen[x] = true
 	}
@@ -207,7 +207,7 @@ func (c *step) unused(id directory.ResourceID, scope string, appRole bool) error
 		}
 		for _, p := range ps {
 			if p.Resource == id && slices.Contains(p.Scopes, scope) {
-				return fault.New(fault.Conflict, "The application "+quote(string(a.ID))+" has the permission "+quote(scope)+". Take it from the application first.")
+				return fault.New(fault.Conflict, "The application "+fault.Quote(string(a.ID))+" has the permission "+fault.Quote(scope)+". Take it from the application first.")
 			}
 		}
 	}
@@ -253,7 +253,7 @@ func (s *Service) DeleteResource(ctx context.Context, actor directory.Actor, id 
 		}
 		for _, a := range apps {
 			if names(a.Permissions) || names(a.AppPermissions) || slices.Contains(a.Guards, id) {
-				return fault.New(fault.Conflict, "The application "+quote(string(a.ID))+" still names this resource. Take it from the application first.")
+				return fault.New(fault.Conflict, "The application "+fault.Quote(string(a.ID))+" still names this resource. Take it from the application first.")
 			}
 		}
 		if err := c.Tx.DeleteResource(id); err != nil {

@@ -31,7 +31,7 @@ func makeSecret(now, expires time.Time) (*NewSecret, directory.AppSecret, error)
 	if !expires.IsZero() && !expires.After(now) {
 		return nil, directory.AppSecret{}, invalid("The secret would be expired already.")
 	}
-	value := secretPrefix + pick(charsAlnum, 40)
+	value := secretPrefix + pick(directory.Alphanumeric, 40)
 	stored := storedSecret(now, directory.NewID[directory.AppSecret](now).String(), value)
 	stored.Expires = expires.UTC()
 	return &NewSecret{ID: stored.ID, Value: value, Hint: stored.Hint, Expires: expires}, stored, nil

@@ -168,7 +168,7 @@ func (c *step) insertUser(u *directory.User) error {
 	if u.Password.Version > 0 {
 		u.Password.Changed = c.Now
 	}
-	return taken(c.Tx.CreateUser(u), "There is a user named "+quote(u.Name)+" already.")
+	return taken(c.Tx.CreateUser(u), "There is a user named "+fault.Quote(u.Name)+" already.")
 }
 
 // user checks n and returns the user it describes, without a password.
@@ -178,7 +178,7 @@ func (n *NewUser) user() (*directory.User, error) {
 	if u.Nickname == "" {
 		u.Nickname, _, _ = strings.Cut(u.Name, "@")
 	}
-	if err := userName(u.Name); err != nil {
+	if err := directory.CheckUserName(u.Name); err != nil {
 		return nil, err
 	}
 	return u, checkProfile(u)
@@ -186,7 +186,7 @@ func (n *NewUser) user() (*directory.User, error) {
 
 // checkProfile checks every property of a user but its name.
 func checkProfile(u *directory.User) error {
-	if err := required("The display name", u.DisplayName, 256); err != nil {
+	if err := directory.CheckRequired("The display name", u.DisplayName, 256); err != nil {
 		return err
 	}
 	for _, f := range []struct {
@@ -194,14 +194,14 @@ func checkProfile(u *directory.User) error {
 		limit       int
 	}{{"The given name", u.GivenName, 64}, {"The surname", u.Surname, 64}, {"The mail nickname", u.Nickname, 64}, {"The job title", u.JobTitle, 128},
 		{"The department", u.Department, 64}, {"The office", u.Office, 128}, {"The mobile number", u.Mobile, 64}} {
-		if err := text(f.what, f.value, f.limit); err != nil {
+		if err := directory.CheckText(f.what, f.value, f.limit); err != nil {
 			return err
 		}
 	}
-	if len(u.Language) > 35 || strings.Trim(u.Language, charsAlnum+"-") != "" {
+	if len(u.Language) > 35 || strings.Trim(u.Language, directory.Alphanumeric+"-") != "" {
 		return invalid("The language is a tag such as en or de-CH.")
 	}
-	return mailAddress(u.Mail)
+	return directory.CheckMail(u.Mail)
 }
 
 // UpdateUser changes what p names, in one transaction, and returns the receipt

@@ -28,6 +28,7 @@ import (
 	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/keys"
 	"github.com/curfew-id/curfew/internal/manage"
+	"github.com/curfew-id/curfew/internal/manage/manifest"
 	"github.com/curfew-id/curfew/internal/relay"
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/signin"
@@ -169,7 +170,7 @@ func (s *Server) Apply(ctx context.Context, file string) (manage.ApplyReport, er
 		return manage.ApplyReport{}, fault.Wrap(fault.Invalid, "The manifest cannot be read.", err)
 	}
 	defer f.Close()
-	m, err := manage.ParseManifest(f, manage.ParseOptions{Getenv: os.LookupEnv, ReadFile: func(name string) ([]byte, error) {
+	m, err := manifest.Parse(f, manifest.Options{Getenv: os.LookupEnv, ReadFile: func(name string) ([]byte, error) {
 		if !filepath.IsAbs(name) {
 			name = filepath.Join(filepath.Dir(file), name)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/manage"
+	"github.com/curfew-id/curfew/internal/manage/manifest"
 	"github.com/curfew-id/curfew/internal/relay"
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/role"
@@ -448,7 +449,7 @@ func (s *Server) postApply(c *call) error {
 	if err != nil {
 		return err
 	}
-	m, err := manage.ParseManifest(bytes.NewReader(b), manage.ParseOptions{})
+	m, err := manifest.Parse(bytes.NewReader(b), manifest.Options{})
 	if err != nil {
 		return err
 	}

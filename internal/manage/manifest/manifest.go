@@ -1,4 +1,4 @@
-package manage
+package manifest
 
 import (
 	"errors"
@@ -17,31 +17,31 @@ import (
 	"github.com/curfew-id/curfew/internal/role"
 )
 
-// ParseOptions are the lookups for secrets that a manifest names. Nil: such a
+// Options are the lookups for secrets that a manifest names. Nil: such a
 // manifest is refused, as one that came over the network must be.
-type ParseOptions struct {
+type Options struct {
 	Getenv   func(name string) (value string, ok bool)
 	ReadFile func(path string) ([]byte, error)
 }
 
-// Manifest is a parsed and checked file for Apply; see docs/apply.md.
+// Manifest is a parsed and checked file for manage.Service.Apply; see docs/apply.md.
 type Manifest struct {
-	directory *struct{ Domain, Name string }
-	users     []manifestUser
-	groups    []manifestGroup
-	resources []manifestResource
-	apps      []manifestApp
+	Directory *struct{ Domain, Name string } // nil: left alone
+	Users     []User
+	Groups    []Group
+	Resources []Resource
+	Apps      []App
 }
 
 // Format prints no manifest: there are passwords and secrets in it.
 func (m *Manifest) Format(f fmt.State, _ rune) { io.WriteString(f, "manifest") }
 
-// hidden is a password or secret; it prints as dots.
-type hidden string
+// Hidden is a password or secret; it prints as dots.
+type Hidden string
 
-func (hidden) Format(f fmt.State, _ rune) { io.WriteString(f, "•••") }
+func (Hidden) Format(f fmt.State, _ rune) { io.WriteString(f, "•••") }
 
-type manifestUser struct {
+type User struct {
 	Name         string
 	DisplayName  *string `toml:"display_name"`
 	GivenName    *string `toml:"given_name"`
@@ -53,45 +53,47 @@ type manifestUser struct {
 	Office       *string
 	Mobile       *string
 	Language     *string
-	Password     hidden
+	Password     Hidden
 	PasswordEnv  string `toml:"password_env"`
 	PasswordFile string `toml:"password_file"`
 	MustChange   bool   `toml:"must_change"`
 	Enabled      *bool
 	Roles        []string // nil: left alone
 
-	roles []role.Role
+	// Holds are the Roles as the catalogue has them, each once.
+	Holds []role.Role `toml:"-"`
 }
 
-type manifestGroup struct {
+type Group struct {
 	Name           string
 	Description    *string
 	RoleAssignable bool `toml:"role_assignable"`
 	Members        []string
 	Roles          []string
 
-	roles []role.Role
+	// Holds are the Roles as the catalogue has them, each once.
+	Holds []role.Role `toml:"-"`
 }
 
-type manifestScope struct {
+type Scope struct {
 	Name      string
 	Text      string
 	AdminOnly bool `toml:"admin_only"`
 }
 
-type manifestResource struct {
+type Resource struct {
 	ID            directory.ResourceID
 	Name          *string
-	TokenLife     string          `toml:"token_life"`
-	Scope         []manifestScope // nil: left alone
-	AppRoles      []string        `toml:"app_roles"`
-	SigningAlg    *string         `toml:"signing_alg"`
-	EncryptionKey *string         `toml:"encryption_key"`
+	TokenLife     string   `toml:"token_life"`
+	Scope         []Scope  // nil: left alone
+	AppRoles      []string `toml:"app_roles"`
+	SigningAlg    *string  `toml:"signing_alg"`
+	EncryptionKey *string  `toml:"encryption_key"`
 
-	patch ResourcePatch
+	Life *time.Duration `toml:"-"` // TokenLife, read; nil: left alone
 }
 
-type manifestApp struct {
+type App struct {
 	ID                    directory.AppID
 	Name, Publisher       *string
 	Public                *bool
@@ -100,7 +102,7 @@ type manifestApp struct {
 	Enabled               *bool
 	RedirectURIs          []string `toml:"redirect_uris"`
 	PostLogoutURIs        []string `toml:"post_logout_uris"`
-	Secret                hidden
+	Secret                Hidden
 	SecretEnv             string `toml:"secret_env"`
 	SecretFile            string `toml:"secret_file"`
 	Permissions           []directory.Permission
@@ -120,7 +122,7 @@ type manifestApp struct {
 	FrontChannelLogoutURI *string `toml:"frontchannel_logout_uri"`
 	FrontChannelSession   *bool   `toml:"frontchannel_logout_session"`
 
-	patch AppPatch
+	Absolute *time.Duration `toml:"-"` // GrantAbsolute, read; nil: left alone
 }
 
 const (
@@ -129,10 +131,10 @@ const (
 	minSecret    = 16
 )
 
-// ParseManifest reads and checks a manifest in TOML. Unknown keys are refused:
+// Parse reads and checks a manifest in TOML. Unknown keys are refused:
 // a misspelt key that means less access must not pass. Every refusal is a fault
 // of kind Invalid that names the line.
-func ParseManifest(r io.Reader, o ParseOptions) (*Manifest, error) {
+func Parse(r io.Reader, o Options) (*Manifest, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxManifest+1))
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, "The file could not be read.", err)
@@ -143,26 +145,26 @@ func ParseManifest(r io.Reader, o ParseOptions) (*Manifest, error) {
 	src := strings.TrimPrefix(string(b), "\ufeff")
 	var doc struct {
 		Directory *struct{ Domain, Name string }
-		User      []manifestUser
-		Group     []manifestGroup
-		Resource  []manifestResource
-		App       []manifestApp
+		User      []User
+		Group     []Group
+		Resource  []Resource
+		App       []App
 	}
 	md, err := toml.Decode(src, &doc)
 	if err != nil {
 		// The parser's own words could repeat a secret; they stay in the cause.
 		var pe toml.ParseError
 		if errors.As(err, &pe) && pe.LastKey != "" {
-			return nil, fault.Wrap(fault.Invalid, fmt.Sprintf("Line %d: this is no valid TOML, or a value of the wrong type (near the key %s).", pe.Position.Line, quote(pe.LastKey)), err)
+			return nil, fault.Wrap(fault.Invalid, fmt.Sprintf("Line %d: this is no valid TOML, or a value of the wrong type (near the key %s).", pe.Position.Line, fault.Quote(pe.LastKey)), err)
 		} else if errors.As(err, &pe) {
 			return nil, fault.Wrap(fault.Invalid, fmt.Sprintf("Line %d: this is no valid TOML.", pe.Position.Line), err)
 		}
 		return nil, fault.Wrap(fault.Invalid, "A value in the file has the wrong type.", err)
 	}
 	if unknown := md.Undecoded(); len(unknown) > 0 {
-		return nil, invalid(fmt.Sprintf("Line %d: there is no key %s.", lineOfKey(src, unknown[0]), quote(unknown[0].String())))
+		return nil, invalid(fmt.Sprintf("Line %d: there is no key %s.", lineOfKey(src, unknown[0]), fault.Quote(unknown[0].String())))
 	}
-	m := &Manifest{directory: doc.Directory, users: doc.User, groups: doc.Group, resources: doc.Resource, apps: doc.App}
+	m := &Manifest{Directory: doc.Directory, Users: doc.User, Groups: doc.Group, Resources: doc.Resource, Apps: doc.App}
 	return m, m.check(src, o)
 }
 
@@ -179,7 +181,7 @@ func at(src, table string, n int, name string, err error) error {
 			}
 		}
 	}
-	return fault.Wrap(fault.KindOf(err), fmt.Sprintf("Line %d: %s %s: %s", line, table, quote(name), fault.Public(err)), err)
+	return fault.Wrap(fault.KindOf(err), fmt.Sprintf("Line %d: %s %s: %s", line, table, fault.Quote(name), fault.Public(err)), err)
 }
 
 var header = regexp.MustCompile(`^\s*(\[\[?)\s*([A-Za-z0-9_.\s"'-]+?)\s*\]\]?\s*(?:#.*)?$`)
@@ -216,12 +218,12 @@ func lineOfKey(src string, key toml.Key) int {
 	return fallback
 }
 
-func (m *Manifest) check(src string, o ParseOptions) error {
-	if d := m.directory; d != nil {
-		if err := domainName(d.Domain); err != nil {
+func (m *Manifest) check(src string, o Options) error {
+	if d := m.Directory; d != nil {
+		if err := directory.CheckDomain(d.Domain); err != nil {
 			return err
 		}
-		if err := required("The name of the directory", d.Name, 256); err != nil {
+		if err := directory.CheckRequired("The name of the directory", d.Name, 256); err != nil {
 			return err
 		}
 	}
@@ -233,26 +235,26 @@ func (m *Manifest) check(src string, o ParseOptions) error {
 		seen[key] = true
 		return nil
 	}
-	for i := range m.users {
-		u := &m.users[i]
+	for i := range m.Users {
+		u := &m.Users[i]
 		if err := errors.Join(once("user "+directory.FoldName(u.Name)), u.check(o)); err != nil {
 			return at(src, "user", i, u.Name, err)
 		}
 	}
-	for i := range m.groups {
-		g := &m.groups[i]
+	for i := range m.Groups {
+		g := &m.Groups[i]
 		if err := errors.Join(once("group "+directory.FoldName(g.Name)), g.check()); err != nil {
 			return at(src, "group", i, g.Name, err)
 		}
 	}
-	for i := range m.resources {
-		r := &m.resources[i]
+	for i := range m.Resources {
+		r := &m.Resources[i]
 		if err := errors.Join(once("resource "+string(r.ID)), r.check()); err != nil {
 			return at(src, "resource", i, string(r.ID), err)
 		}
 	}
-	for i := range m.apps {
-		a := &m.apps[i]
+	for i := range m.Apps {
+		a := &m.Apps[i]
 		if err := errors.Join(once("app "+string(a.ID)), a.check(o)); err != nil {
 			return at(src, "app", i, string(a.ID), err)
 		}
@@ -260,25 +262,25 @@ func (m *Manifest) check(src string, o ParseOptions) error {
 	return nil
 }
 
-func (u *manifestUser) check(o ParseOptions) (err error) {
-	if err := userName(u.Name); err != nil {
+func (u *User) check(o Options) (err error) {
+	if err := directory.CheckUserName(u.Name); err != nil {
 		return err
 	}
 	if u.Password, err = o.secret("password", u.Password, u.PasswordEnv, u.PasswordFile); err != nil {
 		return err
 	}
-	u.roles, err = findRoles(u.Roles)
+	u.Holds, err = findRoles(u.Roles)
 	return err
 }
 
-func (g *manifestGroup) check() (err error) {
-	if err := required("The name of the group", g.Name, 256); err != nil {
+func (g *Group) check() (err error) {
+	if err := directory.CheckRequired("The name of the group", g.Name, 256); err != nil {
 		return err
 	}
 	if len(g.Roles) > 0 && !g.RoleAssignable {
 		return invalid("A group that holds roles needs role_assignable = true.")
 	}
-	g.roles, err = findRoles(g.Roles)
+	g.Holds, err = findRoles(g.Roles)
 	return err
 }
 
@@ -289,7 +291,7 @@ func findRoles(names []string) (out []role.Role, err error) {
 			r, ok = role.Find(directory.RoleID(n))
 		}
 		if !ok {
-			return nil, invalid("There is no role " + quote(n) + ".")
+			return nil, invalid("There is no role " + fault.Quote(n) + ".")
 		}
 		if !slices.Contains(out, r) {
 			out = append(out, r)
@@ -298,43 +300,31 @@ func findRoles(names []string) (out []role.Role, err error) {
 	return out, nil
 }
 
-func (r *manifestResource) check() error {
+func (r *Resource) check() error {
 	if r.ID == "" {
 		return invalid("The key id is missing.")
 	}
-	r.patch.Name, r.patch.SigningAlg, r.patch.EncryptionKey = r.Name, r.SigningAlg, r.EncryptionKey
 	if r.TokenLife != "" {
 		d, err := time.ParseDuration(r.TokenLife)
 		if err != nil {
 			return invalid("token_life is a duration such as 1h or 30m.")
 		}
-		if err := tokenLife(d); err != nil {
+		r.Life = &d
+	}
+	for _, x := range r.Scope {
+		if err := directory.CheckScope(x.Name); err != nil {
 			return err
 		}
-		r.patch.TokenLife = &d
-	}
-	if r.Scope != nil {
-		scopes := []directory.Scope{}
-		for _, x := range r.Scope {
-			if err := scopeName(x.Name); err != nil {
-				return err
-			}
-			scopes = append(scopes, directory.Scope(x))
-		}
-		r.patch.Scopes = &scopes
-	}
-	if r.AppRoles != nil {
-		r.patch.AppRoles = &r.AppRoles
 	}
 	return nil
 }
 
-func (a *manifestApp) check(o ParseOptions) (err error) {
+func (a *App) check(o Options) (err error) {
 	if !directory.ValidAppID(string(a.ID)) {
 		return invalid("The key id is a client_id: 1 to 255 printable ASCII characters without spaces.")
 	}
 	for _, u := range slices.Concat(a.RedirectURIs, a.PostLogoutURIs) {
-		if err := redirectURI(u); err != nil {
+		if err := directory.CheckRedirectURI(u); err != nil {
 			return err
 		}
 	}
@@ -345,30 +335,18 @@ func (a *manifestApp) check(o ParseOptions) (err error) {
 		// Only its SHA-256 is stored: what people make up could be guessed from it.
 		return invalid("An application's secret has at least 16 characters, best random ones.")
 	}
-	a.patch = AppPatch{Name: a.Name, Publisher: a.Publisher, Public: a.Public, FirstParty: a.FirstParty, DeviceCode: a.DeviceCode, AccessTokenMinutes: a.AccessTokenMinutes,
-		RedirectURIs: present(a.RedirectURIs), PostLogoutURIs: present(a.PostLogoutURIs), Permissions: present(a.Permissions), AppPermissions: present(a.AppPermissions), Guards: present(a.Guards),
-		Protocol: Protocol{SPARedirectURIs: present(a.SPARedirectURIs), Keys: present(a.Keys), KeysURI: a.KeysURI, Refresh: a.Refresh, RequirePAR: a.RequirePAR, RequireDPoP: a.RequireDPoP, SigningAlg: a.SigningAlg,
-			BackChannelLogoutURI: a.BackChannelLogoutURI, BackChannelSession: a.BackChannelSession, FrontChannelLogoutURI: a.FrontChannelLogoutURI, FrontChannelSession: a.FrontChannelSession}}
 	if a.GrantAbsolute != "" {
 		d, err := time.ParseDuration(a.GrantAbsolute)
 		if err != nil {
 			return invalid("grant_absolute is a duration such as 24h, or 0s for none.")
 		}
-		a.patch.GrantAbsolute = &d
+		a.Absolute = &d
 	}
 	return nil
 }
 
-// present is a list that is in the file, were it empty; nil one that is not.
-func present[T any](list []T) *[]T {
-	if list == nil {
-		return nil
-	}
-	return &list
-}
-
 // secret reads a secret from the one place that is named.
-func (o ParseOptions) secret(key string, value hidden, env, file string) (hidden, error) {
+func (o Options) secret(key string, value Hidden, env, file string) (Hidden, error) {
 	named := 0
 	for _, s := range []string{string(value), env, file} {
 		if s != "" {
@@ -384,16 +362,16 @@ func (o ParseOptions) secret(key string, value hidden, env, file string) (hidden
 		return "", invalid("Environment and files cannot be named here. Give " + key + " itself, or apply the file on the machine.")
 	case env != "":
 		v, _ := o.Getenv(env)
-		if value = hidden(v); v == "" {
-			return "", invalid("The environment variable " + quote(env) + " is not set.")
+		if value = Hidden(v); v == "" {
+			return "", invalid("The environment variable " + fault.Quote(env) + " is not set.")
 		}
 	case file != "":
 		b, err := o.ReadFile(file)
 		if err != nil {
-			return "", fault.Wrap(fault.Invalid, "The file "+quote(file)+" cannot be read.", err)
+			return "", fault.Wrap(fault.Invalid, "The file "+fault.Quote(file)+" cannot be read.", err)
 		}
-		if value = hidden(strings.TrimRight(string(b), "\r\n")); value == "" || len(b) > maxSecretRef {
-			return "", invalid("The file " + quote(file) + " is empty or larger than 64 KiB.")
+		if value = Hidden(strings.TrimRight(string(b), "\r\n")); value == "" || len(b) > maxSecretRef {
+			return "", invalid("The file " + fault.Quote(file) + " is empty or larger than 64 KiB.")
 		}
 	}
 	if !utf8.ValidString(string(value)) {
@@ -401,3 +379,5 @@ func (o ParseOptions) secret(key string, value hidden, env, file string) (hidden
 	}
 	return value, nil
 }
+
+func invalid(sentence string) error { return fault.New(fault.Invalid, sentence) }

@@ -1,4 +1,4 @@
-package manage
+package manifest
 
 import (
 	"bufio"
@@ -16,28 +16,28 @@ import (
 
 // Limits of a file.
 const (
-	maxImportBytes = 200 << 20
-	maxImportRows  = 1_000_000
-	maxImportField = 1 << 10
-	maxImportRow   = 256 << 10 // an unclosed quote ends here and not with the file
+	maxBytes = 200 << 20
+	maxRows  = 1_000_000
+	maxField = 1 << 10
+	maxRow   = 256 << 10 // an unclosed quote ends here and not with the file
 )
 
-// importColumns are the columns that are kept, by lower-case name.
-var importColumns = map[string]func(*importRow) *string{
-	"userprincipalname": func(r *importRow) *string { return &r.user.Name },
-	"displayname":       func(r *importRow) *string { return &r.user.DisplayName },
-	"givenname":         func(r *importRow) *string { return &r.user.GivenName },
-	"surname":           func(r *importRow) *string { return &r.user.Surname },
-	"mail":              func(r *importRow) *string { return &r.user.Mail },
-	"mailnickname":      func(r *importRow) *string { return &r.user.Nickname },
-	"jobtitle":          func(r *importRow) *string { return &r.user.JobTitle },
-	"department":        func(r *importRow) *string { return &r.user.Department },
-	"officelocation":    func(r *importRow) *string { return &r.user.Office },
-	"mobilephone":       func(r *importRow) *string { return &r.user.Mobile },
-	"preferredlanguage": func(r *importRow) *string { return &r.user.Language },
-	"accountenabled":    func(r *importRow) *string { return &r.enabled },
+// columns are the columns that are kept, by lower-case name.
+var columns = map[string]func(*Row) *string{
+	"userprincipalname": func(r *Row) *string { return &r.Name },
+	"displayname":       func(r *Row) *string { return &r.DisplayName },
+	"givenname":         func(r *Row) *string { return &r.GivenName },
+	"surname":           func(r *Row) *string { return &r.Surname },
+	"mail":              func(r *Row) *string { return &r.Mail },
+	"mailnickname":      func(r *Row) *string { return &r.Nickname },
+	"jobtitle":          func(r *Row) *string { return &r.JobTitle },
+	"department":        func(r *Row) *string { return &r.Department },
+	"officelocation":    func(r *Row) *string { return &r.Office },
+	"mobilephone":       func(r *Row) *string { return &r.Mobile },
+	"preferredlanguage": func(r *Row) *string { return &r.Language },
+	"accountenabled":    func(r *Row) *string { return &r.Enabled },
 
-	"physicaldeliveryofficename": func(r *importRow) *string { return &r.user.Office },
+	"physicaldeliveryofficename": func(r *Row) *string { return &r.Office },
 }
 
 // ignoredColumns are Entra's that have no place here.
@@ -46,19 +46,38 @@ var ignoredColumns = []string{"objectid", "id", "usertype", "usagelocation", "st
 	"invitationstate", "identityissuer", "createddatetime", "employeeid", "employeetype", "employeehiredate", "faxnumber", "businessphones", "othermails",
 	"proxyaddresses", "onpremisessyncenabled", "externaluserstate", "manager"}
 
-// importFile reads rows.
-type importFile struct {
+// Row is one line of a sheet; texts without spaces around them, empty ones say
+// nothing.
+type Row struct {
+	Line                                                  int
+	Name, DisplayName, GivenName, Surname, Mail, Nickname string
+	JobTitle, Department, Office, Mobile, Language        string
+	Enabled                                               string // as written: true, false or empty
+	Password                                              string
+}
+
+// Format prints no row: there may be a password in it.
+func (r *Row) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "row %d", r.Line) }
+
+// Bad is a row that cannot be used.
+type Bad struct {
+	Line   int
+	Name   string // user name, if it could be read
+	Reason string
+}
+
+// Sheet reads users, row by row, from a CSV file such as Entra's "Download users".
+type Sheet struct {
 	csv              *csv.Reader
 	meter            *meter
-	policy           func(*directory.User, string) error // for passwords; nil: there are none
-	columns          []func(*importRow) *string          // by position; nil: not kept
+	columns          []func(*Row) *string // by position; nil: not kept
 	names            []string
-	ignored, unknown []string
+	Ignored, Unknown []string // columns of Entra that have no place here, and those that nobody knows
 	rows             int
 }
 
-// endOfFile is how next says that there is no more.
-const endOfFile = "end of file"
+// EndOfFile is how [Sheet.Next] says that there is no more.
+const EndOfFile = "end of file"
 
 // meter bounds the whole file and every single row.
 type meter struct {
@@ -71,10 +90,10 @@ var errRowTooLong = errors.New("row too long")
 var errFileTooLong = errors.New("file too long")
 
 func (m *meter) Read(b []byte) (int, error) {
-	if m.read > maxImportBytes {
+	if m.read > maxBytes {
 		return 0, errFileTooLong
 	}
-	if m.read-m.row > maxImportRow {
+	if m.read-m.row > maxRow {
 		return 0, errRowTooLong
 	}
 	n, err := m.r.Read(b)
@@ -82,7 +101,9 @@ func (m *meter) Read(b []byte) (int, error) {
 	return n, err
 }
 
-func openImport(r io.Reader, policy func(*directory.User, string) error) (*importFile, error) {
+// Open reads the header line. With passwords, a column of that name is kept. Kinds:
+// Invalid.
+func Open(r io.Reader, passwords bool) (*Sheet, error) {
 	buf := bufio.NewReader(r)
 	if b, _ := buf.Peek(3); len(b) >= 2 && (b[0] == 0xFE && b[1] == 0xFF || b[0] == 0xFF && b[1] == 0xFE) {
 		return nil, invalid("The file is UTF-16. Save it as CSV in UTF-8.")
@@ -90,7 +111,7 @@ func openImport(r io.Reader, policy func(*directory.User, string) error) (*impor
 		buf.Discard(3)
 	}
 	m := &meter{r: buf}
-	f := &importFile{csv: csv.NewReader(m), meter: m, policy: policy}
+	f := &Sheet{csv: csv.NewReader(m), meter: m}
 	f.csv.FieldsPerRecord = -1
 	f.csv.ReuseRecord = true
 	header, err := f.csv.Read()
@@ -101,19 +122,19 @@ func openImport(r io.Reader, policy func(*directory.User, string) error) (*impor
 	for _, h := range header {
 		name := strings.TrimSpace(h)
 		low := strings.ToLower(name)
-		column := importColumns[low]
-		if low == "password" && policy != nil {
-			column = func(r *importRow) *string { return &r.password }
+		column := columns[low]
+		if low == "password" && passwords {
+			column = func(r *Row) *string { return &r.Password }
 		}
 		switch {
 		case column != nil && seen[low]:
-			return nil, invalid("The column " + quote(name) + " is there twice.")
+			return nil, invalid("The column " + fault.Quote(name) + " is there twice.")
 		case column != nil:
 			seen[low] = true
 		case slices.Contains(ignoredColumns, low):
-			f.ignored = append(f.ignored, name)
+			f.Ignored = append(f.Ignored, name)
 		default:
-			f.unknown = append(f.unknown, name)
+			f.Unknown = append(f.Unknown, name)
 		}
 		f.columns, f.names = append(f.columns, column), append(f.names, name)
 	}
@@ -126,17 +147,17 @@ func openImport(r io.Reader, policy func(*directory.User, string) error) (*impor
 	return f, nil
 }
 
-// next reads a row: a good one, a bad one, or why there are no more.
-func (f *importFile) next() (row *importRow, bad *BadRow, end string) {
+// Next reads a row: a good one, a bad one, or why there are no more.
+func (f *Sheet) Next() (row *Row, bad *Bad, end string) {
 	f.meter.row = f.csv.InputOffset()
 	record, err := f.csv.Read()
 	line := 0
 	var pe *csv.ParseError
 	switch {
 	case errors.Is(err, io.EOF):
-		return nil, nil, endOfFile
+		return nil, nil, EndOfFile
 	case errors.As(err, &pe) && (errors.Is(err, csv.ErrQuote) || errors.Is(err, csv.ErrBareQuote)):
-		return nil, &BadRow{Line: pe.StartLine, Reason: "A quote is in the wrong place."}, ""
+		return nil, &Bad{Line: pe.StartLine, Reason: "A quote is in the wrong place."}, ""
 	case errors.Is(err, errRowTooLong):
 		return nil, nil, "A row is longer than 256 KiB. A quote may not be closed. Nothing after that row was read."
 	case errors.Is(err, errFileTooLong):
@@ -145,19 +166,19 @@ func (f *importFile) next() (row *importRow, bad *BadRow, end string) {
 		return nil, nil, "The file could not be read to its end."
 	}
 	line, _ = f.csv.FieldPos(0)
-	if f.rows++; f.rows > maxImportRows {
+	if f.rows++; f.rows > maxRows {
 		return nil, nil, fmt.Sprintf("The file has more than 1,000,000 rows. Line %d and what follows was not read.", line)
 	}
 	row, err = f.parse(line, record)
 	if err != nil {
-		return nil, &BadRow{Line: line, Name: row.user.Name, Reason: fault.Public(err)}, ""
+		return nil, &Bad{Line: line, Name: row.Name, Reason: fault.Public(err)}, ""
 	}
 	return row, nil, ""
 }
 
 // parse checks all that can be known without the directory.
-func (f *importFile) parse(line int, record []string) (*importRow, error) {
-	row := &importRow{line: line}
+func (f *Sheet) parse(line int, record []string) (*Row, error) {
+	row := &Row{Line: line}
 	if len(record) != len(f.columns) {
 		return row, invalid(fmt.Sprintf("The row has %d fields, the header %d.", len(record), len(f.columns)))
 	}
@@ -166,7 +187,7 @@ func (f *importFile) parse(line int, record []string) (*importRow, error) {
 			continue
 		}
 		v := record[i]
-		if len(v) > maxImportField {
+		if len(v) > maxField {
 			return row, invalid("The field " + f.names[i] + " is longer than 1 KiB.")
 		}
 		if !utf8.ValidString(v) {
@@ -174,25 +195,10 @@ func (f *importFile) parse(line int, record []string) (*importRow, error) {
 		}
 		*column(row) = strings.Clone(strings.TrimSpace(v))
 	}
-	switch strings.ToLower(row.enabled) {
-	case "", "true":
-	case "false":
-		row.user.Disabled = true
+	switch row.Enabled = strings.ToLower(row.Enabled); row.Enabled {
+	case "", "true", "false":
 	default:
 		return row, invalid("accountEnabled is neither true nor false.")
 	}
-	if err := userName(row.user.Name); err != nil {
-		return row, err
-	}
-	n := row.user
-	if n.DisplayName == "" { // enough for a user that exists
-		n.DisplayName = n.Name
-		_, err := n.user()
-		return row, err
-	}
-	var err error
-	if row.new, err = n.user(); err == nil && row.password != "" {
-		err = f.policy(row.new, row.password)
-	}
-	return row, err
+	return row, directory.CheckUserName(row.Name)
 }
