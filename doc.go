@@ -47,6 +47,7 @@
 //	         internal/web/ssf            shared signals
 //	         internal/web/feed           the feed of the guards
 //	         internal/web/portal         the administrator's pages
+//	         internal/web/portal/figure  the geometry of their drawings
 //	         internal/gateway            the guard as a reverse proxy
 //	floor 5  internal/server             assembly: the only package that knows every room
 //	floor 6  cmd/curfew                  one file per command; reaches the rooms through server
@@ -56,7 +57,7 @@
 // Sideways allowed: signin, issue, manage to revoke; issue, relay, deliver to
 // keys; issue to clientauth; web/* to webkit; role, policy, grant, audit to
 // directory; standing to directory, policy, grant; config, egress to fault;
-// graph to odata; guardtest to guard; storetest to store.
+// graph to odata; portal to figure; guardtest to guard; storetest to store.
 //
 // A surface (web/*) reaches verbs, floor 1 and floor 0, never the store: what it
 // wants to know or change it asks a verb, which authorises. The verb authorises,

@@ -2,11 +2,10 @@
 // for each of them, the confirmation before an act and the receipt after it.
 //
 // It owns the routes (handlers.go and its siblings), what becomes of a verb's answer
-// in a page (fill_*.go), the view models (view.go, views_records.go, receipt.go,
-// timeline.go), their templates, the words of the states and verbs (words.go) and
+// in a page (fill_*.go), the view models (view.go, views_records.go, receipt.go), their templates, the words of the states and verbs (words.go) and
 // the addresses (paths.go). A view holds facts (instants, counts, states);
-// sentences, pixels and percents are made from them here, so that page, live event
-// and text alternative cannot disagree.
+// sentences are made from them here, pixels and percents in package figure, so that
+// page, live event and text alternative cannot disagree.
 //
 //	cookie ──► visit ──► handler ──► verb ──► view ──► page
 //	   │                    └──► error ──► sign in | refused | error page

@@ -8,6 +8,7 @@ import (
 
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/relay"
+	"github.com/curfew-id/curfew/internal/web/portal/figure"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
@@ -95,9 +96,9 @@ func (v *visit) access(x *relay.Exposure, usual map[directory.ResourceID]time.Du
 	}
 	switch lanes := v.lanes(a.Clock, x, usual); {
 	case rv != nil && !fresh && len(rv.Cuts) > 0:
-		a.Timeline = &Timeline{Clock: a.Clock, Cut: rv.At, Note: "Everything born before ledger " + webkit.Num(int64(rv.Pos)) + " is cut.", Lanes: lanesAfter(a.Clock, x, rv, cut)}
+		a.Timeline = &figure.Timeline{Clock: a.Clock, Cut: rv.At, Note: "Everything born before ledger " + webkit.Num(int64(rv.Pos)) + " is cut.", Lanes: drawn(lanesAfter(a.Clock, x, rv, cut))}
 	case len(lanes) > 0:
-		a.Timeline = &Timeline{Clock: a.Clock, Lanes: lanes}
+		a.Timeline = &figure.Timeline{Clock: a.Clock, Lanes: drawn(lanes)}
 		if x.Last != nil {
 			a.Timeline.Note = "Last revocation: " + a.When(x.Last.At) + ", " + strings.ToLower(act(x.Last.Cause, "user")) + "."
 		}
@@ -237,10 +238,24 @@ func guardsText(n, answering int) string {
 	return webkit.Count(n, "guard", "guards")
 }
 
+// lane is a lane of the timeline with its state.
+type lane struct {
+	figure.Lane
+	State State
+}
+
+func drawn(all []lane) (out []figure.Lane) {
+	for _, l := range all {
+		l.Icon, l.Tone = l.State.Icon(), l.State.Tone()
+		out = append(out, l.Lane)
+	}
+	return out
+}
+
 // lanes are the timeline as long as nothing was revoked. What renews is one bar
 // for all sessions and one for all grants.
-func (v *visit) lanes(c webkit.Clock, x *relay.Exposure, usual map[directory.ResourceID]time.Duration) (out []Lane) {
-	own := Lane{Name: "curfew", Sub: "sessions and refresh", Guarded: true, State: Ended, Outcome: "At once", Rest: "in the same commit"}
+func (v *visit) lanes(c webkit.Clock, x *relay.Exposure, usual map[directory.ResourceID]time.Duration) (out []lane) {
+	own := lane{figure.Lane{Name: "curfew", Sub: "sessions and refresh", Guarded: true, Outcome: "At once", Rest: "in the same commit"}, Ended}
 	own.Bars = renewing(own.Bars, len(x.Sessions), "browser session", "browser sessions", func(i int) time.Time { return x.Sessions[i].Created })
 	own.Bars = renewing(own.Bars, len(x.Grants), "grant (refresh token)", "grants (refresh tokens)", func(i int) time.Time { return x.Grants[i].Created })
 	if len(own.Bars) > 0 {
@@ -250,7 +265,7 @@ func (v *visit) lanes(c webkit.Clock, x *relay.Exposure, usual map[directory.Res
 		if l.Resource == "" {
 			continue
 		}
-		lane := Lane{Name: l.Name, Sub: guardsText(l.Guards, l.Answering), Guarded: l.Guarded, State: Ended, Outcome: ending(l.Ends, "").Long(c)}
+		lane := lane{figure.Lane{Name: l.Name, Sub: guardsText(l.Guards, l.Answering), Guarded: l.Guarded, Outcome: ending(l.Ends, "").Long(c)}, Ended}
 		switch {
 		case l.Ends.Kind == relay.NotBefore:
 			lane.State, lane.Outcome, lane.Rest = Lives, c.Sec(l.Ends.At), "nothing can end it sooner"
@@ -260,14 +275,14 @@ func (v *visit) lanes(c webkit.Clock, x *relay.Exposure, usual map[directory.Res
 			lane.Rest = webkit.Span(usual[l.Resource]) + " on a normal day"
 		}
 		for _, b := range l.Bars {
-			lane.Bars = append(lane.Bars, Bar{Name: b.Name, From: b.From, To: b.To, Renews: b.Renews})
+			lane.Bars = append(lane.Bars, figure.Bar{Name: b.Name, From: b.From, To: b.To, Renews: b.Renews})
 		}
 		out = append(out, lane)
 	}
 	return out
 }
 
-func renewing(bars []Bar, n int, one, many string, born func(int) time.Time) []Bar {
+func renewing(bars []figure.Bar, n int, one, many string, born func(int) time.Time) []figure.Bar {
 	if n == 0 {
 		return bars
 	}
@@ -277,12 +292,12 @@ func renewing(bars []Bar, n int, one, many string, born func(int) time.Time) []B
 			from = born(i)
 		}
 	}
-	return append(bars, Bar{Name: webkit.Count(n, one, many), From: from, Renews: true})
+	return append(bars, figure.Bar{Name: webkit.Count(n, one, many), From: from, Renews: true})
 }
 
 // lanesAfter are the timeline after a cut: what would have lasted, and what does.
-func lanesAfter(c webkit.Clock, x *relay.Exposure, rv *relay.ReceiptView, cut []cutToken) (out []Lane) {
-	own := Lane{Name: "curfew", Sub: "sessions and refresh", Guarded: true, State: Ended, Outcome: "Ended " + c.Milli(rv.At), Rest: ended(rv)}
+func lanesAfter(c webkit.Clock, x *relay.Exposure, rv *relay.ReceiptView, cut []cutToken) (out []lane) {
+	own := lane{figure.Lane{Name: "curfew", Sub: "sessions and refresh", Guarded: true, Outcome: "Ended " + c.Milli(rv.At), Rest: ended(rv)}, Ended}
 	zero := func(int) time.Time { return time.Time{} }
 	own.Bars = renewing(own.Bars, rv.Sessions, "browser session", "browser sessions", zero)
 	own.Bars = renewing(own.Bars, rv.Grants, "grant (refresh token)", "grants (refresh tokens)", zero)
@@ -304,26 +319,26 @@ func lanesAfter(c webkit.Clock, x *relay.Exposure, rv *relay.ReceiptView, cut []
 		lane := laneAfter(c, rows)
 		for _, t := range cut {
 			if t.resource == r.Resource {
-				lane.Bars = append(lane.Bars, Bar{Name: t.app, From: t.issued, To: t.expires})
+				lane.Bars = append(lane.Bars, figure.Bar{Name: t.app, From: t.issued, To: t.expires})
 			}
 		}
 		if len(lane.Bars) == 0 {
 			for _, t := range x.Residual {
 				if t.Resource == r.Resource {
-					lane.Bars = append(lane.Bars, Bar{Name: t.AppName, From: t.Issued, To: t.Expires})
+					lane.Bars = append(lane.Bars, figure.Bar{Name: t.AppName, From: t.Issued, To: t.Expires})
 				}
 			}
 		}
 		out = append(out, lane)
 	}
 	rank := map[State]int{Ended: 0, Over: 1, Closed: 2, Waiting: 3, Closes: 4, Lives: 5}
-	slices.SortStableFunc(out[1:], func(a, b Lane) int { return rank[a.State] - rank[b.State] })
+	slices.SortStableFunc(out[1:], func(a, b lane) int { return rank[a.State] - rank[b.State] })
 	return out
 }
 
 // laneAfter says what has become of one resource: the worst of its places.
-func laneAfter(c webkit.Clock, rows []relay.Row) Lane {
-	l := Lane{Name: rows[0].Protects, Guarded: rows[0].Where != "", State: Ended}
+func laneAfter(c webkit.Clock, rows []relay.Row) lane {
+	l := lane{figure.Lane{Name: rows[0].Protects, Guarded: rows[0].Where != ""}, Ended}
 	if !l.Guarded {
 		r := rows[0]
 		l.Sub, l.State, l.Outcome, l.Rest = "no guard", Lives, "Lives until "+c.Sec(r.At), "nothing can end it sooner"

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/curfew-id/curfew/internal/web/portal/figure"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
@@ -96,16 +97,16 @@ func tabs(id, current string) []Tab {
 	return t
 }
 
-func adaLanes() []Lane {
-	return []Lane{
-		{Name: "curfew", Sub: "sessions and refresh", Guarded: true, State: Ended, Outcome: "At once", Rest: "in the same commit",
-			Bars: []Bar{{Name: "3 browser sessions", Renews: true}, {Name: "4 grants (refresh tokens)", Renews: true}}},
-		{Name: "Mail", Sub: "3 guards", Guarded: true, State: Ended, Outcome: "Within 10 s", Rest: "44 ms on a normal day",
-			Bars: []Bar{{Name: "Mail for Windows", From: at("11:58:02"), To: at("12:58:02")}, {Name: "Mail for iOS", From: at("11:31:44"), To: at("12:31:44")}}},
-		{Name: "Drive", Sub: "3 guards", Guarded: true, State: Ended, Outcome: "Within 10 s", Rest: "44 ms on a normal day",
-			Bars: []Bar{{Name: "Drive Sync", From: at("12:02:10"), To: at("13:02:10")}, {Name: "Reports", From: at("11:47:20"), To: at("12:47:20")}}},
-		{Name: "Legacy", Sub: "no guard", State: Lives, Outcome: "12:51:07", Rest: "nothing can end it sooner",
-			Bars: []Bar{{Name: "Reports", From: at("11:51:07"), To: at("12:51:07")}}},
+func adaLanes() []lane {
+	return []lane{
+		{figure.Lane{Name: "curfew", Sub: "sessions and refresh", Guarded: true, Outcome: "At once", Rest: "in the same commit",
+			Bars: []figure.Bar{{Name: "3 browser sessions", Renews: true}, {Name: "4 grants (refresh tokens)", Renews: true}}}, Ended},
+		{figure.Lane{Name: "Mail", Sub: "3 guards", Guarded: true, Outcome: "Within 10 s", Rest: "44 ms on a normal day",
+			Bars: []figure.Bar{{Name: "Mail for Windows", From: at("11:58:02"), To: at("12:58:02")}, {Name: "Mail for iOS", From: at("11:31:44"), To: at("12:31:44")}}}, Ended},
+		{figure.Lane{Name: "Drive", Sub: "3 guards", Guarded: true, Outcome: "Within 10 s", Rest: "44 ms on a normal day",
+			Bars: []figure.Bar{{Name: "Drive Sync", From: at("12:02:10"), To: at("13:02:10")}, {Name: "Reports", From: at("11:47:20"), To: at("12:47:20")}}}, Ended},
+		{figure.Lane{Name: "Legacy", Sub: "no guard", Outcome: "12:51:07", Rest: "nothing can end it sooner",
+			Bars: []figure.Bar{{Name: "Reports", From: at("11:51:07"), To: at("12:51:07")}}}, Lives},
 	}
 }
 
@@ -125,7 +126,7 @@ func ada() User {
 	}
 	u.Access = &Access{Clock: u.Clock,
 		Facts:    []Fact{{"Browser sessions", "3", ""}, {"Grants", "4", "in 4 apps"}, {"Access tokens", "5", "in Mail, Drive, Legacy"}, {"If nobody does anything", "13:02:10", "then renewed"}, {"If you revoke now", "10 s", "but Legacy until 12:51:07"}},
-		Timeline: &Timeline{Clock: u.Clock, Note: "Last revocation: 14 Jan 2026 09:12, own password change. Everything born before ledger 41,870 is cut.", Lanes: adaLanes()},
+		Timeline: &figure.Timeline{Clock: u.Clock, Note: "Last revocation: 14 Jan 2026 09:12, own password change. Everything born before ledger 41,870 is cut.", Lanes: drawn(adaLanes())},
 		Sessions: []SessionRow{
 			session("Edge on Windows 11", "laptop", "Helsinki, ADA-LT-07", "192.0.2.14", at("08:02:00"), at("12:03:40"), may),
 			session("Safari on iPhone", "phone", "Espoo", "198.51.100.7", at("19:21:00").AddDate(0, 0, -3), at("11:40:02"), may),
@@ -174,7 +175,7 @@ func adaRevoked() User {
 	lanes[2].ClosesAt = at("12:04:35.0")
 	u.Access = &Access{Clock: u.Clock,
 		Facts:    []Fact{{"Browser sessions", "0", "3 ended"}, {"Grants", "0", "4 ended"}, {"Access tokens", "3", "Drive by 12:04:35, Legacy"}, {"Last one ends", "12:51:07", "by itself"}, {"New sign-ins", "Work at once", "account is enabled"}},
-		Timeline: &Timeline{Clock: u.Clock, Cut: at("12:04:31.220"), Note: "Everything born before ledger 48,211 is cut.", Lanes: lanes},
+		Timeline: &figure.Timeline{Clock: u.Clock, Cut: at("12:04:31.220"), Note: "Everything born before ledger 48,211 is cut.", Lanes: drawn(lanes)},
 	}
 	return u
 }
@@ -225,12 +226,12 @@ func receiptLines() []ReceiptLine {
 
 func overview() Overview {
 	o := Overview{Shell: shell("12:04:38", SectionOverview, "Overview"), WorstWhere: "Legacy", WorstHolders: 214, Without: 10 * time.Second,
-		Ladder: []Rung{
+		Ladder: figure.Ladder{Clock: webkit.Clock{Now: at("12:04:38")}, Rungs: []figure.Rung{
 			{Name: "curfew", Sub: "sessions, refresh", Guarded: true, AtOnce: true},
 			{Name: "Mail", Sub: "3 guards", Guarded: true, Measured: 41 * time.Millisecond, Promised: 10 * time.Second},
 			{Name: "Drive", Sub: "3 guards, 1 silent", Guarded: true, Measured: 44 * time.Millisecond, Promised: 10 * time.Second},
 			{Name: "Legacy", Sub: "no guard", Promised: 58*time.Minute + 12*time.Second, Until: at("13:02:50")},
-		},
+		}},
 		Latest: receiptLines(), Guards: guardRows(),
 		Live: []LiveCount{{"Browser sessions", 61_402}, {"Grants", 248_915}, {"Access tokens, at most", 73_118}, {"Ledger head", 48_211}},
 		Needs: []Need{
@@ -292,9 +293,9 @@ func pages(t testing.TB) map[string][]byte {
 	x = ada()
 	x.Name, x.UserName = userRows()[6].Name, userRows()[6].UserName
 	x.Roles = []string{"User Administrator", "Privileged Authentication Administrator", "Helpdesk Administrator"}
-	var many []Bar
+	var many []figure.Bar
 	for i := range 17 {
-		many = append(many, Bar{Name: "Drive Sync", From: at("11:50:00"), To: at("12:20:00").Add(time.Duration(i) * 2 * time.Minute)})
+		many = append(many, figure.Bar{Name: "Drive Sync", From: at("11:50:00"), To: at("12:20:00").Add(time.Duration(i) * 2 * time.Minute)})
 	}
 	x.Access.Timeline.Lanes[2].Bars = many
 	put("user-long")(userPage.HTML(x))

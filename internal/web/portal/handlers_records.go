@@ -15,6 +15,7 @@ import (
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/relay"
 	"github.com/curfew-id/curfew/internal/role"
+	"github.com/curfew-id/curfew/internal/web/portal/figure"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
@@ -239,9 +240,9 @@ func (s *Server) getOverview(v *visit) error {
 	view := Overview{Shell: v.shell("Overview"), WorstHolders: -1, Without: o.Without, Latest: v.lines(o.Latest), Guards: guardLines(guards),
 		Live: []LiveCount{{"Ledger head", int64(o.Head)}, {"Cutoffs held", int64(o.Cutoffs)}}}
 	view.Now, view.GuardsAnswering, view.GuardsTotal, view.Worst = view.Clock.Now, o.Answering, o.Guards, o.Worst
-	view.Ladder = []Rung{{Name: "curfew", Sub: "sessions, refresh", Guarded: true, AtOnce: true}}
+	view.Ladder.Clock, view.Ladder.Rungs = view.Clock, []figure.Rung{{Name: "curfew", Sub: "sessions, refresh", Guarded: true, AtOnce: true}}
 	for _, r := range o.Rungs {
-		view.Ladder = append(view.Ladder, Rung{Name: r.Name, Sub: guardsText(r.Guards, r.Answering), Measured: r.Measured, Promised: r.Bound, Guarded: r.Guarded})
+		view.Ladder.Rungs = append(view.Ladder.Rungs, figure.Rung{Name: r.Name, Sub: guardsText(r.Guards, r.Answering), Measured: r.Measured, Promised: r.Bound, Guarded: r.Guarded})
 		if r.Resource == o.WorstResource && !r.Guarded {
 			view.WorstWhere = r.Name
 		}

@@ -3,6 +3,7 @@ package portal
 import (
 	"time"
 
+	"github.com/curfew-id/curfew/internal/web/portal/figure"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
@@ -258,7 +259,7 @@ type Fact struct{ Label, Value, Remark string }
 type Access struct {
 	webkit.Clock
 	Facts    []Fact
-	Timeline *Timeline // nil: nothing is live
+	Timeline *figure.Timeline // nil: nothing is live
 	// NothingLive is the sentence shown instead of the timeline.
 	NothingLive string
 	Sessions    []SessionRow

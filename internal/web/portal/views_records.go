@@ -3,6 +3,7 @@ package portal
 import (
 	"time"
 
+	"github.com/curfew-id/curfew/internal/web/portal/figure"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
@@ -234,22 +235,15 @@ type Overview struct {
 	WorstWhere   string
 	WorstHolders int
 	Without      time.Duration
-	Ladder       []Rung
+	Ladder       figure.Ladder
 	Latest       []ReceiptLine
 	Guards       []GuardRow
 	Live         []LiveCount
 	Needs        []Need
 }
 
-// Rung is one resource of the ladder.
-type Rung struct {
-	Name, Sub string // "Mail", "3 guards"
-	// Measured is the slowest of the latest receipts, Promised the bound; Guarded says which of
-	// both is real. AtOnce for curfew itself.
-	Measured, Promised time.Duration
-	Guarded, AtOnce    bool
-	Until              time.Time // for unguarded: the last expiry
-}
+// BigWorst splits the worst case into numbers and units.
+func (o Overview) BigWorst() []figure.BigPart { return figure.Big(o.Worst) }
 
 // LiveCount is one line of "Live now".
 type LiveCount struct {

@@ -1,4 +1,4 @@
-package portal
+package figure
 
 import (
 	"fmt"
@@ -28,9 +28,10 @@ type Lane struct {
 	// ClosesAt, after a cut: a guard is silent, or has not confirmed, until then.
 	ClosesAt time.Time
 	Bars     []Bar
-	// Outcome is the state with its time, and a remark.
-	State         State
+	// Outcome is the state with its time, and a remark. Icon and Tone are the
+	// state's icon and the class that colours it.
 	Outcome, Rest string
+	Icon, Tone    string
 }
 
 // Bar is one session, grant or token.
