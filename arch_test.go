@@ -64,9 +64,10 @@ var plan = map[string]room{
 
 	"internal/manage/manifest": {floor: 1, sideways: []string{"internal/directory", "internal/role"}},
 
-	"guard":           {floor: 1, except: []string{"internal/"}},
-	"guard/guardtest": {floor: 1, sideways: []string{"guard"}, except: []string{"internal/"}},
-	"internal/client": {floor: 1},
+	"guard":               {floor: 1, sideways: []string{"guard/internal/jose"}, except: []string{"internal/"}},
+	"guard/internal/jose": {floor: 1, except: []string{"internal/"}},
+	"guard/guardtest":     {floor: 1, sideways: []string{"guard"}, except: []string{"internal/"}},
+	"internal/client":     {floor: 1},
 
 	"internal/store":           {floor: 2, except: append([]string{"guard"}, farSide...)},
 	"internal/store/storetest": {floor: 2, sideways: []string{"internal/store"}},
@@ -117,6 +118,7 @@ var later = map[string]string{
 	"internal/web/portal/figure":     "0002-rooms-after-the-first-design.md",
 	"e2e/conformance":                "0006-rooms-of-the-lifecycle.md",
 	"internal/clientauth":            "0003-budgets.md",
+	"guard/internal/jose":            "0003-budgets.md",
 }
 
 // roomy are the rooms with a budget of their own, in lines; docs/decisions/0003
@@ -127,7 +129,7 @@ var roomy = map[string]int{
 	"internal/issue":      3300,
 	"internal/web/portal": 5000,
 	"cmd/curfew":          5800,
-	"guard":               3300,
+	"guard":               3000,
 	"internal/relay":      2700,
 	"internal/web/graph":  2800,
 	"internal/web/pages":  2600,
@@ -290,10 +292,10 @@ func checkWalls(t *testing.T, pkgs []*pkg) {
 				}
 			}
 		}
-		if p.room == "guard" || p.room == "cutoff" {
+		if public(p.room) {
 			for _, dep := range p.Deps {
 				first, _, _ := strings.Cut(dep, "/")
-				if below(dep) != "cutoff" && (ours(dep) || strings.Contains(first, ".")) {
+				if !public(below(dep)) && (ours(dep) || strings.Contains(first, ".")) {
 					t.Errorf("%s depends on %s: only cutoff and the standard library", p.room, dep)
 				}
 			}
@@ -334,13 +336,18 @@ func checkPure(t *testing.T, pkgs []*pkg, files map[*pkg][]*source) {
 	}
 }
 
+// public says of a room that other people's programs bring it along.
+func public(room string) bool {
+	return room == "cutoff" || room == "guard" || strings.HasPrefix(room, "guard/internal/")
+}
+
 // checkGuard compares what guard and cutoff import with the list on file, so
 // that a new dependency of other people's programs is seen in review.
 func checkGuard(t *testing.T, pkgs []*pkg) {
 	const onFile = "docs/guard-imports.txt"
 	var got []string
 	for _, p := range pkgs {
-		if p.room == "guard" || p.room == "cutoff" {
+		if public(p.room) {
 			got = append(got, p.Imports...)
 		}
 	}

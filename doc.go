@@ -24,6 +24,7 @@
 //	         internal/proof              what others sign: assertions, DPoP proofs, their ID and logout tokens
 //	         internal/manage/manifest    files of many changes: manifests, sheets of users
 //	floor 1  guard                       PUBLIC resource-server SDK: verify, follow the feed, refuse
+//	         guard/internal/jose         what tokens are made of, read with the standard library alone
 //	far side guard/guardtest             PUBLIC an issuer and a feed for other people's tests
 //	         internal/client             HTTP client of our admin API, the CLI's hands
 //	floor 2  internal/store              all SQL, two dialects, ledger, bell, migrations
@@ -57,7 +58,7 @@
 // Sideways allowed: signin, issue, manage to revoke; issue, relay, deliver to
 // keys; issue to clientauth; web/* to webkit; role, policy, grant, audit to
 // directory; standing to directory, policy, grant; config, egress to fault;
-// graph to odata; portal to figure; guardtest to guard; storetest to store.
+// graph to odata; portal to figure; guard to its jose; guardtest to guard; storetest to store.
 //
 // A surface (web/*) reaches verbs, floor 1 and floor 0, never the store: what it
 // wants to know or change it asks a verb, which authorises. The verb authorises,

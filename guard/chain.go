@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/guard/internal/jose"
 )
 
 // provenance is what a token says about its chain before anybody has checked
@@ -16,18 +17,18 @@ type provenance struct {
 
 // readActors reads an act claim: who acts, and inside it who acted before. The
 // reader's own limit of depth ends what goes on for too long.
-func readActors(r *jsonReader) (actors []string, err error) {
+func readActors(r *jose.Reader) (actors []string, err error) {
 	var sub string
 	var before []string
-	err = r.object(func(name string) (err error) {
-		r.space()
+	err = r.Object(func(name string) (err error) {
+		r.Space()
 		switch name {
 		case "sub":
-			sub, err = r.string()
+			sub, err = r.String()
 		case "act":
 			before, err = readActors(r)
 		default:
-			err = r.skip()
+			err = r.Skip()
 		}
 		return err
 	})

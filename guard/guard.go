@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/guard/internal/jose"
 )
 
 // Secret is a client secret. It prints as dots, in logs and in JSON too.
@@ -71,7 +72,7 @@ type Config struct {
 // called out to while one is held.
 type Guard struct {
 	cfg        Config
-	decrypters []decrypter
+	decrypters []jose.Decrypter
 	wait       time.Duration // how long the server may hold a question
 	base       time.Time     // start of the monotonic clock
 	client     *http.Client
@@ -165,12 +166,12 @@ func New(cfg Config) (*Guard, error) {
 	if cfg.CacheSize < 0 {
 		return nil, errors.New("guard: CacheSize is negative")
 	}
-	if len(cfg.DecryptionKeys) > maxDecrypters {
-		return nil, fmt.Errorf("guard: at most %d DecryptionKeys", maxDecrypters)
+	if len(cfg.DecryptionKeys) > jose.MaxDecrypters {
+		return nil, fmt.Errorf("guard: at most %d DecryptionKeys", jose.MaxDecrypters)
 	}
-	var decrypters []decrypter
+	var decrypters []jose.Decrypter
 	for i, k := range cfg.DecryptionKeys {
-		d, err := newDecrypter(k)
+		d, err := jose.NewDecrypter(k)
 		if err != nil {
 			return nil, fmt.Errorf("guard: DecryptionKeys[%d]: %w", i, err)
 		}

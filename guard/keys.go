@@ -2,16 +2,9 @@ package guard
 
 import (
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rsa"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/big"
 	"net/http"
 	"strconv"
 	"sync"
@@ -19,83 +12,13 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/guard/internal/jose"
 )
 
-// key verifies one algorithm and no other: which one is decided by the key set,
-// never by the token (RFC 8725 §3.1).
+// key is one of the issuer's.
 type key struct {
-	alg       string
-	pub       crypto.PublicKey
+	jose.Key
 	withdrawn atomic.Bool // no longer published: what it signed is verified anew
-}
-
-func (k *key) verify(signed string, sig []byte) bool {
-	switch pub := k.pub.(type) {
-	case *ecdsa.PublicKey:
-		if len(sig) != 64 {
-			return false
-		}
-		d := sha256.Sum256([]byte(signed))
-		return ecdsa.Verify(pub, d[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]))
-	case *rsa.PublicKey:
-		d := sha256.Sum256([]byte(signed))
-		return rsa.VerifyPKCS1v15(pub, crypto.SHA256, d[:], sig) == nil
-	case ed25519.PublicKey:
-		return len(sig) == ed25519.SignatureSize && ed25519.Verify(pub, []byte(signed), sig)
-	}
-	return false
-}
-
-func (k *key) equal(o *key) bool {
-	pub, ok := k.pub.(interface{ Equal(crypto.PublicKey) bool })
-	return ok && k.alg == o.alg && pub.Equal(o.pub)
-}
-
-type jwk struct {
-	Kty, Use, Alg, Kid, Crv, N, E, X, Y string
-}
-
-// key reads the public key, or returns nil if it is not one a guard uses.
-func (j jwk) key() *key {
-	var alg string
-	var pub crypto.PublicKey
-	x, okX := decode64(j.X)
-	y, okY := decode64(j.Y)
-	switch j.Kty + "/" + j.Crv {
-	case "EC/P-256":
-		if !okX || !okY || len(x) != 32 || len(y) != 32 {
-			return nil
-		}
-		p, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), append(append([]byte{4}, x...), y...))
-		if err != nil { // not on the curve
-			return nil
-		}
-		alg, pub = "ES256", p
-	case "OKP/Ed25519":
-		if !okX || len(x) != ed25519.PublicKeySize {
-			return nil
-		}
-		alg, pub = "EdDSA", ed25519.PublicKey(x)
-	case "RSA/":
-		n, okN := decode64(j.N)
-		e, okE := decode64(j.E)
-		// 2048 bits at least (RFC 7518 §3.3); no more than 8192, each check
-		// costs the square.
-		if !okN || !okE || len(n) < 256 || len(n) > 1024 || len(e) == 0 || len(e) > 4 {
-			return nil
-		}
-		exp := new(big.Int).SetBytes(e).Int64()
-		if exp < 3 || exp%2 == 0 || exp > 1<<31-1 {
-			return nil
-		}
-		alg, pub = "RS256", &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(exp)}
-	default:
-		return nil
-	}
-	if j.Kid == "" || j.Alg != "" && j.Alg != alg || j.Use != "" && j.Use != "sig" {
-		return nil
-	}
-	return &key{alg: alg, pub: pub}
 }
 
 const (
@@ -297,18 +220,18 @@ func (g *Guard) fetchKeys(ctx context.Context, uri string) error {
 	}
 	fresh, twice := map[string]*key{}, map[string]bool{}
 	for _, raw := range doc.Keys {
-		var j jwk
+		var j jose.JWK
 		if json.Unmarshal(raw, &j) != nil {
 			continue // of a kind we do not know
 		}
-		k := j.key()
-		if k == nil {
+		k, ok := j.Key()
+		if !ok || j.Kid == "" {
 			continue
 		}
 		if _, ok := fresh[j.Kid]; ok {
 			twice[j.Kid] = true
 		}
-		fresh[j.Kid] = k
+		fresh[j.Kid] = &key{Key: k}
 	}
 	for kid := range twice { // which of the two was meant cannot be told: neither
 		delete(fresh, kid)
@@ -361,7 +284,7 @@ func (k *keyring) replace(fresh map[string]*key, at cutoff.Pos) {
 	k.asOf = at
 	old := *k.set.Load()
 	for kid, was := range old {
-		if is, ok := fresh[kid]; ok && is.equal(was) {
+		if is, ok := fresh[kid]; ok && is.Equal(&was.Key) {
 			fresh[kid] = was
 		}
 	}

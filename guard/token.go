@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/guard/internal/jose"
 )
 
 // MaxTokenLen bounds a token, in bytes. Longer ones are refused unread.
@@ -66,8 +66,8 @@ func (c *Claims) capable() bool {
 // challenges at commas.
 var (
 	errLong      = errors.New("the token is too long")
-	errForm      = errors.New("the token is not a signed access token in compact form")
-	errHeader    = errors.New("the token header is malformed or names something this service does not accept")
+	errForm      = jose.ErrForm
+	errHeader    = jose.ErrHeader
 	errKey       = errors.New("the token is signed with a key this service does not know")
 	errSignature = errors.New("the signature of the token is wrong")
 	errClaims    = errors.New("the claims of the token are malformed")
@@ -83,17 +83,6 @@ var (
 	errMissing   = errors.New("this service requires an access token")
 	errSeveral   = errors.New("the request carries more than one Authorization header")
 )
-
-var rawURL = base64.RawURLEncoding.Strict()
-
-// decode64 is strict base64url. The library's decoder skips line ends.
-func decode64(s string) ([]byte, bool) {
-	if strings.ContainsAny(s, "\r\n") {
-		return nil, false
-	}
-	b, err := rawURL.DecodeString(s)
-	return b, err == nil
-}
 
 // header is what a token says about its signature.
 type header struct{ encoded, alg, kid string }
@@ -117,7 +106,7 @@ func parse(token string, last *header) (p parsed, err error) {
 	if !ok || !ok2 || head == "" || body == "" || sig == "" || strings.Contains(sig, ".") {
 		return p, errForm
 	}
-	if p.signature, ok = decode64(sig); !ok {
+	if p.signature, ok = jose.Decode64(sig); !ok {
 		return p, errForm
 	}
 	p.signed, p.payload = token[:len(head)+1+len(body)], body
@@ -130,25 +119,25 @@ func parse(token string, last *header) (p parsed, err error) {
 }
 
 func readHeader(encoded string) (h header, err error) {
-	b, ok := decode64(encoded)
+	b, ok := jose.Decode64(encoded)
 	if !ok {
 		return h, errForm
 	}
 	h.encoded = encoded
 	var typ string
-	err = readObject(string(b), func(r *jsonReader, name string) (err error) {
+	err = jose.ReadObject(string(b), func(r *jose.Reader, name string) (err error) {
 		switch name {
 		case "alg":
-			h.alg, err = r.string()
+			h.alg, err = r.String()
 		case "kid":
-			h.kid, err = r.string()
+			h.kid, err = r.String()
 		case "typ":
-			typ, err = r.string()
+			typ, err = r.String()
 		case "crit":
 			// RFC 7515 §4.1.11: we understand no extension.
 			err = errHeader
 		default:
-			err = r.skip()
+			err = r.Skip()
 		}
 		return err
 	})
@@ -162,23 +151,23 @@ func readHeader(encoded string) (h header, err error) {
 
 // readClaims reads a payload whose signature is good.
 func readClaims(encoded string) (*Claims, error) {
-	b, ok := decode64(encoded)
+	b, ok := jose.Decode64(encoded)
 	if !ok {
 		return nil, errForm
 	}
 	c := &Claims{payload: string(b)}
 	var hasExp, hasIat, hasBorn, bound bool
 	var p provenance
-	err := readObject(c.payload, func(r *jsonReader, name string) (err error) {
-		str := func(to *string) { *to, err = r.string() }
-		list := func(to *[]string) { *to, err = r.strings() }
+	err := jose.ReadObject(c.payload, func(r *jose.Reader, name string) (err error) {
+		str := func(to *string) { *to, err = r.String() }
+		list := func(to *[]string) { *to, err = r.Strings() }
 		at := func(to *time.Time) {
 			var n int64
-			if n, err = r.integer(); err == nil {
+			if n, err = r.Integer(); err == nil {
 				*to = time.Unix(n, 0).UTC()
 			}
 		}
-		r.space()
+		r.Space()
 		switch name {
 		case "iss":
 			str(&c.Issuer)
@@ -236,15 +225,15 @@ func readClaims(encoded string) (*Claims, error) {
 			at(&c.AuthTime)
 		case "born":
 			var n int64
-			if n, err = r.integer(); err != nil {
+			if n, err = r.Integer(); err != nil {
 				return errBorn
 			}
 			c.Born, hasBorn = cutoff.Pos(n), n >= 0
 		case "cnf":
 			bound = true
-			err = r.skip()
+			err = r.Skip()
 		default:
-			err = r.skip()
+			err = r.Skip()
 		}
 		return err
 	})

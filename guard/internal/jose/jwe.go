@@ -1,4 +1,4 @@
-package guard
+package jose
 
 import (
 	"crypto"
@@ -21,22 +21,21 @@ import (
 // A256GCM. Encryption says nothing about who made a token: anybody can encrypt
 // to a public key. What is inside is verified like any other token.
 
-var errSealed = errors.New("the token is encrypted and this service cannot read it")
-
 // contentKeySize is that of A256GCM, in bytes.
 const contentKeySize = 32
 
-// maxDecrypters bounds the private keys of a guard: each is tried.
-const maxDecrypters = 8
+// MaxDecrypters bounds the private keys of a guard: each is tried.
+const MaxDecrypters = 8
 
-// decrypter is one private key: either an RSA or an elliptic one.
-type decrypter struct {
+// Decrypter is one private key: either an RSA or an elliptic one.
+type Decrypter struct {
 	rsa *rsa.PrivateKey
 	ec  *ecdh.PrivateKey
 	crv string // of ec, as a JWK spells it
 }
 
-func newDecrypter(key crypto.PrivateKey) (d decrypter, err error) {
+// NewDecrypter checks a private key.
+func NewDecrypter(key crypto.PrivateKey) (d Decrypter, err error) {
 	switch k := key.(type) {
 	case *rsa.PrivateKey:
 		if k == nil || k.N == nil || k.N.BitLen() < 2048 {
@@ -69,24 +68,19 @@ func newDecrypter(key crypto.PrivateKey) (d decrypter, err error) {
 
 var curves = map[string]ecdh.Curve{"P-256": ecdh.P256(), "P-384": ecdh.P384(), "P-521": ecdh.P521()}
 
-// opened returns the signed token inside an encrypted one, and others as they are.
-func (g *Guard) opened(token string) (string, error) {
-	if strings.Count(token, ".") != 4 {
-		return token, nil
-	}
-	if len(token) > MaxTokenLen {
-		return "", errLong
-	}
+// Open returns the token inside an encrypted one. [ErrForm], [ErrHeader], or
+// [ErrSealed] when none of the keys opens it.
+func Open(token string, keys []Decrypter) (string, error) {
 	s, err := readSealed(token)
 	if err != nil {
 		return "", err
 	}
-	for _, d := range g.decrypters {
+	for _, d := range keys {
 		if inner, ok := s.open(d); ok {
 			return inner, nil
 		}
 	}
-	return "", errSealed
+	return "", ErrSealed
 }
 
 // sealed is an encrypted token taken apart.
@@ -101,22 +95,22 @@ type sealed struct {
 
 func readSealed(token string) (*sealed, error) {
 	part := strings.Split(token, ".")
-	head, ok := decode64(part[0])
+	head, ok := Decode64(part[0])
 	if !ok {
-		return nil, errForm
+		return nil, ErrForm
 	}
 	s := &sealed{head: part[0]}
 	if err := s.readHead(string(head)); err != nil {
-		return nil, errHeader
+		return nil, ErrHeader
 	}
 	var tag []byte
 	for i, to := range []*[]byte{&s.key, &s.iv, &s.content, &tag} {
-		if *to, ok = decode64(part[i+1]); !ok {
-			return nil, errForm
+		if *to, ok = Decode64(part[i+1]); !ok {
+			return nil, ErrForm
 		}
 	}
 	if len(s.iv) != 12 || len(tag) != 16 { // RFC 7518 §5.3
-		return nil, errForm
+		return nil, ErrForm
 	}
 	s.content = append(s.content, tag...)
 	return s, nil
@@ -124,72 +118,72 @@ func readSealed(token string) (*sealed, error) {
 
 func (s *sealed) readHead(text string) error {
 	var enc, cty, x, y string
-	bytes := func(r *jsonReader, to *[]byte) error {
-		t, err := r.string()
-		b, ok := decode64(t)
+	bytes := func(r *Reader, to *[]byte) error {
+		t, err := r.String()
+		b, ok := Decode64(t)
 		if *to = b; err == nil && !ok {
-			err = errHeader
+			err = ErrHeader
 		}
 		return err
 	}
-	err := readObject(text, func(r *jsonReader, name string) (err error) {
-		r.space()
+	err := ReadObject(text, func(r *Reader, name string) (err error) {
+		r.Space()
 		switch name {
 		case "alg":
-			s.alg, err = r.string()
+			s.alg, err = r.String()
 		case "enc":
-			enc, err = r.string()
+			enc, err = r.String()
 		case "cty":
-			cty, err = r.string()
+			cty, err = r.String()
 		case "apu":
 			err = bytes(r, &s.apu)
 		case "apv":
 			err = bytes(r, &s.apv)
 		case "epk":
-			err = r.object(func(name string) (err error) {
-				r.space()
+			err = r.Object(func(name string) (err error) {
+				r.Space()
 				switch name {
 				case "crv":
-					s.crv, err = r.string()
+					s.crv, err = r.String()
 				case "x":
-					x, err = r.string()
+					x, err = r.String()
 				case "y":
-					y, err = r.string()
+					y, err = r.String()
 				default:
-					err = r.skip()
+					err = r.Skip()
 				}
 				return err
 			})
 		case "crit", "zip":
 			// We understand no extension, and unpack nothing: few bytes would
 			// become many.
-			err = errHeader
+			err = ErrHeader
 		default:
-			err = r.skip()
+			err = r.Skip()
 		}
 		return err
 	})
 	if err != nil || enc != "A256GCM" || !strings.EqualFold(cty, "JWT") {
-		return errHeader
+		return ErrHeader
 	}
 	switch s.alg {
 	case "RSA-OAEP-256":
 		return nil
 	case "ECDH-ES", "ECDH-ES+A256KW":
-		xb, okX := decode64(x)
-		yb, okY := decode64(y)
+		xb, okX := Decode64(x)
+		yb, okY := Decode64(y)
 		if okX && okY && len(xb) == len(yb) {
 			s.epk = slices.Concat([]byte{4}, xb, yb)
 			return nil
 		}
 	}
-	return errHeader
+	return ErrHeader
 }
 
 // open decrypts with one key. Whatever is wrong is wrong in the same way: the
 // content is tried with a random key where there is no right one, so that nobody
 // learns from the time it takes which step failed (RFC 7516 §11.5).
-func (s *sealed) open(d decrypter) (string, bool) {
+func (s *sealed) open(d Decrypter) (string, bool) {
 	if (d.rsa != nil) != (s.alg == "RSA-OAEP-256") || d.ec != nil && d.crv != s.crv {
 		return "", false
 	}
@@ -216,7 +210,7 @@ func (s *sealed) open(d decrypter) (string, bool) {
 }
 
 // agree is RFC 7518 §4.6: the content key, or nil.
-func (s *sealed) agree(d decrypter) []byte {
+func (s *sealed) agree(d Decrypter) []byte {
 	their, err := d.ec.Curve().NewPublicKey(s.epk) // on the curve, and not its zero
 	if err != nil {
 		return nil

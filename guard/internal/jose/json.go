@@ -1,4 +1,4 @@
-package guard
+package jose
 
 import (
 	"encoding/json"
@@ -8,12 +8,12 @@ import (
 	"unicode/utf8"
 )
 
-// A reader of JSON as strict as a token deserves: duplicate members, invalid
+// Reader is a reader of JSON as strict as a token deserves: duplicate members, invalid
 // UTF-8, lone surrogates and deep nesting are errors, and names are compared
 // exactly. encoding/json takes the last of two members and ignores case, so
 // two verifiers could read two different tokens out of the same bytes
 // (RFC 8725 §2.4). It reads from a string and returns substrings of it.
-type jsonReader struct {
+type Reader struct {
 	s     string
 	i     int
 	depth int
@@ -24,9 +24,11 @@ const (
 	maxMembers = 128
 )
 
-var errJSON = errors.New("not strict JSON")
+// ErrJSON is what everything but strict JSON is.
+var ErrJSON = errors.New("not strict JSON")
 
-func (r *jsonReader) space() {
+// Space goes on to what is not white space.
+func (r *Reader) Space() {
 	for r.i < len(r.s) {
 		switch r.s[r.i] {
 		case ' ', '\t', '\r', '\n':
@@ -37,30 +39,30 @@ func (r *jsonReader) space() {
 	}
 }
 
-// peek returns the next byte that is not white space, or 0 at the end.
-func (r *jsonReader) peek() byte {
-	r.space()
+// Peek returns the next byte that is not white space, or 0 at the end.
+func (r *Reader) Peek() byte {
+	r.Space()
 	if r.i == len(r.s) {
 		return 0
 	}
 	return r.s[r.i]
 }
 
-func (r *jsonReader) take(c byte) bool {
-	if r.peek() != c {
+func (r *Reader) take(c byte) bool {
+	if r.Peek() != c {
 		return false
 	}
 	r.i++
 	return true
 }
 
-// object calls member for each member, with the reader at its value.
-func (r *jsonReader) object(member func(name string) error) error {
+// Object calls member for each member, with the reader at its value.
+func (r *Reader) Object(member func(name string) error) error {
 	if !r.take('{') {
-		return errJSON
+		return ErrJSON
 	}
 	if r.depth++; r.depth > maxDepth {
-		return errJSON
+		return ErrJSON
 	}
 	defer func() { r.depth-- }()
 	if r.take('}') {
@@ -69,18 +71,18 @@ func (r *jsonReader) object(member func(name string) error) error {
 	var room [32]string
 	names := room[:0]
 	for {
-		r.space()
-		name, err := r.string()
+		r.Space()
+		name, err := r.String()
 		if err != nil {
 			return err
 		}
 		for _, n := range names {
 			if n == name {
-				return errJSON
+				return ErrJSON
 			}
 		}
 		if names = append(names, name); len(names) > maxMembers || !r.take(':') {
-			return errJSON
+			return ErrJSON
 		}
 		if err := member(name); err != nil {
 			return err
@@ -89,17 +91,18 @@ func (r *jsonReader) object(member func(name string) error) error {
 			return nil
 		}
 		if !r.take(',') {
-			return errJSON
+			return ErrJSON
 		}
 	}
 }
 
-func (r *jsonReader) array(element func() error) error {
+// Array calls element for each element, with the reader at it.
+func (r *Reader) Array(element func() error) error {
 	if !r.take('[') {
-		return errJSON
+		return ErrJSON
 	}
 	if r.depth++; r.depth > maxDepth {
-		return errJSON
+		return ErrJSON
 	}
 	defer func() { r.depth-- }()
 	if r.take(']') {
@@ -113,15 +116,15 @@ func (r *jsonReader) array(element func() error) error {
 			return nil
 		}
 		if !r.take(',') {
-			return errJSON
+			return ErrJSON
 		}
 	}
 }
 
-// string reads a string. Without escapes it allocates nothing.
-func (r *jsonReader) string() (string, error) {
+// String reads a string. Without escapes it allocates nothing.
+func (r *Reader) String() (string, error) {
 	if !r.take('"') {
-		return "", errJSON
+		return "", ErrJSON
 	}
 	start := r.i
 	for r.i < len(r.s) {
@@ -132,37 +135,37 @@ func (r *jsonReader) string() (string, error) {
 		case c == '\\':
 			return r.escaped(start)
 		case c < ' ':
-			return "", errJSON
+			return "", ErrJSON
 		}
 		r.i++
 	}
-	return "", errJSON
+	return "", ErrJSON
 }
 
 // escaped reads a string that has escapes in it, at leisure: none of our own
 // claims has any.
-func (r *jsonReader) escaped(start int) (string, error) {
+func (r *Reader) escaped(start int) (string, error) {
 	for ; r.i < len(r.s) && r.s[r.i] != '"'; r.i++ {
 		if r.s[r.i] == '\\' {
 			r.i++
 		}
 	}
 	if r.i >= len(r.s) {
-		return "", errJSON
+		return "", ErrJSON
 	}
 	r.i++
 	var out string
 	// A lone surrogate becomes the replacement character, which stands for
 	// "not text": whoever writes it on purpose is refused along with it.
 	if err := json.Unmarshal([]byte(r.s[start-1:r.i]), &out); err != nil || strings.ContainsRune(out, utf8.RuneError) {
-		return "", errJSON
+		return "", ErrJSON
 	}
 	return out, nil
 }
 
 // scalar takes the letters and signs of a number, true, false or null.
-func (r *jsonReader) scalar() string {
-	r.space()
+func (r *Reader) scalar() string {
+	r.Space()
 	start := r.i
 	for r.i < len(r.s) && strings.IndexByte(" \t\r\n,]}", r.s[r.i]) < 0 {
 		r.i++
@@ -170,56 +173,57 @@ func (r *jsonReader) scalar() string {
 	return r.s[start:r.i]
 }
 
-// integer reads a whole number of at most 53 bits, written without fraction
+// Integer reads a whole number of at most 53 bits, written without fraction
 // and exponent.
-func (r *jsonReader) integer() (int64, error) {
+func (r *Reader) Integer() (int64, error) {
 	s := r.scalar()
 	n, err := strconv.ParseInt(s, 10, 64)
 	// One way to write each number: no leading zero, no plus, no "-0".
 	if err != nil || n > 1<<53-1 || n < -(1<<53-1) || strconv.FormatInt(n, 10) != s {
-		return 0, errJSON
+		return 0, ErrJSON
 	}
 	return n, nil
 }
 
-// skip reads a value nobody asked for, as strictly as any other.
-func (r *jsonReader) skip() error {
-	switch c := r.peek(); c {
+// Skip reads a value nobody asked for, as strictly as any other.
+func (r *Reader) Skip() error {
+	switch c := r.Peek(); c {
 	case '{':
-		return r.object(func(string) error { return r.skip() })
+		return r.Object(func(string) error { return r.Skip() })
 	case '[':
-		return r.array(r.skip)
+		return r.Array(r.Skip)
 	case '"':
-		_, err := r.string()
+		_, err := r.String()
 		return err
 	}
 	if !json.Valid([]byte(r.scalar())) {
-		return errJSON
+		return ErrJSON
 	}
 	return nil
 }
 
-func (r *jsonReader) strings() (list []string, err error) {
-	err = r.array(func() error {
-		r.space()
-		s, err := r.string()
+// Strings reads an array of strings.
+func (r *Reader) Strings() (list []string, err error) {
+	err = r.Array(func() error {
+		r.Space()
+		s, err := r.String()
 		list = append(list, s)
 		return err
 	})
 	return list, err
 }
 
-// readObject reads one object and nothing after it.
-func readObject(s string, member func(r *jsonReader, name string) error) error {
+// ReadObject reads one object and nothing after it.
+func ReadObject(s string, member func(r *Reader, name string) error) error {
 	if !utf8.ValidString(s) {
-		return errJSON
+		return ErrJSON
 	}
-	r := jsonReader{s: s}
-	if err := r.object(func(name string) error { return member(&r, name) }); err != nil {
+	r := Reader{s: s}
+	if err := r.Object(func(name string) error { return member(&r, name) }); err != nil {
 		return err
 	}
-	if r.peek() != 0 || r.i != len(s) {
-		return errJSON
+	if r.Peek() != 0 || r.i != len(s) {
+		return ErrJSON
 	}
 	return nil
 }
