@@ -129,7 +129,7 @@ var roomy = map[string]int{
 	"internal/issue":      3300,
 	"internal/web/portal": 5000,
 	"cmd/curfew":          5800,
-	"guard":               3000,
+	"guard":               3200,
 	"internal/relay":      2700,
 	"internal/web/graph":  2800,
 	"internal/web/pages":  2600,

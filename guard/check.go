@@ -7,13 +7,17 @@ import (
 	"github.com/curfew-id/curfew/guard/internal/jose"
 )
 
-// Check verifies a token and answers with its claims, or with a [*Refusal].
-// Of a token seen before it allocates nothing. Of a key never seen it may wait
-// up to two seconds for the server.
+// Check verifies a bearer token and answers with its claims, or with a
+// [*Refusal]. Of a token seen before it allocates nothing. Of a key never seen it
+// may wait up to two seconds for the server. A token that is bound to a key is
+// refused: see [Guard.CheckRequest].
 func (g *Guard) Check(token string) (*Claims, error) {
 	e, err := g.check(token)
 	if err != nil {
 		return nil, err
+	}
+	if e.claims.bound != (confirmation{}) {
+		return nil, &Refusal{Kind: Invalid, Claims: e.claims, cause: errBound, dpop: e.claims.bound.jkt != ""}
 	}
 	return e.claims, nil
 }

@@ -55,6 +55,23 @@
 // person in it, covers the token. A chain that cannot be read (too long, a gap,
 // another actor than client_id) is refused.
 //
+// # Bound tokens
+//
+// A token whose cnf claim names a key is taken only from whoever proves with the
+// request that they hold it: by a DPoP proof (RFC 9449 §7), for which the guard
+// must know the address its clients use (Config.URL), or by the certificate of
+// the TLS connection (RFC 8705 §3), for which the guard must be where TLS ends.
+// A bound token without its proof, a proof beside a token that is not bound, and
+// a cnf this guard does not understand are refused. Proofs are remembered for as
+// long as they could be repeated, in this process; several instances that must
+// not take one proof twice between them set DemandNonce and no common secret.
+//
+// # Metadata
+//
+// With a URL the guard publishes where tokens for the resource come from (RFC
+// 9728), and every refusal names the place. A client that knows nothing but the
+// address finds its way to the issuer.
+//
 // # Trust
 //
 // Whoever controls the issuer's feed or keys can admit anybody, as with any

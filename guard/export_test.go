@@ -22,3 +22,6 @@ func (g *Guard) Touch() {
 
 // CutHeld goes over the held requests as after a line.
 func (g *Guard) CutHeld(l *cutoff.Line) { g.cutHeld(l) }
+
+// ReadProof reads a DPoP proof.
+func ReadProof(text string) error { _, err := readProof(text); return err }

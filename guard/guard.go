@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"crypto"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -48,6 +49,20 @@ type Config struct {
 	// 8. A token that was only signed is good all the same.
 	DecryptionKeys []crypto.PrivateKey
 
+	// URL is where clients reach the resource, https (http on loopback), without
+	// query: "https://mail.contoso.example". With it the guard takes tokens that
+	// are bound to a DPoP key, whose proofs name the address they are for, and
+	// publishes the resource's metadata (RFC 9728). What stands in front of the
+	// guard must leave paths as they are. Zero: neither.
+	URL string
+	// Scopes are published in the metadata, as clients ask for them.
+	Scopes []string
+	// DemandNonce refuses proofs without a nonce of this guard's: they cannot be
+	// made in advance. NonceSecret is shared by instances that take each other's
+	// nonces; zero: a random one.
+	DemandNonce bool
+	NonceSecret Secret
+
 	Name         string        // shown to administrators; zero: the ClientID
 	MaxStaleness time.Duration // how old the view may become; zero: 10 s; 1 s … 5 min
 
@@ -83,6 +98,11 @@ type Guard struct {
 	keys  keyring
 	holds holds
 	feed  feed
+
+	origin, metadataPath string // of URL; empty without it
+	metadata             []byte
+	nonceKey             [sha256.Size]byte
+	proofs               usedProofs
 
 	header atomic.Pointer[header] // of the last token found good; saves reading it again
 
@@ -144,6 +164,12 @@ func New(cfg Config) (*Guard, error) {
 	if (cfg.Now == nil) != (cfg.Mono == nil) {
 		return nil, errors.New("guard: Now and Mono come together")
 	}
+	if cfg.URL != "" {
+		cfg.URL = strings.TrimSuffix(cfg.URL, "/")
+		if err := checkURL(cfg.URL); err != nil {
+			return nil, fmt.Errorf("guard: URL: %w", err)
+		}
+	}
 	if cfg.Name == "" {
 		cfg.Name = cfg.ClientID
 	}
@@ -189,6 +215,8 @@ func New(cfg Config) (*Guard, error) {
 		log:        cfg.Log.With("guard", cfg.Name, "resource", cfg.Audience),
 		changed:    make(chan struct{}),
 	}
+	g.nonceKey = nonceKey([]byte(cfg.NonceSecret))
+	g.describe()
 	// A copy: the feed outlasts any timeout meant for ordinary calls (each call
 	// has its own deadline), and credentials follow no redirect.
 	c := http.Client{}

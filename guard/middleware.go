@@ -33,17 +33,19 @@ func FromContext(ctx context.Context) (*Claims, bool) {
 // query, whose place is every log, and not from a form.
 func (g *Guard) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		token, err := bearer(r.Header)
-		var e *entry
-		if err == nil {
-			e, err = g.check(token)
-		} else if since, closed := g.staleSince(g.now()); closed {
-			err = &Refusal{Kind: Stale, Since: since} // closed means closed
+		if g.cfg.URL != "" && r.URL.Path == g.metadataPath && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+			g.serveMetadata(w) // says how to get a token: it needs none
+			return
 		}
+		e, err := g.checkRequest(r)
 		if err != nil {
 			g.note(r, err)
 			g.Refuse(w, err)
 			return
+		}
+		if g.cfg.DemandNonce && e.claims.bound.jkt != "" {
+			w.Header().Set("DPoP-Nonce", g.nonce(g.now())) // for the next request (RFC 9449 §8.2)
+			w.Header().Add("Access-Control-Expose-Headers", "DPoP-Nonce")
 		}
 		ctx := context.WithValue(r.Context(), requestKey{}, &request{g, e})
 		next.ServeHTTP(w, r.WithContext(ctx))
@@ -62,24 +64,26 @@ func (g *Guard) note(r *http.Request, err error) {
 	g.log.DebugContext(r.Context(), "request refused", "kind", why.Kind.String(), "why", why.Error())
 }
 
-// bearer finds the token. Two Authorization headers are two claims to an
-// identity: no choice between them is right.
-func bearer(h http.Header) (string, error) {
+// credentials finds the token, and whether it comes under the scheme DPoP. Two
+// Authorization headers are two claims to an identity: no choice between them is
+// right. Where no proof could be judged there is no such scheme as DPoP.
+func (g *Guard) credentials(h http.Header) (token string, dpop bool, err error) {
 	values := h.Values("Authorization")
 	if len(values) == 0 {
-		return "", &Refusal{Kind: Missing, cause: errMissing}
+		return "", false, &Refusal{Kind: Missing, cause: errMissing}
 	}
 	if len(values) > 1 {
-		return "", &Refusal{Kind: Request, cause: errSeveral}
+		return "", false, &Refusal{Kind: Request, cause: errSeveral}
 	}
 	scheme, token, _ := strings.Cut(values[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return "", &Refusal{Kind: Missing, cause: errMissing}
+	dpop = g.cfg.URL != "" && strings.EqualFold(scheme, "DPoP")
+	if !dpop && !strings.EqualFold(scheme, "Bearer") {
+		return "", false, &Refusal{Kind: Missing, cause: errMissing}
 	}
 	if token = strings.TrimLeft(token, " "); token == "" {
-		return "", &Refusal{Kind: Invalid, cause: errForm}
+		return "", dpop, &Refusal{Kind: Invalid, cause: errForm, dpop: dpop}
 	}
-	return token, nil
+	return token, dpop, nil
 }
 
 // Require returns middleware that answers 403 insufficient_scope unless the
@@ -93,7 +97,7 @@ func (g *Guard) Require(scopes ...string) func(http.Handler) http.Handler {
 	return g.demand(func(c *Claims, _ instant) *Refusal {
 		for _, s := range scopes {
 			if !c.HasScope(s) {
-				return &Refusal{Kind: Scope, Claims: c, scopes: list, cause: errors.New("the token does not carry the scope this request needs")}
+				return &Refusal{Kind: Scope, Claims: c, scopes: list, dpop: c.bound.jkt != "", cause: errors.New("the token does not carry the scope this request needs")}
 			}
 		}
 		return nil
@@ -117,7 +121,7 @@ func (g *Guard) RequireACR(maxAge time.Duration, values ...string) func(http.Han
 		params = append(params, "max_age", strconv.FormatInt(int64(maxAge/time.Second), 10))
 	}
 	refuse := func(c *Claims, why string) *Refusal {
-		return &Refusal{Kind: StepUp, Claims: c, params: params, cause: errors.New(why)}
+		return &Refusal{Kind: StepUp, Claims: c, params: params, acrs: values, cause: errors.New(why), dpop: c.bound.jkt != ""}
 	}
 	return g.demand(func(c *Claims, now instant) *Refusal {
 		if len(values) > 0 && !slices.Contains(values, c.ACR) {

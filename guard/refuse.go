@@ -45,6 +45,8 @@ type Refusal struct {
 	at     int64    // wall ns of the refusal, for the claims challenge
 	scopes string   // of Scope
 	params []string // of StepUp
+	acrs   []string // of StepUp: one of them would do; none: any
+	dpop   bool     // the token came, or must come, under the scheme DPoP
 }
 
 // Error is a sentence safe to show to the caller.
@@ -71,12 +73,31 @@ func refusal(err error) *Refusal {
 // splits the header at commas.
 const challengeText = "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: TokenIssuedBeforeRevocationTimestamp"
 
-// challenge is one WWW-Authenticate value: Bearer, every parameter quoted, no
-// comma inside a value, realm first and empty.
-func (g *Guard) challenge(r *Refusal) string {
+// challenges are the WWW-Authenticate values of a refusal. Clients of Microsoft's
+// read the first one only and understand Bearer, so it comes first unless the
+// token must be proven.
+func (g *Guard) challenges(r *Refusal) []string {
+	switch {
+	case r.dpop && g.cfg.URL != "":
+		return []string{g.challenge("DPoP", r)}
+	case r.Kind == Missing && g.cfg.URL != "":
+		return []string{g.challenge("Bearer", r), g.challenge("DPoP", r)} // either will do
+	}
+	return []string{g.challenge("Bearer", r)}
+}
+
+// challenge is one WWW-Authenticate value: every parameter quoted, no comma
+// inside a value, realm first and empty.
+func (g *Guard) challenge(scheme string, r *Refusal) string {
 	var b strings.Builder
-	b.WriteString(`Bearer realm=""`)
+	b.WriteString(scheme + ` realm=""`)
 	add := func(name, value string) { b.WriteString(", " + name + `="` + value + `"`) }
+	if scheme == "DPoP" {
+		add("algs", proofAlgs) // RFC 9449 §7.1
+	}
+	if g.cfg.URL != "" {
+		add("resource_metadata", g.origin+g.metadataPath) // RFC 9728 §5.1
+	}
 	if uri := g.authURI.Load(); uri != nil {
 		add("authorization_uri", *uri)
 	}
@@ -104,14 +125,44 @@ func (g *Guard) challenge(r *Refusal) string {
 	case StepUp:
 		add("error", "insufficient_user_authentication")
 		add("error_description", r.Error())
+		if len(r.acrs) > 0 && r.Claims.capable() {
+			add("claims", stepUpClaims(r.acrs))
+		}
 		for i := 0; i+1 < len(r.params); i += 2 {
 			add(r.params[i], r.params[i+1])
 		}
 	default:
-		add("error", "invalid_token")
+		add("error", invalidCode(r.cause))
 		add("error_description", r.Error())
 	}
 	return b.String()
+}
+
+// invalidCode is the error of RFC 6750 §3.1, or of RFC 9449 §7.1 and §9.
+func invalidCode(cause error) string {
+	switch cause {
+	case errNonce:
+		return "use_dpop_nonce"
+	case errProof, errProofs, errNoProof, errProofKey, errProofFor, errProofOld, errReplayed, errBusy:
+		return "invalid_dpop_proof"
+	}
+	return "invalid_token"
+}
+
+// stepUpClaims asks for an authentication context in the way Microsoft's
+// libraries hand on to the authorization endpoint (reference/entra.md §5).
+func stepUpClaims(acrs []string) string {
+	wanted := map[string]any{"essential": true}
+	if len(acrs) == 1 {
+		wanted["value"] = acrs[0]
+	} else {
+		wanted["values"] = acrs
+	}
+	b, err := json.Marshal(map[string]any{"access_token": map[string]any{"acrs": wanted}})
+	if err != nil {
+		panic(err) // texts always marshal
+	}
+	return base64.StdEncoding.EncodeToString(b)
 }
 
 type errorBody struct {
@@ -153,9 +204,15 @@ func (g *Guard) Refuse(w http.ResponseWriter, err error) {
 		h.Set("Retry-After", "1")
 		h.Add("Access-Control-Expose-Headers", "Retry-After")
 	} else {
-		h.Set("WWW-Authenticate", g.challenge(r))
+		for _, c := range g.challenges(r) {
+			h.Add("WWW-Authenticate", c)
+		}
 		// Scripts of other origins see the challenge only if told so.
 		h.Add("Access-Control-Expose-Headers", "WWW-Authenticate")
+		if r.dpop && g.cfg.URL != "" {
+			h.Set("DPoP-Nonce", g.nonce(g.now()))
+			h.Add("Access-Control-Expose-Headers", "DPoP-Nonce")
+		}
 	}
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")

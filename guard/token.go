@@ -44,6 +44,7 @@ type Claims struct {
 	AuthTime     time.Time // when the person last proved who they are; zero: not given
 	Born         cutoff.Pos
 
+	bound   confirmation // what the holder must prove; zero: nothing
 	payload string
 }
 
@@ -156,7 +157,7 @@ func readClaims(encoded string) (*Claims, error) {
 		return nil, errForm
 	}
 	c := &Claims{payload: string(b)}
-	var hasExp, hasIat, hasBorn, bound bool
+	var hasExp, hasIat, hasBorn bool
 	var p provenance
 	err := jose.ReadObject(c.payload, func(r *jose.Reader, name string) (err error) {
 		str := func(to *string) { *to, err = r.String() }
@@ -230,22 +231,17 @@ func readClaims(encoded string) (*Claims, error) {
 			}
 			c.Born, hasBorn = cutoff.Pos(n), n >= 0
 		case "cnf":
-			bound = true
-			err = r.Skip()
+			c.bound, err = readConfirmation(r)
 		default:
 			err = r.Skip()
 		}
 		return err
 	})
 	switch {
-	case errors.Is(err, errBorn):
-		return nil, errBorn
+	case errors.Is(err, errBorn), errors.Is(err, errBound):
+		return nil, err
 	case err != nil:
 		return nil, errClaims
-	case bound:
-		// RFC 7800: whoever shows it must prove a key. A guard that cannot ask
-		// for the proof must not take the token for less than it is.
-		return nil, errBound
 	case !hasBorn:
 		return nil, errBorn
 	case c.Issuer == "" || c.Subject == "" || c.Audience == "" || !hasExp || !hasIat:

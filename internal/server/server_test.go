@@ -158,12 +158,16 @@ var (
 )
 
 // authorize walks from the authorization endpoint through the sign-in form to
-// the code.
-func (n *node) authorize(tb testing.TB, scope, user string) string {
+// the code. more is name and value of further parameters.
+func (n *node) authorize(tb testing.TB, scope, user string, more ...string) string {
 	tb.Helper()
 	sum := sha256.Sum256([]byte(verifier))
-	at := n.base + "/oauth2/authorize?" + url.Values{"client_id": {"reader"}, "response_type": {"code"}, "redirect_uri": {"http://localhost"}, "scope": {scope},
-		"state": {"s"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}}.Encode()
+	q := url.Values{"client_id": {"reader"}, "response_type": {"code"}, "redirect_uri": {"http://localhost"}, "scope": {scope},
+		"state": {"s"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}}
+	for i := 0; i < len(more); i += 2 {
+		q.Set(more[i], more[i+1])
+	}
+	at := n.base + "/oauth2/authorize?" + q.Encode()
 	for range 8 {
 		res, text := n.get(tb, at)
 		for res.StatusCode == http.StatusOK { // the sign-in form
@@ -225,6 +229,35 @@ func (n *node) signIn(tb testing.TB, scope, user string) tokens {
 	return t
 }
 
+// revoke ends a user's sessions, as an administrator with this token.
+func (n *node) revoke(tb testing.TB, token, user string) {
+	tb.Helper()
+	req, err := http.NewRequest(http.MethodPost, n.base+"/v1.0/users/"+user+"/revokeSignInSessions", nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := n.http.Do(req)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if text := body(tb, res); res.StatusCode != http.StatusOK || !strings.Contains(text, "rc_") {
+		tb.Fatalf("revoke: %d %s", res.StatusCode, text)
+	}
+}
+
+// anew is the same node for somebody else's browser.
+func (n *node) anew(tb testing.TB) *node {
+	tb.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	c := *n.http
+	c.Jar = jar
+	return &node{base: n.base, http: &c}
+}
+
 const mailScope = "openid profile offline_access api://mail/Mail.Read"
 
 var databases = map[string]func(testing.TB) string{
@@ -249,26 +282,13 @@ func story(t *testing.T, n *node) {
 		}
 	}
 	ada := n.signIn(t, mailScope, "ada@contoso.example")
-	n.http.Jar, _ = cookiejar.New(nil)
-	grace := n.signIn(t, "openid offline_access https://graph.microsoft.com/.default", "grace@contoso.example")
-	req, err := http.NewRequest(http.MethodPost, n.base+"/v1.0/users/ada@contoso.example/revokeSignInSessions", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+grace.Access)
-	res, err := n.http.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if text := body(t, res); res.StatusCode != http.StatusOK || !strings.Contains(text, "rc_") {
-		t.Fatalf("revoke: %d %s", res.StatusCode, text)
-	}
+	grace := n.anew(t).signIn(t, "openid offline_access https://graph.microsoft.com/.default", "grace@contoso.example")
+	n.revoke(t, grace.Access, "ada@contoso.example")
 	status, dead := n.token(t, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {ada.Refresh}})
 	if status != http.StatusBadRequest || dead.Error != "invalid_grant" || dead.Sub != "bad_token" {
 		t.Fatalf("refresh after the revoke: %d %+v", status, dead)
 	}
-	n.http.Jar, _ = cookiejar.New(nil)
-	if again := n.signIn(t, mailScope, "ada@contoso.example"); again.Access == "" {
+	if again := n.anew(t).signIn(t, mailScope, "ada@contoso.example"); again.Access == "" {
 		t.Fatal("no new sign-in")
 	}
 }

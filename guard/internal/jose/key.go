@@ -13,7 +13,7 @@ import (
 // Key verifies one algorithm and no other: which one is decided by the key,
 // never by what is verified (RFC 8725 §3.1).
 type Key struct {
-	Alg    string // ES256, EdDSA or RS256
+	Alg    string // ES256, EdDSA, RS256 or PS256
 	Public crypto.PublicKey
 }
 
@@ -28,6 +28,9 @@ func (k *Key) Verify(signed string, sig []byte) bool {
 		return ecdsa.Verify(pub, d[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]))
 	case *rsa.PublicKey:
 		d := sha256.Sum256([]byte(signed))
+		if k.Alg == "PS256" {
+			return rsa.VerifyPSS(pub, crypto.SHA256, d[:], sig, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil // RFC 7518 §3.5
+		}
 		return rsa.VerifyPKCS1v15(pub, crypto.SHA256, d[:], sig) == nil
 	case ed25519.PublicKey:
 		return len(sig) == ed25519.SignatureSize && ed25519.Verify(pub, []byte(signed), sig)
@@ -87,4 +90,59 @@ func (j JWK) Key() (k Key, ok bool) {
 		return k, false
 	}
 	return Key{alg, pub}, true
+}
+
+// ReadPublicKey reads a public key that comes in the header of what it signed,
+// with the reader at its value. One that says anything private is refused.
+func ReadPublicKey(r *Reader) (*Key, error) {
+	var j JWK
+	err := r.Object(func(name string) (err error) {
+		r.Space()
+		switch name {
+		case "kty":
+			j.Kty, err = r.String()
+		case "crv":
+			j.Crv, err = r.String()
+		case "x":
+			j.X, err = r.String()
+		case "y":
+			j.Y, err = r.String()
+		case "n":
+			j.N, err = r.String()
+		case "e":
+			j.E, err = r.String()
+		case "d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv":
+			err = ErrJSON
+		default:
+			err = r.Skip()
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	k, ok := j.Key()
+	if !ok {
+		return nil, ErrJSON
+	}
+	return &k, nil
+}
+
+// Thumbprint names a key by what it is (RFC 7638), base64url.
+func (k *Key) Thumbprint() string {
+	var text string
+	switch pub := k.Public.(type) {
+	case *ecdsa.PublicKey:
+		point, err := pub.Bytes()
+		if err != nil {
+			return ""
+		}
+		text = `{"crv":"P-256","kty":"EC","x":"` + rawURL.EncodeToString(point[1:33]) + `","y":"` + rawURL.EncodeToString(point[33:]) + `"}`
+	case ed25519.PublicKey:
+		text = `{"crv":"Ed25519","kty":"OKP","x":"` + rawURL.EncodeToString(pub) + `"}`
+	case *rsa.PublicKey:
+		text = `{"e":"` + rawURL.EncodeToString(big.NewInt(int64(pub.E)).Bytes()) + `","kty":"RSA","n":"` + rawURL.EncodeToString(pub.N.Bytes()) + `"}`
+	}
+	sum := sha256.Sum256([]byte(text))
+	return rawURL.EncodeToString(sum[:])
 }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
@@ -134,7 +135,9 @@ func (s *Server) mustSignIn(x *request, signed *signin.Signed, p proof) bool {
 		return false
 	case x.login, x.maxAge == 0: // the same by definition
 		return true
-	case x.maxAge >= 0 && s.now().Sub(signed.Session.AuthTime) > x.maxAge:
+	// auth_time is told in whole seconds: what would look too old to the one who
+	// asked is too old here.
+	case x.maxAge >= 0 && s.now().Sub(signed.Session.AuthTime.Truncate(time.Second)) > x.maxAge:
 		return true
 	case x.hint != nil && x.hint.Subject != signed.User.ID.String():
 		return true
