@@ -27,6 +27,7 @@
 //	         guard/internal/jose         what tokens are made of, read with the standard library alone
 //	far side guard/guardtest             PUBLIC an issuer and a feed for other people's tests
 //	         internal/client             HTTP client of our admin API, the CLI's hands
+//	         internal/term               tables, colours and times for people at a terminal
 //	floor 2  internal/store              all SQL, two dialects, ledger, bell, migrations
 //	         internal/store/storetest    what both engines must pass; throwaway PostgreSQL
 //	         internal/upstream           other identity providers: discovery, code exchange
@@ -52,13 +53,15 @@
 //	         internal/gateway            the guard as a reverse proxy
 //	floor 5  internal/server             assembly: the only package that knows every room
 //	floor 6  cmd/curfew                  one file per command; reaches the rooms through server
+//	         internal/demo               curfew with people and applications, to be seen working
 //	         e2e                         tests of the whole from outside
 //	         e2e/conformance             one test for each module of the OpenID suites
 //
 // Sideways allowed: signin, issue, manage to revoke; issue, relay, deliver to
 // keys; issue to clientauth; web/* to webkit; role, policy, grant, audit to
 // directory; standing to directory, policy, grant; config, egress to fault;
-// graph to odata; portal to figure; guard to its jose; guardtest to guard; storetest to store.
+// graph to odata; portal to figure; cmd/curfew to demo; guard to its jose;
+// guardtest to guard; storetest to store.
 //
 // A surface (web/*) reaches verbs, floor 1 and floor 0, never the store: what it
 // wants to know or change it asks a verb, which authorises. The verb authorises,

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/curfew-id/curfew/internal/client"
+	"github.com/curfew-id/curfew/internal/term"
 )
 
 // actFlags are on everything that writes.
@@ -123,13 +124,13 @@ func (t *tally) hints(c *console) {
 func stateColour(state string) string {
 	switch state {
 	case "ended", "closed", "over", "confirmed", "answering", "enabled":
-		return green
+		return term.Green
 	case "lives", "closes", "silent", "no guard", "disabled", "unsure":
-		return amber
+		return term.Amber
 	case "refused", "failed":
-		return red
+		return term.Red
 	case "waiting", "unknown", "gone", "dry run":
-		return grey
+		return term.Grey
 	}
 	return ""
 }
@@ -156,7 +157,7 @@ type outcome struct {
 func (c *console) forEach(ctx context.Context, all []target, d deed) error {
 	wide := 0
 	for _, t := range all {
-		wide = max(wide, width(clean(t.name)))
+		wide = max(wide, term.Width(term.Clean(t.name)))
 	}
 	var sum tally
 	for i, t := range all {
@@ -177,7 +178,7 @@ func (c *console) forEach(ctx context.Context, all []target, d deed) error {
 				v.text = "receipt " + done.Receipt
 			}
 		}
-		if c.json {
+		if c.JSON {
 			o := outcome{Target: t.name, State: v.state, Receipt: done.Receipt, Effects: done.Effects}
 			if v.state == "dry run" {
 				o.State = "planned"
@@ -185,7 +186,7 @@ func (c *console) forEach(ctx context.Context, all []target, d deed) error {
 			if err != nil {
 				o.Message = explain(err).Error()
 			}
-			if err := c.line(o); err != nil {
+			if err := c.Line(o); err != nil {
 				return err
 			}
 		} else {
@@ -199,12 +200,12 @@ func (c *console) forEach(ctx context.Context, all []target, d deed) error {
 			break
 		}
 	}
-	if len(all) > 1 && !c.json {
+	if len(all) > 1 && !c.JSON {
 		word := d.past
 		if d.act.DryRun {
 			word = "would be " + d.past
 		}
-		c.printf("\n%s %s, %s, %s.\n", num(sum.done), word, c.counted(sum.refused, "refused"), c.counted(sum.failed, "failed"))
+		c.Printf("\n%s %s, %s, %s.\n", term.Num(sum.done), word, c.counted(sum.refused, "refused"), c.counted(sum.failed, "failed"))
 	}
 	sum.hints(c)
 	return exit(sum.code())
@@ -215,21 +216,21 @@ func (c *console) counted(n int, word string) string {
 	if n == 0 {
 		return "0 " + word
 	}
-	return c.paint(red, num(n)+" "+word)
+	return c.Paint(term.Red, term.Num(n)+" "+word)
 }
 
 // targetLine is "name  state  text". Names are padded so that lines align.
 func (c *console) targetLine(name string, wide int, v verdict) {
-	name = clean(name)
-	line := c.paint(bold, name) + strings.Repeat(" ", max(0, wide-width(name))) + "  "
+	name = term.Clean(name)
+	line := c.Paint(term.Bold, name) + strings.Repeat(" ", max(0, wide-term.Width(name))) + "  "
 	if v.state != "" {
-		line += c.paint(stateColour(v.state), v.state)
+		line += c.Paint(stateColour(v.state), v.state)
 	}
 	if v.text != "" {
 		if v.state != "" {
 			line += "  "
 		}
-		line += clean(v.text)
+		line += term.Clean(v.text)
 	}
-	c.printf("%s\n", line)
+	c.Printf("%s\n", line)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/curfew-id/curfew/internal/client"
+	"github.com/curfew-id/curfew/internal/term"
 )
 
 func applyCommand(c *console) *cobra.Command {
@@ -52,19 +53,19 @@ your environment and from files beside it, and sent by value.`,
 }
 
 func (c *console) applied(r *client.ApplyReport, act client.Act) error {
-	if c.json {
-		return c.line(r)
+	if c.JSON {
+		return c.Line(r)
 	}
-	var rows [][]cell
+	var rows [][]term.Cell
 	for _, x := range r.Changes {
-		rows = append(rows, cells(x.Kind, x.Name, x.What))
+		rows = append(rows, term.Cells(x.Kind, x.Name, x.What))
 	}
-	c.table(c.out, "", rows)
+	c.Table(c.Out, "", rows)
 	switch {
 	case act.DryRun:
-		c.printf("Dry run: %s, %s unchanged. Nothing was done.\n", count(len(r.Changes), "change", "changes"), num(r.Unchanged))
+		c.Printf("Dry run: %s, %s unchanged. Nothing was done.\n", term.Count(len(r.Changes), "change", "changes"), term.Num(r.Unchanged))
 	default:
-		c.printf("%s, %s unchanged.\n", count(len(r.Changes), "change", "changes"), num(r.Unchanged))
+		c.Printf("%s, %s unchanged.\n", term.Count(len(r.Changes), "change", "changes"), term.Num(r.Unchanged))
 	}
 	return nil
 }
@@ -92,7 +93,7 @@ func (c *console) manifest(name string) ([]byte, error) {
 		return nil, errors.New("the file is larger than 1 MiB; to create many users, import them")
 	}
 	return inline(src, func(env string) (string, error) {
-		if v := c.getenv(env); v != "" {
+		if v := c.Getenv(env); v != "" {
 			return v, nil
 		}
 		return "", fmt.Errorf("the environment variable %q is not set", env)

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/curfew-id/curfew/internal/client"
+	"github.com/curfew-id/curfew/internal/term"
 )
 
 // connectOptions say how to get in.
@@ -82,18 +83,18 @@ func (c *console) connect(ctx context.Context, conn *client.Connection, o connec
 		conn.Token, err = c.readToken(o.tokenFile)
 	case o.device:
 		err = api.SignInDevice(ctx, func(p client.DevicePrompt) {
-			c.sayf("Open  %s  in a browser and type  %s\n", clean(p.URL), c.painted(c.errTTY, bold, clean(p.Code)))
-			c.sayf("%s\n", c.dim("Waiting for at most "+span(p.Expires)+"."))
+			c.Sayf("Open  %s  in a browser and type  %s\n", term.Clean(p.URL), c.PaintTalk(term.Bold, term.Clean(p.Code)))
+			c.Sayf("%s\n", c.Dim("Waiting for at most "+term.Span(p.Expires)+"."))
 		})
 	default:
 		err = api.SignInBrowser(ctx, func(address string) {
 			opened := !o.noBrowser && c.open(address)
 			if opened {
-				c.sayf("%s\n", c.dim("Sign in with the browser. If none opened, open this there:"))
+				c.Sayf("%s\n", c.Dim("Sign in with the browser. If none opened, open this there:"))
 			} else {
-				c.sayf("%s\n", c.dim("Open this in a browser on this machine:"))
+				c.Sayf("%s\n", c.Dim("Open this in a browser on this machine:"))
 			}
-			c.sayf("%s\n%s\n", address, c.dim("No browser here?  curfew connect --device "+conn.Base))
+			c.Sayf("%s\n%s\n", address, c.Dim("No browser here?  curfew connect --device "+conn.Base))
 		})
 	}
 	var oe *client.OAuthError
@@ -103,7 +104,7 @@ func (c *console) connect(ctx context.Context, conn *client.Connection, o connec
 	if err != nil {
 		return err
 	}
-	conn.Connected = c.now().UTC().Truncate(time.Second)
+	conn.Connected = c.Now().UTC().Truncate(time.Second)
 	// Saved before it is used: a refresh would be lost otherwise.
 	if err := store.Save(conn); err != nil {
 		return err
@@ -135,14 +136,14 @@ func (c *console) connect(ctx context.Context, conn *client.Connection, o connec
 func (c *console) open(address string) bool {
 	var name string
 	var args []string
-	switch b := c.getenv("BROWSER"); {
+	switch b := c.Getenv("BROWSER"); {
 	case b != "" && !strings.ContainsAny(b, ":% "):
 		name = b
 	case runtime.GOOS == "darwin":
 		name = "open"
 	case runtime.GOOS == "windows":
 		name, args = "rundll32", []string{"url.dll,FileProtocolHandler"}
-	case c.getenv("DISPLAY") == "" && c.getenv("WAYLAND_DISPLAY") == "":
+	case c.Getenv("DISPLAY") == "" && c.Getenv("WAYLAND_DISPLAY") == "":
 		return false
 	default:
 		name = "xdg-open"
@@ -187,7 +188,7 @@ func (c *console) readToken(name string) (t client.Token, err error) {
 	}
 	t = client.Token{Access: doc.Access, Refresh: doc.Refresh}
 	if doc.Seconds > 0 {
-		t.Expires = c.now().Add(time.Duration(doc.Seconds * float64(time.Second))).UTC()
+		t.Expires = c.Now().Add(time.Duration(doc.Seconds * float64(time.Second))).UTC()
 	}
 	return t, nil
 }
@@ -211,10 +212,10 @@ func (c *console) tellIdentity(prefix string, conn *client.Connection, me *clien
 	for _, r := range me.Roles {
 		x.Roles = append(x.Roles, r.Name)
 	}
-	if c.json {
-		return c.line(x)
+	if c.JSON {
+		return c.Line(x)
 	}
-	c.printf("%s%s as %s, %s\n", prefix, conn.Base, c.paint(bold, clean(who)), clean(cmp.Or(strings.Join(x.Roles, ", "), "no role")))
+	c.Printf("%s%s as %s, %s\n", prefix, conn.Base, c.Paint(term.Bold, term.Clean(who)), term.Clean(cmp.Or(strings.Join(x.Roles, ", "), "no role")))
 	return nil
 }
 
@@ -258,7 +259,7 @@ func disconnectCommand(c *console) *cobra.Command {
 		for _, name := range names {
 			if err := c.disconnect(ctx, store, name); err != nil {
 				f := explain(err)
-				c.sayf("%s %s: %s\n", c.painted(c.errTTY, red, "error:"), clean(name), clean(f.Error()))
+				c.Sayf("%s %s: %s\n", c.PaintTalk(term.Red, "error:"), term.Clean(name), term.Clean(f.Error()))
 				code = max(code, exitSome)
 				if f.code == exitSignedOut {
 					code = exitSignedOut
@@ -291,12 +292,12 @@ func (c *console) disconnect(ctx context.Context, store client.Store, name strin
 	if err != nil {
 		return err
 	}
-	if c.json {
-		return c.line(map[string]string{"connection": name, "state": "ended"})
+	if c.JSON {
+		return c.Line(map[string]string{"connection": name, "state": "ended"})
 	}
-	c.printf("Disconnected from %s\n", conn.Base)
+	c.Printf("Disconnected from %s\n", conn.Base)
 	if current != "" {
-		c.sayf("%s\n", c.dim("The current connection is "+current+"."))
+		c.Sayf("%s\n", c.Dim("The current connection is "+current+"."))
 	}
 	return nil
 }
@@ -315,23 +316,23 @@ func connectionCommand(c *console) *cobra.Command {
 		if err != nil && !errors.Is(err, client.ErrNotConnected) {
 			return err
 		}
-		rows := [][]cell{head("connection", "current", "as", "since", "address")}
+		rows := [][]term.Cell{term.Head("connection", "current", "as", "since", "address")}
 		for _, n := range names {
 			conn, err := store.Load(n)
 			if err != nil {
 				return err
 			}
 			if c.listsJSON() {
-				if err := c.line(map[string]any{"connection": n, "current": n == current, "userPrincipalName": conn.User, "url": conn.Base, "connected": conn.Connected}); err != nil {
+				if err := c.Line(map[string]any{"connection": n, "current": n == current, "userPrincipalName": conn.User, "url": conn.Base, "connected": conn.Connected}); err != nil {
 					return err
 				}
 				continue
 			}
-			mark := none
+			mark := term.None
 			if n == current {
 				mark = "yes"
 			}
-			rows = append(rows, cells(n, mark, dash(conn.User), c.when(conn.Connected), conn.Base))
+			rows = append(rows, term.Cells(n, mark, dash(conn.User), c.When(conn.Connected), conn.Base))
 		}
 		return c.list(rows, "No connections.", "curfew connect https://…")
 	})}

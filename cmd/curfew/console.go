@@ -3,98 +3,45 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
+	terminal "golang.org/x/term"
 
 	"github.com/curfew-id/curfew/internal/client"
+	"github.com/curfew-id/curfew/internal/term"
 )
 
 // console is where a command reads and writes, and what all commands share.
 type console struct {
-	in       io.Reader
-	out, err io.Writer
-	// Which of them are terminals.
-	inTTY, outTTY, errTTY bool
-	getenv                func(string) string
-	now                   func() time.Time
-	zone                  *time.Location
+	term.Console
+	in    io.Reader
+	inTTY bool
 	// secret reads a line without showing it; only used where inTTY.
 	secret func() ([]byte, error)
 
-	json, text bool
+	text       bool // answer in text, also into a pipe
 	connection string
 
 	lines *bufio.Reader // over in, for prompts
 }
 
 func newConsole() *console {
-	tty := func(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
-	return &console{in: os.Stdin, out: os.Stdout, err: os.Stderr, inTTY: tty(os.Stdin), outTTY: tty(os.Stdout), errTTY: tty(os.Stderr),
-		getenv: os.Getenv, now: time.Now, zone: time.Local,
-		secret: func() ([]byte, error) { return term.ReadPassword(int(os.Stdin.Fd())) }}
+	tty := func(f *os.File) bool { return terminal.IsTerminal(int(f.Fd())) }
+	return &console{in: os.Stdin, inTTY: tty(os.Stdin),
+		Console: term.Console{Out: os.Stdout, Err: os.Stderr, OutTTY: tty(os.Stdout), ErrTTY: tty(os.Stderr), Getenv: os.Getenv, Now: time.Now, Zone: time.Local},
+		secret:  func() ([]byte, error) { return terminal.ReadPassword(int(os.Stdin.Fd())) }}
 }
 
-// printf answers.
-func (c *console) printf(format string, a ...any) { fmt.Fprintf(c.out, format, a...) }
-
-// sayf talks.
-func (c *console) sayf(format string, a ...any) { fmt.Fprintf(c.err, format, a...) }
-
-func (c *console) hint(text string) { c.sayf("%s %s\n", c.dim("hint:"), clean(text)) }
-
-// line answers with one JSON object.
-func (c *console) line(v any) error {
-	e := json.NewEncoder(c.out)
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
-}
+func (c *console) hint(text string) { c.Sayf("%s %s\n", c.Dim("hint:"), term.Clean(text)) }
 
 // listsJSON reports whether what is read is answered in JSON lines: when asked
 // for, and into a pipe, where the next command reads it.
-func (c *console) listsJSON() bool { return c.json || !c.outTTY && !c.text }
-
-// Colours. The word beside them says the same.
-const (
-	red   = "31"
-	green = "32"
-	amber = "33"
-	grey  = "90"
-	bold  = "1"
-)
-
-// paint colours text for stdout, when that is a terminal that wants it.
-func (c *console) paint(colour, text string) string { return c.painted(c.outTTY, colour, text) }
-
-// dim is for talk on stderr.
-func (c *console) dim(text string) string { return c.painted(c.errTTY, grey, text) }
-
-func (c *console) painted(tty bool, colour, text string) string {
-	if !tty || c.getenv("NO_COLOR") != "" || c.getenv("TERM") == "dumb" || text == "" {
-		return text
-	}
-	return "\x1b[" + colour + "m" + text + "\x1b[0m"
-}
-
-// clean takes out what could move a cursor or hide text: names come from
-// elsewhere.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.Is(unicode.Cc, r), unicode.Is(unicode.Bidi_Control, r), r == '\u2028', r == '\u2029':
-			return '\uFFFD'
-		}
-		return r
-	}, s)
-}
+func (c *console) listsJSON() bool { return c.JSON || !c.OutTTY && !c.text }
 
 // run wraps what a command does, so that its errors are told from cobra's.
 func run(f func(ctx context.Context, cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
@@ -118,7 +65,7 @@ func (c *console) api(f func(ctx context.Context, api *client.Client, args []str
 }
 
 func (c *console) store() (client.Store, error) {
-	dir, err := client.DefaultDir(c.getenv)
+	dir, err := client.DefaultDir(c.Getenv)
 	return client.Store{Dir: dir}, err
 }
 
@@ -129,7 +76,7 @@ func (c *console) client() (*client.Client, error) {
 	}
 	name := c.connection
 	if name == "" {
-		name = c.getenv("CURFEW_CONNECTION")
+		name = c.Getenv("CURFEW_CONNECTION")
 	}
 	conn, err := store.Load(name)
 	if err != nil {
@@ -141,17 +88,20 @@ func (c *console) client() (*client.Client, error) {
 func (c *console) newClient(store client.Store, conn *client.Connection) (*client.Client, error) {
 	api, err := client.New(store, conn)
 	if err == nil {
-		api.Agent = "curfew-cli/" + version()
+		api.Agent = agent()
 	}
 	return api, err
 }
+
+// agent is how we introduce ourselves to a server.
+func agent() string { return "curfew-cli/" + version() }
 
 // ask prints a question and reads a line. Only where somebody can answer.
 func (c *console) ask(question string) (string, error) {
 	if c.lines == nil {
 		c.lines = bufio.NewReader(c.in)
 	}
-	c.sayf("%s ", question)
+	c.Sayf("%s ", question)
 	s, err := c.lines.ReadString('\n')
 	if errors.Is(err, io.EOF) && s != "" {
 		err = nil
@@ -160,7 +110,7 @@ func (c *console) ask(question string) (string, error) {
 }
 
 // canAsk reports whether a person sits there.
-func (c *console) canAsk() bool { return c.inTTY && c.errTTY }
+func (c *console) canAsk() bool { return c.inTTY && c.ErrTTY }
 
 // confirm asks whether to go on, if a person sits there.
 func (c *console) confirm(question string) error {

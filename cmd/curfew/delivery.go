@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/curfew-id/curfew/internal/client"
+	"github.com/curfew-id/curfew/internal/term"
 )
 
 func deliveryCommand(c *console) *cobra.Command {
@@ -33,22 +34,22 @@ func (c *console) deliveries(ctx context.Context, api *client.Client) error {
 	if err != nil {
 		return err
 	}
-	rows := [][]cell{head("state", "application", "client id", "asked at", "since", "attempts", "next", "dead letters", "why")}
+	rows := [][]term.Cell{term.Head("state", "application", "client id", "asked at", "since", "attempts", "next", "dead letters", "why")}
 	for _, d := range all {
 		if c.listsJSON() {
-			if err := c.line(d); err != nil {
+			if err := c.Line(d); err != nil {
 				return err
 			}
 			continue
 		}
-		row := cells("up to date", dash(d.Name), d.App, dash(d.Host), none, none, none, num(d.DeadLetters), dash(d.Error))
-		switch row[0].colour = green; d.State {
+		row := term.Cells("up to date", dash(d.Name), d.App, dash(d.Host), term.None, term.None, term.None, term.Num(d.DeadLetters), dash(d.Error))
+		switch row[0].Colour = term.Green; d.State {
 		case "failing":
-			row[0], row[4].text, row[5].text, row[6].text = cell{text: "failing", colour: red}, c.when(d.Failing), num(d.Attempts), c.sec(d.Next)
+			row[0], row[4].Text, row[5].Text, row[6].Text = term.Cell{Text: "failing", Colour: term.Red}, c.When(d.Failing), term.Num(d.Attempts), c.Sec(d.Next)
 		case "waiting":
-			row[0] = cell{text: "waiting", colour: grey}
+			row[0] = term.Cell{Text: "waiting", Colour: term.Grey}
 		}
-		row[5].right, row[7].right = true, true
+		row[5].Right, row[7].Right = true, true
 		rows = append(rows, row)
 	}
 	return c.list(rows, "No application is told of logouts.", "curfew apply -f FILE")
@@ -59,10 +60,10 @@ func (c *console) deadLetters(ctx context.Context, api *client.Client) error {
 	if err != nil {
 		return err
 	}
-	rows := [][]cell{head("application", "ledger", "cause", "cut", "user", "session", "given up", "why", "id")}
+	rows := [][]term.Cell{term.Head("application", "ledger", "cause", "cut", "user", "session", "given up", "why", "id")}
 	for _, d := range all {
 		if c.listsJSON() {
-			if err := c.line(d); err != nil {
+			if err := c.Line(d); err != nil {
 				return err
 			}
 			continue
@@ -76,8 +77,8 @@ func (c *console) deadLetters(ctx context.Context, api *client.Client) error {
 		case d.Session != "":
 			session = d.Session
 		}
-		row := cells(d.App, num(d.Pos), dash(d.Cause), c.when(d.Cut), user, session, c.when(d.GivenUp), dash(d.Error), d.ID)
-		row[1].right = true
+		row := term.Cells(d.App, term.Num(d.Pos), dash(d.Cause), c.When(d.Cut), user, session, c.When(d.GivenUp), dash(d.Error), d.ID)
+		row[1].Right = true
 		rows = append(rows, row)
 	}
 	return c.list(rows, "Nothing was given up.", "")

@@ -1,186 +1,38 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"net"
-	"os"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/spf13/cobra"
+	"github.com/curfew-id/curfew/internal/demo"
 )
 
-func demoConsole() (*console, *bytes.Buffer) {
-	var out bytes.Buffer
-	return &console{in: strings.NewReader(""), out: &out, err: &bytes.Buffer{}, getenv: func(string) string { return "" }, now: time.Now, zone: time.UTC}, &out
-}
-
-func TestDemoScript(t *testing.T) {
-	t.Parallel()
-	c, out := demoConsole()
-	began := time.Now()
-	code := c.end(&cobra.Command{}, c.demo(t.Context(), demoOptions{listen: demoListen, script: true}))
-	text := out.String()
-	t.Logf("\n%s%s", text, c.err)
-	if code != exitDone {
-		t.Errorf("exit code %d", code)
-	}
-	if took := time.Since(began); took > storyTime {
-		t.Errorf("took %s, promised are %s", took, storyTime)
-	}
-	for _, want := range []string{
-		"ada      signs in to Mail ", "200  200  200", "refused  ", "Global Administrator", "cut, ledger ", "━ cut ",
-		"mail, refresh token                       ended    400 invalid_grant",
-		"drive, refresh token                      ended    400 invalid_grant",
-		"a code from before                        ended    400 invalid_grant",
-		"the device let in before                  ended    400 invalid_grant",
-		"browser cookie                            ended    303 login_required",
-		"mail, same access token                   ended    401 insufficient_claims",
-		"drive, same access token                  ended    401 insufficient_claims",
-		"drive-2, same access token                ended    401 insufficient_claims",
-		"3 of 3 guards confirmed, slowest ",
-		"legacy, same access token                 lives    200, until ",
-		"done, no waiting minute", "dead stays dead", "closed   503", "27 of 27 held in ", "Still open: Legacy until ",
-	} {
-		if !strings.Contains(text, want) {
-			t.Errorf("the story does not say %q", want)
-		}
-	}
-	if strings.Contains(text, "broken") {
-		t.Error("a promise is broken")
-	}
-}
-
-// Without its guard an application goes on as before, and the story must say so.
-func TestDemoScriptSaysWhatIsBroken(t *testing.T) {
-	t.Parallel()
-	c, out := demoConsole()
-	d, err := newDemo(time.UTC, demoOptions{listen: "127.0.0.1:0", script: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.close()
-	d.drive.protect = d.drive.legacy
-	if err := d.start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	code := c.end(&cobra.Command{}, newStory(c, d).play(t.Context()))
-	t.Logf("\n%s", out)
-	if code != exitSome {
-		t.Errorf("exit code %d", code)
-	}
-	for _, want := range []string{"drive, same access token                  broken   still let in", "mail, same access token                   ended ", "Drive answers 200 to the old access token"} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("the story does not say %q", want)
-		}
-	}
-}
-
-// When somebody else is disabled nothing of ada's may end: every row that says so
-// would be there without the feature.
-func TestDemoScriptTriesWhatWorks(t *testing.T) {
-	t.Parallel()
-	c, out := demoConsole()
-	d, err := newDemo(time.UTC, demoOptions{listen: "127.0.0.1:0", script: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.close()
-	if err := d.start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	s := newStory(c, d)
-	s.victim = "alan@contoso.example"
-	if code := c.end(&cobra.Command{}, s.play(t.Context())); code != exitSome {
-		t.Errorf("exit code %d", code)
-	}
-	t.Logf("\n%s", out)
-	for _, does := range []string{"mail, same access token", "drive, same access token", "drive-2, same access token", "mail, refresh token", "drive, refresh token",
-		"a code from before", "the device let in before", "browser cookie", "introspects the access token", "the right password", "the old tokens, code and cookie"} {
-		if want := fmt.Sprintf("%-*s  broken ", wideDoes, does); !strings.Contains(out.String(), want) {
-			t.Errorf("the story does not say %q", want)
-		}
-	}
-}
-
-func TestDemoEndsCleanly(t *testing.T) {
-	t.Parallel()
-	c, out := demoConsole()
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	o := demoOptions{listen: "127.0.0.1:0", given: true}
-	d, err := newDemo(time.UTC, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := d.start(ctx); err != nil {
-		t.Fatal(err)
-	}
-	c.tellDemo(d)
-	go func() { done <- d.wait(ctx) }()
-	for _, want := range []string{d.mail.base, d.drive.base, d.legacy.base, d.base + "/portal", d.password, "grace@contoso.example", "Global Administrator"} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("not told: %s", want)
-		}
-	}
-	stop()
-	if err := <-done; err != nil {
-		t.Errorf("wait: %v", err)
-	}
-	if err := d.close(); err != nil {
-		t.Errorf("close: %v", err)
-	}
-	if _, err := os.Stat(d.dir); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the folder %s was left: %v", d.dir, err)
-	}
-}
-
-// The address that was asked for is the one that is used, or none.
-func TestDemoPortInUse(t *testing.T) {
+func TestDemoSaysWhatToDoAboutItsPort(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	c, _ := demoConsole()
-	var talk bytes.Buffer
-	c.err = &talk
+	c, _, talk := testConsole(nil)
 	if code := execute(t.Context(), c, []string{"demo", "--listen", l.Addr().String()}); code != exitSome || !strings.Contains(talk.String(), "in use") || !strings.Contains(talk.String(), "--listen") {
-		t.Errorf("exit code %d: %s", code, &talk)
-	}
-	d, err := newDemo(time.UTC, demoOptions{listen: l.Addr().String()})
-	if err != nil {
-		t.Fatalf("another port would have done: %v", err)
-	}
-	if err := d.close(); err != nil {
-		t.Error(err)
+		t.Errorf("exit code %d: %s", code, talk)
 	}
 	if code := execute(t.Context(), c, []string{"demo", "--listen", "192.0.2.1:80"}); code != exitUsage {
 		t.Errorf("an address others reach: exit code %d", code)
 	}
 }
 
-func TestWrap(t *testing.T) {
+// The story has said what broke: there is nothing to add but the exit code.
+func TestABrokenPromiseOfTheDemoIsAnExitCode(t *testing.T) {
 	t.Parallel()
-	for _, x := range []struct {
-		text string
-		want []string
-	}{
-		{"a longer answer that breaks", []string{"a longer", "answer that", "breaks"}},
-		{"", []string{""}},
-	} {
-		if got := wrap(x.text, 11); !slices.Equal(got, x.want) {
-			t.Errorf("wrap(%q) = %q", x.text, got)
-		}
+	var f *failure
+	if err := demoEnd(demo.ErrBroken); !errors.As(err, &f) || f.code != exitSome || f.what != nil {
+		t.Errorf("a broken promise: %v", err)
 	}
-	if got := wrap("200  200  200", 40); len(got) != 1 || got[0] != "200  200  200" {
-		t.Errorf("wrap keeps two spaces: %q", got)
+	if err := demoEnd(nil); err != nil {
+		t.Errorf("all held: %v", err)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/curfew-id/curfew/internal/demo"
 )
 
 // approver is a person who reads the code off the terminal and types it into a
@@ -27,7 +29,7 @@ func (a *approver) Write(b []byte) (int, error) {
 		go func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 			defer cancel()
-			_, err := newDemoBrowser(a.base).signIn(ctx, m[1]+"?user_code="+url.QueryEscape(m[2]), "grace@contoso.example", scriptPassword, true)
+			_, err := demo.NewBrowser(a.base).SignIn(ctx, m[1]+"?user_code="+url.QueryEscape(m[2]), "grace@contoso.example", scriptPassword, true)
 			a.done <- err
 		}()
 	}
@@ -46,9 +48,9 @@ func TestConnectByDeviceCode(t *testing.T) {
 		}
 	})
 	c, out, _ := testConsole(map[string]string{"CURFEW_CONFIG": t.TempDir()})
-	c.now = time.Now
+	c.Now = time.Now
 	a := &approver{base: w.base, done: make(chan error, 1)}
-	c.err = a
+	c.Err = a
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if code := execute(ctx, c, []string{"connect", "--device", w.base}); code != exitDone {

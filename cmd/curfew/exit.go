@@ -10,6 +10,7 @@ import (
 
 	"github.com/curfew-id/curfew/internal/client"
 	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/term"
 )
 
 // The exit codes. They are part of the interface: scripts branch on them.
@@ -105,7 +106,7 @@ func explain(err error) *failure {
 	case errors.As(err, &e) && e.Status == 403:
 		return &failure{exitRefused, err, ""}
 	case errors.As(err, &e) && e.Status == 429 && e.RetryAfter > 0:
-		return &failure{exitSome, err, "try again in " + span(e.RetryAfter)}
+		return &failure{exitSome, err, "try again in " + term.Span(e.RetryAfter)}
 	case errors.As(err, &e) && e.Status >= 500:
 		return &failure{exitSome, err, "request " + e.RequestID + " in the server's log says more"}
 	case errors.Is(err, context.Canceled):
@@ -132,7 +133,7 @@ func (c *console) end(cmd *cobra.Command, err error) int {
 		word = "refused:"
 	}
 	if f.what != nil {
-		c.sayf("%s %s\n", c.painted(c.errTTY, red, word), clean(f.what.Error()))
+		c.Sayf("%s %s\n", c.PaintTalk(term.Red, word), term.Clean(f.what.Error()))
 	}
 	if f.hint != "" {
 		c.hint(f.hint)

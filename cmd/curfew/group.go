@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/curfew-id/curfew/internal/client"
+	"github.com/curfew-id/curfew/internal/term"
 )
 
 func groupCommand(c *console) *cobra.Command {
@@ -21,19 +22,19 @@ func groupListCommand(c *console) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		rows := [][]cell{head("name", "roles", "description", "id")}
+		rows := [][]term.Cell{term.Head("name", "roles", "description", "id")}
 		for _, g := range all {
 			if c.listsJSON() {
-				if err := c.line(g); err != nil {
+				if err := c.Line(g); err != nil {
 					return err
 				}
 				continue
 			}
-			can := none
+			can := term.None
 			if g.RoleAssignable {
 				can = "can hold"
 			}
-			rows = append(rows, cells(g.DisplayName, can, dash(g.Description), g.ID))
+			rows = append(rows, term.Cells(g.DisplayName, can, dash(g.Description), g.ID))
 		}
 		return c.list(rows, "No groups.", "curfew group create NAME")
 	})}
@@ -52,17 +53,17 @@ func groupShowCommand(c *console) *cobra.Command {
 			return err
 		}
 		if c.listsJSON() {
-			return c.line(struct {
+			return c.Line(struct {
 				*client.Group
 				Members []*client.User `json:"members"`
 			}{g, append([]*client.User{}, members...)})
 		}
-		c.printf("%s  %s\n", c.paint(bold, clean(g.DisplayName)), clean(g.Description))
-		c.printf("  id  %s\n\n", g.ID)
-		rows := [][]cell{head("name", "user name", "status", "id")}
+		c.Printf("%s  %s\n", c.Paint(term.Bold, term.Clean(g.DisplayName)), term.Clean(g.Description))
+		c.Printf("  id  %s\n\n", g.ID)
+		rows := [][]term.Cell{term.Head("name", "user name", "status", "id")}
 		for _, u := range members {
-			row := cells(dash(u.DisplayName), u.UserPrincipalName, status(u), u.ID)
-			row[2].colour = stateColour(row[2].text)
+			row := term.Cells(dash(u.DisplayName), u.UserPrincipalName, status(u), u.ID)
+			row[2].Colour = stateColour(row[2].Text)
 			rows = append(rows, row)
 		}
 		return c.list(rows, "Nobody is in it.", "")
@@ -82,12 +83,12 @@ func groupCreateCommand(c *console) *cobra.Command {
 		switch {
 		case err != nil:
 			return err
-		case act.DryRun && c.json:
-			return c.line(outcome{Target: args[0], State: "planned", Effects: done.Effects})
+		case act.DryRun && c.JSON:
+			return c.Line(outcome{Target: args[0], State: "planned", Effects: done.Effects})
 		case act.DryRun:
 			c.targetLine(args[0], 0, verdict{state: "dry run", text: strings.Join(done.Effects, " ")})
-		case c.json:
-			return c.line(g)
+		case c.JSON:
+			return c.Line(g)
 		default:
 			c.targetLine(g.DisplayName, 0, verdict{state: "created", text: "id " + g.ID})
 		}
@@ -116,7 +117,7 @@ func groupDeleteCommand(c *console) *cobra.Command {
 			return err
 		}
 		if !yes && !act.DryRun {
-			if err := c.confirm("Delete " + count(len(all), "group", "groups") + "?"); err != nil {
+			if err := c.confirm("Delete " + term.Count(len(all), "group", "groups") + "?"); err != nil {
 				return err
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/curfew-id/curfew/internal/client"
+	"github.com/curfew-id/curfew/internal/term"
 )
 
 func keyCommand(c *console) *cobra.Command {
@@ -21,15 +22,15 @@ func keyCommand(c *console) *cobra.Command {
 }
 
 func (c *console) keys(all []*client.Key) error {
-	rows := [][]cell{head("state", "algorithm", "published", "signs from", "signs until", "gone", "id")}
+	rows := [][]term.Cell{term.Head("state", "algorithm", "published", "signs from", "signs until", "gone", "id")}
 	for _, k := range all {
 		if c.listsJSON() {
-			if err := c.line(k); err != nil {
+			if err := c.Line(k); err != nil {
 				return err
 			}
 			continue
 		}
-		rows = append(rows, cells(k.State, k.Alg, c.when(k.Created), c.when(k.Active), c.when(k.Retired), c.when(k.Ends), k.ID))
+		rows = append(rows, term.Cells(k.State, k.Alg, c.When(k.Created), c.When(k.Active), c.When(k.Retired), c.When(k.Ends), k.ID))
 	}
 	return c.list(rows, "There is no key.", "")
 }
@@ -84,11 +85,11 @@ func (c *console) changeKeys(cmd *cobra.Command, act client.Act, f func(*client.
 	}
 	switch {
 	case act.DryRun:
-		c.sayf("Nothing was done. The keys would be:\n")
+		c.Sayf("Nothing was done. The keys would be:\n")
 	case out.Already:
-		c.sayf("The next key was there already.\n")
+		c.Sayf("The next key was there already.\n")
 	case out.Receipt != nil:
-		c.sayf("Every token is cut, that of this connection as well: connect again. Receipt %s\n", out.Receipt.ID)
+		c.Sayf("Every token is cut, that of this connection as well: connect again. Receipt %s\n", out.Receipt.ID)
 	}
 	all := make([]*client.Key, len(out.Keys))
 	for i := range out.Keys {

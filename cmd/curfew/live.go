@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/curfew-id/curfew/internal/client"
+	"github.com/curfew-id/curfew/internal/term"
 )
 
 // record is a kind of thing that people hold for a while.
@@ -16,8 +17,8 @@ type record[T any] struct {
 	of    func(*client.Client, context.Context, string) ([]*T, error)
 	held  func(*client.Client, context.Context, client.Of) ([]*T, error)
 	one   func(*client.Client, context.Context, string) (*T, error)
-	head  []cell
-	row   func(*console, *T) []cell
+	head  []term.Cell
+	row   func(*console, *T) []term.Cell
 	facts func(*console, *T) [][2]string
 	title func(*T) (what, id string, causes []string)
 	apps  bool // listed by application, too
@@ -25,9 +26,9 @@ type record[T any] struct {
 
 func sessionCommand(c *console) *cobra.Command {
 	r := &record[client.Session]{noun: "session", of: (*client.Client).Sessions, held: (*client.Client).SessionsOf, one: (*client.Client).Session,
-		head: head("user", "browser", "address", "since", "last used", "ends", "id"),
-		row: func(c *console, s *client.Session) []cell {
-			return cells(s.User, dash(s.Agent), dash(s.IP), c.when(s.Created), c.when(s.LastUsed), c.when(s.Ends), s.ID)
+		head: term.Head("user", "browser", "address", "since", "last used", "ends", "id"),
+		row: func(c *console, s *client.Session) []term.Cell {
+			return term.Cells(s.User, dash(s.Agent), dash(s.IP), c.When(s.Created), c.When(s.LastUsed), c.When(s.Ends), s.ID)
 		},
 		title: func(s *client.Session) (string, string, []string) { return s.User, s.ID, s.Causes },
 		facts: func(c *console, s *client.Session) [][2]string {
@@ -35,28 +36,28 @@ func sessionCommand(c *console) *cobra.Command {
 			if s.Kept {
 				kept = "across restarts of the browser"
 			}
-			return [][2]string{{"browser", s.Agent}, {"address", s.IP}, {"device", s.Device}, {"signed in", c.when(s.AuthTime)}, {"kept", kept},
-				{"since", c.when(s.Created)}, {"last used", c.when(s.LastUsed)}, {"ends", c.unlessUsed(s.Ends)}}
+			return [][2]string{{"browser", s.Agent}, {"address", s.IP}, {"device", s.Device}, {"signed in", c.When(s.AuthTime)}, {"kept", kept},
+				{"since", c.When(s.Created)}, {"last used", c.When(s.LastUsed)}, {"ends", c.unlessUsed(s.Ends)}}
 		}}
 	return group("session", "Browser sessions", r.list(c), r.show(c))
 }
 
 func grantCommand(c *console) *cobra.Command {
 	r := &record[client.Grant]{noun: "grant", of: (*client.Client).Grants, held: (*client.Client).GrantsOf, one: (*client.Client).Grant, apps: true,
-		head: head("user", "application", "for", "since", "last used", "access tokens", "id"),
-		row: func(c *console, g *client.Grant) []cell {
+		head: term.Head("user", "application", "for", "since", "last used", "access tokens", "id"),
+		row: func(c *console, g *client.Grant) []term.Cell {
 			var resources []string
 			for _, p := range g.Scopes {
 				resources = append(resources, p.Resource)
 			}
-			return cells(g.User, dash(g.AppName)+via(g), dash(strings.Join(resources, ", ")), c.when(g.Created), c.when(g.LastUsed), dash(liveTokens(c, g)), g.ID)
+			return term.Cells(g.User, dash(g.AppName)+via(g), dash(strings.Join(resources, ", ")), c.When(g.Created), c.When(g.LastUsed), dash(liveTokens(c, g)), g.ID)
 		},
 		title: func(g *client.Grant) (string, string, []string) {
 			return g.User + " in " + dash(g.AppName), g.ID, g.Causes
 		},
 		facts: func(c *console, g *client.Grant) [][2]string {
 			facts := [][2]string{{"client id", g.App}, {"may", scopes(g.Scopes)}, {"session", g.Session}, {"device", g.Device},
-				{"since", c.when(g.Created)}, {"last used", c.when(g.LastUsed)}, {"ends", c.unlessUsed(g.Ends)}, {"access tokens", liveTokens(c, g)}}
+				{"since", c.When(g.Created)}, {"last used", c.When(g.LastUsed)}, {"ends", c.unlessUsed(g.Ends)}, {"access tokens", liveTokens(c, g)}}
 			for i, l := range g.Chain {
 				name := "and that from"
 				if i == 0 {
@@ -87,7 +88,7 @@ func via(g *client.Grant) string {
 func liveTokens(c *console, g *client.Grant) string {
 	var live []string
 	for _, t := range g.Tokens {
-		live = append(live, t.ResourceName+" until "+c.sec(t.Expires))
+		live = append(live, t.ResourceName+" until "+c.Sec(t.Expires))
 	}
 	return strings.Join(live, ", ")
 }
@@ -101,7 +102,7 @@ func scopes(all []client.Permission) string {
 }
 
 // unlessUsed is an end that use puts off.
-func (c *console) unlessUsed(t time.Time) string { return c.when(t) + ", unless it is used before" }
+func (c *console) unlessUsed(t time.Time) string { return c.When(t) + ", unless it is used before" }
 
 func (r *record[T]) list(c *console) *cobra.Command {
 	var of client.Of
@@ -131,7 +132,7 @@ func (r *record[T]) list(c *console) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			rows, err := r.rows(c, [][]cell{r.head}, all)
+			rows, err := r.rows(c, [][]term.Cell{r.head}, all)
 			if err != nil {
 				return err
 			}
@@ -143,10 +144,10 @@ func (r *record[T]) list(c *console) *cobra.Command {
 }
 
 // rows adds one row for each, or prints it at once where lines are JSON.
-func (r *record[T]) rows(c *console, rows [][]cell, all []*T) ([][]cell, error) {
+func (r *record[T]) rows(c *console, rows [][]term.Cell, all []*T) ([][]term.Cell, error) {
 	for _, x := range all {
 		if c.listsJSON() {
-			if err := c.line(x); err != nil {
+			if err := c.Line(x); err != nil {
 				return nil, err
 			}
 			continue
@@ -165,7 +166,7 @@ func (r *record[T]) ofUsers(ctx context.Context, c *console, cmd *cobra.Command,
 	if err != nil {
 		return err
 	}
-	rows := [][]cell{r.head}
+	rows := [][]term.Cell{r.head}
 	var sum tally
 	for _, t := range targets {
 		ref := t.ref
@@ -184,7 +185,7 @@ func (r *record[T]) ofUsers(ctx context.Context, c *console, cmd *cobra.Command,
 		default:
 			v := judge(err)
 			sum.add(t.name, v, "reading")
-			c.sayf("%s  %s  %s\n", clean(t.name), v.state, clean(v.text))
+			c.Sayf("%s  %s  %s\n", term.Clean(t.name), v.state, term.Clean(v.text))
 		}
 	}
 	if sum.done > 0 {
@@ -202,24 +203,24 @@ func (r *record[T]) show(c *console) *cobra.Command {
 			return err
 		}
 		if c.listsJSON() {
-			return c.line(x)
+			return c.Line(x)
 		}
 		what, id, causes := r.title(x)
-		c.printf("%s  %s\n", c.paint(bold, clean(what)), clean(id))
+		c.Printf("%s  %s\n", c.Paint(term.Bold, term.Clean(what)), term.Clean(id))
 		state := "live"
 		if len(causes) > 0 {
 			state = "ended: " + strings.ReplaceAll(strings.Join(causes, ", "), "_", " ")
 		}
-		facts := [][]cell{cells("state", state)}
+		facts := [][]term.Cell{term.Cells("state", state)}
 		for _, f := range r.facts(c, x) {
 			if f[1] != "" {
-				facts = append(facts, cells(f[0], clean(f[1])))
+				facts = append(facts, term.Cells(f[0], term.Clean(f[1])))
 			}
 		}
 		for _, row := range facts {
-			row[0].colour = grey
+			row[0].Colour = term.Grey
 		}
-		c.table(c.out, "  ", facts)
+		c.Table(c.Out, "  ", facts)
 		return nil
 	})}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/curfew-id/curfew/internal/client"
+	"github.com/curfew-id/curfew/internal/term"
 )
 
 func receiptCommand(c *console) *cobra.Command {
@@ -32,7 +33,7 @@ func receiptListCommand(c *console) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		rows := [][]cell{head("at", "about", "by", "cause", "guards", "state", "receipt")}
+		rows := [][]term.Cell{term.Head("at", "about", "by", "cause", "guards", "state", "receipt")}
 		for _, r := range all {
 			if c.listsJSON() {
 				if err := c.raw(r.Raw); err != nil {
@@ -41,8 +42,8 @@ func receiptListCommand(c *console) *cobra.Command {
 				continue
 			}
 			state, text := standing(c, r)
-			row := cells(c.when(r.At), dash(r.Target.Name), dash(r.Actor.Name), dash(r.Cause), fmt.Sprintf("%d of %d", r.Confirmed, r.Guards), strings.TrimSpace(state+" "+text), r.ID)
-			row[5].colour = stateColour(state)
+			row := term.Cells(c.When(r.At), dash(r.Target.Name), dash(r.Actor.Name), dash(r.Cause), fmt.Sprintf("%d of %d", r.Confirmed, r.Guards), strings.TrimSpace(state+" "+text), r.ID)
+			row[5].Colour = stateColour(state)
 			rows = append(rows, row)
 		}
 		return c.list(rows, "No receipts yet.", "")
@@ -58,7 +59,7 @@ func standing(c *console, r *client.Receipt) (state, text string) {
 	case !r.Counted:
 		return "waiting", "for the count"
 	case r.Title == "over":
-		return "over", "since " + c.when(r.OverSince)
+		return "over", "since " + c.When(r.OverSince)
 	}
 	var left rest
 	left.add(r, true)
@@ -90,28 +91,28 @@ func (c *console) showReceipt(r *client.Receipt) error {
 	if c.listsJSON() {
 		return c.raw(r.Raw)
 	}
-	c.printf("%s  %s\n", c.paint(bold, clean(dash(r.Target.Name))), clean(c.cutText(r)))
-	facts := [][]cell{cells("cause", dash(r.Cause)), cells("by", dash(r.Actor.Name))}
+	c.Printf("%s  %s\n", c.Paint(term.Bold, term.Clean(dash(r.Target.Name))), term.Clean(c.cutText(r)))
+	facts := [][]term.Cell{term.Cells("cause", dash(r.Cause)), term.Cells("by", dash(r.Actor.Name))}
 	if r.Reason != "" {
-		facts = append(facts, cells("reason", r.Reason))
+		facts = append(facts, term.Cells("reason", r.Reason))
 	}
 	if r.Kept {
-		facts = append(facts, cells("kept", "the session of "+r.Actor.Name))
+		facts = append(facts, term.Cells("kept", "the session of "+r.Actor.Name))
 	}
-	facts = append(facts, cells("guards", c.guardsLine(r)))
+	facts = append(facts, term.Cells("guards", c.guardsLine(r)))
 	for _, row := range facts {
-		row[0].colour = grey
+		row[0].Colour = term.Grey
 	}
-	c.table(c.out, "  ", facts)
-	c.printf("\n")
-	c.table(c.out, "  ", c.stateRows(r, true))
+	c.Table(c.Out, "  ", facts)
+	c.Printf("\n")
+	c.Table(c.Out, "  ", c.stateRows(r, true))
 	var left rest
 	left.add(r, true)
 	switch text := left.text(c); {
 	case text != "":
-		c.printf("\n%s\n", c.paint(amber, text))
+		c.Printf("\n%s\n", c.Paint(term.Amber, text))
 	case r.Title == "over":
-		c.printf("\nOver since %s.\n", c.sec(r.OverSince))
+		c.Printf("\nOver since %s.\n", c.Sec(r.OverSince))
 	}
 	return nil
 }
@@ -125,7 +126,7 @@ func (c *console) guardsLine(r *client.Receipt) string {
 	}
 	text := fmt.Sprintf("%d of %d confirmed", r.Confirmed, r.Guards)
 	if r.SlowestMs > 0 {
-		text += ", slowest " + span(ms(r.SlowestMs))
+		text += ", slowest " + term.Span(ms(r.SlowestMs))
 	}
 	return text
 }
@@ -140,10 +141,10 @@ func (c *console) followReceipt(ctx context.Context, api *client.Client, r *clie
 			if c.raw(r.Raw) != nil {
 				return false
 			}
-		case c.errTTY:
+		case c.ErrTTY:
 			var left rest
 			left.add(r, true)
-			c.sayf("\r\x1b[K%s", c.dim(c.guardsLine(r)+"  "+left.text(c)))
+			c.Sayf("\r\x1b[K%s", c.Dim(c.guardsLine(r)+"  "+left.text(c)))
 		}
 		return !r.Counted || r.Title != "over"
 	}
@@ -151,8 +152,8 @@ func (c *console) followReceipt(ctx context.Context, api *client.Client, r *clie
 	if show(r) {
 		err = api.Follow(ctx, r.ID, show)
 	}
-	if c.errTTY && !c.listsJSON() {
-		c.sayf("\r\x1b[K")
+	if c.ErrTTY && !c.listsJSON() {
+		c.Sayf("\r\x1b[K")
 	}
 	if c.listsJSON() {
 		return err
@@ -164,25 +165,25 @@ func (c *console) followReceipt(ctx context.Context, api *client.Client, r *clie
 }
 
 // raw answers with an object as the server wrote it.
-func (c *console) raw(b json.RawMessage) error { return c.line(b) }
+func (c *console) raw(b json.RawMessage) error { return c.Line(b) }
 
 // dash stands for what is not there.
 func dash(s string) string {
 	if s == "" {
-		return none
+		return term.None
 	}
 	return s
 }
 
 // list prints a table, if it has more than its head, or says on stderr that there
 // is nothing and what to do.
-func (c *console) list(rows [][]cell, empty, hint string) error {
+func (c *console) list(rows [][]term.Cell, empty, hint string) error {
 	switch {
 	case c.listsJSON():
 	case len(rows) > 1:
-		c.table(c.out, "", rows)
+		c.Table(c.Out, "", rows)
 	default:
-		c.sayf("%s\n", empty)
+		c.Sayf("%s\n", empty)
 		if hint != "" {
 			c.hint(hint)
 		}

@@ -6,27 +6,28 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/internal/client"
+	"github.com/curfew-id/curfew/internal/term"
 )
 
 func ms(f float64) time.Duration { return time.Duration(f * float64(time.Millisecond)) }
 
 // cutText is what stands on a target's line after a cut.
 func (c *console) cutText(r *client.Receipt) string {
-	return fmt.Sprintf("cut at %s  ledger %s  receipt %s", c.milli(r.At), num(r.Pos), r.ID)
+	return fmt.Sprintf("cut at %s  ledger %s  receipt %s", c.Milli(r.At), term.Num(r.Pos), r.ID)
 }
 
 // stateRows says what has become of access, a line for each place: ended first,
 // what is left last, so that it stands next to the prompt.
-func (c *console) stateRows(r *client.Receipt, unknown bool) [][]cell {
-	var rows [][]cell
+func (c *console) stateRows(r *client.Receipt, unknown bool) [][]term.Cell {
+	var rows [][]term.Cell
 	add := func(state, where, what, when string) {
-		row := cells(state, where, what, when)
-		row[0].colour = stateColour(state)
+		row := term.Cells(state, where, what, when)
+		row[0].Colour = stateColour(state)
 		rows = append(rows, row)
 	}
 	own := "everything"
 	if r.Counted {
-		own = count(r.Sessions, "session", "sessions") + ", " + count(r.Grants, "grant", "grants")
+		own = term.Count(r.Sessions, "session", "sessions") + ", " + term.Count(r.Grants, "grant", "grants")
 	}
 	add("ended", "curfew", own, "at once")
 
@@ -58,16 +59,16 @@ func (c *console) stateRows(r *client.Receipt, unknown bool) [][]cell {
 	}
 	for _, t := range tiles {
 		if t.confirm > 0 {
-			when := span(ms(t.slowest))
+			when := term.Span(ms(t.slowest))
 			if t.bound {
 				when = "within " + when
 			}
-			add("ended", t.name, fmt.Sprintf("%d of %s confirmed", t.confirm, count(t.guards, "guard", "guards")), when)
+			add("ended", t.name, fmt.Sprintf("%d of %s confirmed", t.confirm, term.Count(t.guards, "guard", "guards")), when)
 		}
 	}
 	left := func(t time.Time) string {
 		if t.After(r.Now) {
-			return " (" + span(t.Sub(r.Now)) + ")"
+			return " (" + term.Span(t.Sub(r.Now)) + ")"
 		}
 		return ""
 	}
@@ -78,21 +79,21 @@ func (c *console) stateRows(r *client.Receipt, unknown bool) [][]cell {
 			}
 			switch state {
 			case "gone":
-				add("ended", row.Protects, row.Where+" said goodbye", c.tenth(row.At)+", it serves nobody")
+				add("ended", row.Protects, row.Where+" said goodbye", c.Tenth(row.At)+", it serves nobody")
 			case "over":
-				add("over", row.Protects, tokens(row), "since "+c.sec(row.At))
+				add("over", row.Protects, tokens(row), "since "+c.Sec(row.At))
 			case "unknown":
 				if unknown {
 					add("unknown", row.Protects, "may keep a session of its own", "not known")
 				}
 			case "closed":
-				add("closed", row.Protects, row.Where+" is silent", c.tenth(row.At)+", refuses everything by itself")
+				add("closed", row.Protects, row.Where+" is silent", c.Tenth(row.At)+", refuses everything by itself")
 			case "waiting":
-				add("waiting", row.Protects, row.Where+" has not confirmed", span(ms(row.AfterMs))+" so far")
+				add("waiting", row.Protects, row.Where+" has not confirmed", term.Span(ms(row.AfterMs))+" so far")
 			case "closes":
-				add("closes", row.Protects, row.Where+" is silent", "by "+c.tenth(row.At)+left(row.At)+", refuses everything by itself then")
+				add("closes", row.Protects, row.Where+" is silent", "by "+c.Tenth(row.At)+left(row.At)+", refuses everything by itself then")
 			case "lives":
-				add("lives", row.Protects, tokens(row), "until "+c.sec(row.At)+left(row.At))
+				add("lives", row.Protects, tokens(row), "until "+c.Sec(row.At)+left(row.At))
 			}
 		}
 	}
@@ -103,7 +104,7 @@ func tokens(row client.Row) string {
 	if row.Tokens == 0 {
 		return "access tokens, no guard"
 	}
-	return count(row.Tokens, "access token", "access tokens") + ", no guard"
+	return term.Count(row.Tokens, "access token", "access tokens") + ", no guard"
 }
 
 // rest is what is not over: for each place, until when at the latest.
@@ -148,7 +149,7 @@ func (x *rest) text(c *console) string {
 	}
 	var parts []string
 	for _, n := range x.names {
-		parts = append(parts, n+" until "+c.sec(x.until[n]))
+		parts = append(parts, n+" until "+c.Sec(x.until[n]))
 	}
-	return "Not over: " + clean(strings.Join(parts, ", ")) + "."
+	return "Not over: " + term.Clean(strings.Join(parts, ", ")) + "."
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/curfew-id/curfew/internal/client"
+	"github.com/curfew-id/curfew/internal/term"
 )
 
 func appCommand(c *console) *cobra.Command {
@@ -19,16 +20,16 @@ func appListCommand(c *console) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		rows := [][]cell{head("name", "client id", "status", "kind", "guards")}
+		rows := [][]term.Cell{term.Head("name", "client id", "status", "kind", "guards")}
 		for _, a := range all {
 			if c.listsJSON() {
-				if err := c.line(a); err != nil {
+				if err := c.Line(a); err != nil {
 					return err
 				}
 				continue
 			}
-			row := cells(dash(a.Name), a.ID, appStatus(a), appKind(a), dash(strings.Join(a.Guards, ", ")))
-			row[2].colour = stateColour(row[2].text)
+			row := term.Cells(dash(a.Name), a.ID, appStatus(a), appKind(a), dash(strings.Join(a.Guards, ", ")))
+			row[2].Colour = stateColour(row[2].Text)
 			rows = append(rows, row)
 		}
 		return c.list(rows, "No applications.", "curfew apply -f FILE")
@@ -56,7 +57,7 @@ func appShowCommand(c *console) *cobra.Command {
 			return err
 		}
 		if c.listsJSON() {
-			return c.line(a)
+			return c.Line(a)
 		}
 		permissions := func(all []client.Permission) string {
 			var out []string
@@ -65,19 +66,19 @@ func appShowCommand(c *console) *cobra.Command {
 			}
 			return strings.Join(out, "; ")
 		}
-		c.printf("%s  %s\n", c.paint(bold, clean(dash(a.Name))), clean(a.ID))
-		facts := [][]cell{cells("status", appStatus(a)), cells("kind", appKind(a))}
+		c.Printf("%s  %s\n", c.Paint(term.Bold, term.Clean(dash(a.Name))), term.Clean(a.ID))
+		facts := [][]term.Cell{term.Cells("status", appStatus(a)), term.Cells("kind", appKind(a))}
 		for _, f := range [][2]string{{"publisher", a.Publisher}, {"redirects to", strings.Join(a.RedirectURIs, " ")}, {"may ask for", permissions(a.Permissions)},
-			{"holds itself", permissions(a.AppPermissions)}, {"may guard", strings.Join(a.Guards, ", ")}, {"created", c.when(a.Created)}} {
+			{"holds itself", permissions(a.AppPermissions)}, {"may guard", strings.Join(a.Guards, ", ")}, {"created", c.When(a.Created)}} {
 			if f[1] != "" {
-				facts = append(facts, cells(f[0], f[1]))
+				facts = append(facts, term.Cells(f[0], f[1]))
 			}
 		}
 		for _, row := range facts {
-			row[0].colour = grey
+			row[0].Colour = term.Grey
 		}
-		facts[0][1].colour = stateColour(facts[0][1].text)
-		c.table(c.out, "  ", facts)
+		facts[0][1].Colour = stateColour(facts[0][1].Text)
+		c.Table(c.Out, "  ", facts)
 		return nil
 	})}
 }
@@ -89,28 +90,28 @@ func guardCommand(c *console) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			rows := [][]cell{head("state", "guard", "protects", "answered", "refuses from", "limit", "ledger", "version")}
+			rows := [][]term.Cell{term.Head("state", "guard", "protects", "answered", "refuses from", "limit", "ledger", "version")}
 			for _, g := range all {
 				if c.listsJSON() {
-					if err := c.line(g); err != nil {
+					if err := c.Line(g); err != nil {
 						return err
 					}
 					continue
 				}
-				row := cells(g.State, dash(g.Name), dash(g.ResourceName), none, none, none, none, dash(g.Version))
+				row := term.Cells(g.State, dash(g.Name), dash(g.ResourceName), term.None, term.None, term.None, term.None, dash(g.Version))
 				if g.State == "lives" {
-					row[0].text = "no guard"
+					row[0].Text = "no guard"
 				} else {
-					row[5].text, row[6].text = span(ms(g.MaxStalenessMs)), num(g.Acked)
+					row[5].Text, row[6].Text = term.Span(ms(g.MaxStalenessMs)), term.Num(g.Acked)
 				}
 				if g.AgeMs >= 0 && !g.Answered.IsZero() {
-					row[3].text = span(ms(g.AgeMs)) + " ago"
+					row[3].Text = term.Span(ms(g.AgeMs)) + " ago"
 				}
 				if g.State == "closes" || g.State == "closed" {
-					row[4].text = c.tenth(g.ClosesAt)
+					row[4].Text = c.Tenth(g.ClosesAt)
 				}
-				row[0].colour = stateColour(row[0].text)
-				row[6].right = true
+				row[0].Colour = stateColour(row[0].Text)
+				row[6].Right = true
 				rows = append(rows, row)
 			}
 			return c.list(rows, "No guards, and nothing to guard.", "curfew apply -f FILE")
@@ -124,11 +125,11 @@ func ledgerCommand(c *console) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		rows := [][]cell{head("ledger", "at", "cause", "by", "cuts", "receipt")}
-		rows[0][0].right = true
+		rows := [][]term.Cell{term.Head("ledger", "at", "cause", "by", "cuts", "receipt")}
+		rows[0][0].Right = true
 		for _, l := range all {
 			if c.listsJSON() {
-				if err := c.line(l); err != nil {
+				if err := c.Line(l); err != nil {
 					return err
 				}
 				continue
@@ -138,10 +139,10 @@ func ledgerCommand(c *console) *cobra.Command {
 				cuts = append(cuts, strings.TrimSpace(x.Scope+" "+x.ID)+" ("+x.Reach+")")
 			}
 			if len(cuts) > 3 {
-				cuts = append(cuts[:3], "and "+num(len(l.Cuts)-3)+" more")
+				cuts = append(cuts[:3], "and "+term.Num(len(l.Cuts)-3)+" more")
 			}
-			row := cells(num(l.Pos), c.at(l.At, "15:04:05.000", ""), dash(l.Cause), dash(l.Actor), dash(strings.Join(cuts, ", ")), dash(l.Receipt))
-			row[0].right = true
+			row := term.Cells(term.Num(l.Pos), c.Milli(l.At), dash(l.Cause), dash(l.Actor), dash(strings.Join(cuts, ", ")), dash(l.Receipt))
+			row[0].Right = true
 			rows = append(rows, row)
 		}
 		return c.list(rows, "The ledger is empty.", "")

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/curfew-id/curfew/internal/client"
+	"github.com/curfew-id/curfew/internal/term"
 )
 
 // cutAtOnce is how many revocations are on their way at a time.
@@ -118,7 +119,7 @@ func (c *console) revoke(o *revokeOptions, field string, cut func(*client.Client
 			return err
 		}
 		if len(all) > 1 && !o.yes && !o.act.DryRun {
-			if err := c.confirm("Revoke " + num(len(all)) + "?"); err != nil {
+			if err := c.confirm("Revoke " + term.Num(len(all)) + "?"); err != nil {
 				return err
 			}
 		}
@@ -204,7 +205,7 @@ func (c *console) cutAll(ctx context.Context, api *client.Client, all []target, 
 	wide := 0
 	for i, t := range all {
 		attempts[i] = &attempt{target: t, ready: make(chan struct{})}
-		wide = max(wide, width(clean(t.name)))
+		wide = max(wide, term.Width(term.Clean(t.name)))
 	}
 	var next sync.Mutex
 	var at int
@@ -228,7 +229,7 @@ func (c *console) cutAll(ctx context.Context, api *client.Client, all []target, 
 				if a.err == nil && o.act.DryRun && plan != nil {
 					a.plan, _ = plan(ctx, a.ref) // who may revoke need not be allowed to look
 				}
-				a.after = c.now()
+				a.after = c.Now()
 				close(a.ready)
 			}
 		})
@@ -255,7 +256,7 @@ func (c *console) cutAll(ctx context.Context, api *client.Client, all []target, 
 	c.lastLine(sum, left, o)
 	sum.hints(c)
 	if last != nil && (len(left.names) > 0 || unconfirmed > 0) && sum.signedOut == nil {
-		c.sayf("%s  curfew receipt show %s --follow\n", c.dim("Follow it with"), last.ID)
+		c.Sayf("%s  curfew receipt show %s --follow\n", c.Dim("Follow it with"), last.ID)
 	}
 	if code := sum.code(); code != exitDone {
 		return exit(code)
@@ -282,8 +283,8 @@ type cutLine struct {
 }
 
 func (c *console) printFailed(a *attempt, wide int, v verdict) error {
-	if c.json {
-		return c.line(cutLine{Target: a.name, State: v.state, Message: explain(a.err).Error()})
+	if c.JSON {
+		return c.Line(cutLine{Target: a.name, State: v.state, Message: explain(a.err).Error()})
 	}
 	c.targetLine(a.name, wide, v)
 	return nil
@@ -298,21 +299,21 @@ func (c *console) printPlan(a *attempt, wide int) error {
 	}
 	var effects []string
 	if x := a.plan; x != nil {
-		text = "would end " + count(len(x.Sessions), "session", "sessions") + " and " + count(len(x.Grants), "grant", "grants") + " at once"
+		text = "would end " + term.Count(len(x.Sessions), "session", "sessions") + " and " + term.Count(len(x.Grants), "grant", "grants") + " at once"
 		effects = append(effects, text)
 		for _, l := range x.Lanes {
-			what := count(len(l.Bars), "access token", "access tokens") + " in " + l.Name
+			what := term.Count(len(l.Bars), "access token", "access tokens") + " in " + l.Name
 			switch l.Ends.Kind {
 			case "within":
-				effects = append(effects, what+" within "+span(ms(l.Ends.WithinMs)))
+				effects = append(effects, what+" within "+term.Span(ms(l.Ends.WithinMs)))
 			case "not_before":
-				effects = append(effects, what+" not before "+c.sec(l.Ends.At)+", it has no guard")
+				effects = append(effects, what+" not before "+c.Sec(l.Ends.At)+", it has no guard")
 			}
 		}
 		text = strings.Join(effects, "; ")
 	}
-	if c.json {
-		return c.line(cutLine{Target: a.name, State: "planned", Effects: effects})
+	if c.JSON {
+		return c.Line(cutLine{Target: a.name, State: "planned", Effects: effects})
 	}
 	c.targetLine(a.name, wide, verdict{state: "dry run", text: text})
 	return nil
@@ -325,21 +326,21 @@ func (c *console) printCut(ctx context.Context, api *client.Client, a *attempt, 
 	case o.act.DryRun || a.cut.DryRun:
 		return c.printPlan(a, wide)
 	case r == nil:
-		if c.json {
-			return c.line(cutLine{Target: a.name, State: "over"})
+		if c.JSON {
+			return c.Line(cutLine{Target: a.name, State: "over"})
 		}
 		c.targetLine(a.name, wide, verdict{state: "over", text: "it had ended before; nothing was written"})
 		return nil
 	}
 	*last = r
-	if o.wait > 0 && first && !c.json && !r.Settled() {
+	if o.wait > 0 && first && !c.JSON && !r.Settled() {
 		guards := "the guards"
 		if r.Counted {
-			guards = count(r.Guards, "guard", "guards")
+			guards = term.Count(r.Guards, "guard", "guards")
 		}
-		c.sayf("%s\n", c.dim("Waiting for "+guards+", at most "+span(o.wait)+". Ctrl-C stops the waiting, not the revoking."))
+		c.Sayf("%s\n", c.Dim("Waiting for "+guards+", at most "+term.Span(o.wait)+". Ctrl-C stops the waiting, not the revoking."))
 	}
-	if !c.json {
+	if !c.JSON {
 		c.targetLine(a.name, wide, verdict{text: c.cutText(r)})
 	}
 	if o.wait > 0 {
@@ -350,7 +351,7 @@ func (c *console) printCut(ctx context.Context, api *client.Client, a *attempt, 
 		}
 	}
 	left.add(r, o.wait > 0)
-	if c.json {
+	if c.JSON {
 		l := cutLine{Target: a.name, State: "revoked", At: &r.At, Ledger: r.Pos, Receipt: r.ID}
 		if r.Counted {
 			l.Guards, l.Confirmed, l.Complete = &r.Guards, &r.Confirmed, &r.Complete
@@ -362,10 +363,10 @@ func (c *console) printCut(ctx context.Context, api *client.Client, a *attempt, 
 			}
 			l.Left = append(l.Left, b)
 		}
-		return c.line(l)
+		return c.Line(l)
 	}
 	if o.wait > 0 {
-		c.table(c.out, "  ", c.stateRows(r, false))
+		c.Table(c.Out, "  ", c.stateRows(r, false))
 	}
 	return nil
 }
@@ -400,13 +401,13 @@ func (c *console) lastLine(sum tally, left rest, o revokeOptions) {
 	if o.act.DryRun {
 		word = " would be revoked, "
 	}
-	text := num(sum.done) + word + c.counted(sum.refused, "refused") + ", " + c.counted(sum.failed, "failed") + "."
+	text := term.Num(sum.done) + word + c.counted(sum.refused, "refused") + ", " + c.counted(sum.failed, "failed") + "."
 	if n := left.text(c); n != "" {
-		text += "  " + c.paint(amber, n)
+		text += "  " + c.Paint(term.Amber, n)
 	}
-	if c.json {
-		c.sayf("%s\n", text)
+	if c.JSON {
+		c.Sayf("%s\n", text)
 		return
 	}
-	c.printf("\n%s\n", text)
+	c.Printf("\n%s\n", text)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/curfew-id/curfew/internal/client"
+	"github.com/curfew-id/curfew/internal/term"
 )
 
 func roleCommand(c *console) *cobra.Command {
@@ -20,19 +21,19 @@ func roleListCommand(c *console) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		rows := [][]cell{head("role", "privileged", "what it may do")}
+		rows := [][]term.Cell{term.Head("role", "privileged", "what it may do")}
 		for _, r := range all {
 			if c.listsJSON() {
-				if err := c.line(r); err != nil {
+				if err := c.Line(r); err != nil {
 					return err
 				}
 				continue
 			}
-			privileged := none
+			privileged := term.None
 			if r.Privileged {
 				privileged = "yes"
 			}
-			rows = append(rows, cells(r.DisplayName, privileged, dash(r.Description)))
+			rows = append(rows, term.Cells(r.DisplayName, privileged, dash(r.Description)))
 		}
 		return c.list(rows, "No roles.", "")
 	})}
@@ -71,14 +72,14 @@ func roleMembersCommand(c *console) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			rows := [][]cell{head("name", "user name", "kind", "id")}
+			rows := [][]term.Cell{term.Head("name", "user name", "kind", "id")}
 			for _, h := range all {
 				kind, name := "user", h.UserPrincipalName
 				if h.IsGroup() {
-					kind, name = "group", none
+					kind, name = "group", term.None
 				}
 				if c.listsJSON() {
-					if err := c.line(struct {
+					if err := c.Line(struct {
 						Kind string `json:"kind"`
 						Role string `json:"role"`
 						client.User
@@ -87,7 +88,7 @@ func roleMembersCommand(c *console) *cobra.Command {
 					}
 					continue
 				}
-				rows = append(rows, cells(dash(h.DisplayName), dash(name), kind, h.ID))
+				rows = append(rows, term.Cells(dash(h.DisplayName), dash(name), kind, h.ID))
 			}
 			return c.list(rows, "Nobody holds "+r.DisplayName+".", "")
 		})}

@@ -20,10 +20,10 @@ func newRoot(c *console) *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.SetIn(c.in)
-	root.SetOut(c.out)
-	root.SetErr(c.err)
+	root.SetOut(c.Out)
+	root.SetErr(c.Err)
 	flags := root.PersistentFlags()
-	flags.BoolVar(&c.json, "json", false, "answer in JSON, one object per line")
+	flags.BoolVar(&c.JSON, "json", false, "answer in JSON, one object per line")
 	flags.BoolVar(&c.text, "text", false, "answer in text, also into a pipe")
 	flags.StringVar(&c.connection, "connection", "", "use this connection instead of the current one (see curfew connection list)")
 	root.MarkFlagsMutuallyExclusive("json", "text")
@@ -85,18 +85,18 @@ func versionCommand(c *console) *cobra.Command {
 				}
 			}
 		}
-		if c.json {
-			return c.line(struct {
+		if c.JSON {
+			return c.Line(struct {
 				Version  string `json:"version"`
 				Revision string `json:"revision,omitempty"`
 				Time     string `json:"time,omitempty"`
 			}{v, revision, when})
 		}
-		c.printf("curfew %s", v)
+		c.Printf("curfew %s", v)
 		if len(revision) >= 12 {
-			c.printf("  %s", revision[:12])
+			c.Printf("  %s", revision[:12])
 		}
-		c.printf("\n")
+		c.Printf("\n")
 		return nil
 	}}
 }

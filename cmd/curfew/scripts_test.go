@@ -23,6 +23,7 @@ import (
 
 	"github.com/curfew-id/curfew/guard"
 	"github.com/curfew-id/curfew/internal/config"
+	"github.com/curfew-id/curfew/internal/demo"
 	"github.com/curfew-id/curfew/internal/server"
 )
 
@@ -33,7 +34,7 @@ func TestMain(m *testing.M) {
 		"browser": func() {
 			address := os.Args[1]
 			base, _, _ := strings.Cut(address, "/oauth2/")
-			p, err := newDemoBrowser(base).signIn(context.Background(), address, os.Getenv("WHO"), scriptPassword, true)
+			p, err := demo.NewBrowser(base).SignIn(context.Background(), address, os.Getenv("WHO"), scriptPassword, true)
 			if err != nil {
 				fmt.Fprintln(os.Stderr, "browser:", err, p)
 				os.Exit(1)
@@ -207,14 +208,14 @@ func (w *world) startGuard(name string) error {
 func (w *world) signIn(user, scope string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	b := newDemoBrowser(w.base)
-	p, err := b.signIn(ctx, w.base+"/oauth2/authorize?"+url.Values{"client_id": {"reader"}, "response_type": {"code"}, "redirect_uri": {"http://localhost"},
+	b := demo.NewBrowser(w.base)
+	p, err := b.SignIn(ctx, w.base+"/oauth2/authorize?"+url.Values{"client_id": {"reader"}, "response_type": {"code"}, "redirect_uri": {"http://localhost"},
 		"scope": {"openid offline_access " + scope}, "state": {"s"}, "code_challenge": {"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}, "code_challenge_method": {"S256"}}.Encode(), user, scriptPassword, false)
 	if err != nil {
 		return err
 	}
-	resp, err := b.http.PostForm(w.base+"/oauth2/token", url.Values{"grant_type": {"authorization_code"}, "client_id": {"reader"}, "redirect_uri": {"http://localhost"},
-		"code": {p.url.Query().Get("code")}, "code_verifier": {"dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"}}) // RFC 7636, appendix B
+	resp, err := http.PostForm(w.base+"/oauth2/token", url.Values{"grant_type": {"authorization_code"}, "client_id": {"reader"}, "redirect_uri": {"http://localhost"},
+		"code": {p.URL.Query().Get("code")}, "code_verifier": {"dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"}}) // RFC 7636, appendix B
 	if err != nil {
 		return err
 	}

@@ -72,17 +72,17 @@ func serve(ctx context.Context, c *console, cfg config.Config) error {
 		s.Close()
 		return failf("Another program may use the port. Choose one with --listen.", "cannot listen on %s", cfg.Listen)
 	}
-	c.sayf("curfew serves %s (listening on %s, data in %s)\n", cfg.PublicURL, l.Addr(), cfg.Data)
+	c.Sayf("curfew serves %s (listening on %s, data in %s)\n", cfg.PublicURL, l.Addr(), cfg.Data)
 	if cfg.TLS == "local" {
-		c.sayf("TLS by a CA made here: curfew tls ca --data %s\n", cfg.Data)
+		c.Sayf("TLS by a CA made here: curfew tls ca --data %s\n", cfg.Data)
 	}
 	if link != "" {
-		c.sayf("There is no Global Administrator yet. Open this link once, within 24 hours:\n")
-		c.printf("%s\n", link)
+		c.Sayf("There is no Global Administrator yet. Open this link once, within 24 hours:\n")
+		c.Printf("%s\n", link)
 	}
 	err = s.Run(ctx, l)
 	if err == nil {
-		c.sayf("curfew has stopped.\n")
+		c.Sayf("curfew has stopped.\n")
 	}
 	return err
 }
@@ -92,7 +92,7 @@ func logger(c *console, level string) *slog.Logger {
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		l = slog.LevelInfo
 	}
-	return slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: l}))
+	return slog.New(slog.NewTextHandler(c.Err, &slog.HandlerOptions{Level: l}))
 }
 
 func tlsCommand(c *console) *cobra.Command {
@@ -151,11 +151,11 @@ A server that finds its own mark file newer than the database does this by itsel
 		if err != nil {
 			return err
 		}
-		c.printf("cut everything born before ledger %d\n", lost.Era)
+		c.Printf("cut everything born before ledger %d\n", lost.Era)
 		if lost.Newest.IsZero() {
-			c.printf("the backup's ledger is empty: how much is lost is not known\n")
+			c.Printf("the backup's ledger is empty: how much is lost is not known\n")
 		} else {
-			c.printf("lost: what happened between %s and %s\n", lost.Newest.Local().Format("2 Jan 2006 15:04:05"), lost.At.Local().Format("2 Jan 2006 15:04:05"))
+			c.Printf("lost: what happened between %s and %s\n", lost.Newest.Local().Format("2 Jan 2006 15:04:05"), lost.At.Local().Format("2 Jan 2006 15:04:05"))
 		}
 		return nil
 	})

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/curfew-id/curfew/internal/term"
 )
 
 // target is one thing that a command is to act on, as it was named.
@@ -75,7 +77,7 @@ func readTargets(r io.Reader, name string, fields []string) (all []target, err e
 			all = append(all, target{text, text})
 		}
 		if len(all) > maxTargets {
-			return nil, fmt.Errorf("standard input names more than %s things", num(maxTargets))
+			return nil, fmt.Errorf("standard input names more than %s things", term.Num(maxTargets))
 		}
 	}
 	if err := lines.Err(); err != nil {

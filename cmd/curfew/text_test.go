@@ -16,6 +16,7 @@ import (
 	"github.com/curfew-id/curfew/internal/client"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/role"
+	"github.com/curfew-id/curfew/internal/term"
 )
 
 // noon is when these tests happen: Monday 2 March 2026, 12:04:34.535.
@@ -23,7 +24,7 @@ var noon = time.Date(2026, 3, 2, 12, 4, 34, 535e6, time.UTC)
 
 func testConsole(env map[string]string) (c *console, out, talk *bytes.Buffer) {
 	out, talk = &bytes.Buffer{}, &bytes.Buffer{}
-	return &console{in: strings.NewReader(""), out: out, err: talk, getenv: func(k string) string { return env[k] }, now: func() time.Time { return noon }, zone: time.UTC}, out, talk
+	return &console{in: strings.NewReader(""), Console: term.Console{Out: out, Err: talk, Getenv: func(k string) string { return env[k] }, Now: func() time.Time { return noon }, Zone: time.UTC}}, out, talk
 }
 
 // A refusal is made of the sentences that package role writes, whatever is
@@ -128,45 +129,6 @@ Not over: mail-3 (Mail) until 12:04:41, drive-4 (Drive) until 12:04:38, Legacy u
 	}
 }
 
-func TestTableAlignsAndColoursOnTerminalsOnly(t *testing.T) {
-	t.Parallel()
-	rows := func() [][]cell {
-		return [][]cell{head("a", "n", "state"), {{text: "Zoë"}, {text: "1,000", right: true}, {text: "ended", colour: green}}, {{text: "李小龍"}, {text: "7", right: true}, {text: "lives", colour: amber}}}
-	}
-	for _, tt := range []struct {
-		tty  bool
-		env  map[string]string
-		want string
-	}{
-		{false, nil, "a       n      state\nZoë     1,000  ended\n李小龍      7  lives\n"},
-		{true, map[string]string{"NO_COLOR": "1"}, "a       n      state\nZoë     1,000  ended\n李小龍      7  lives\n"},
-		{true, nil, "\x1b[90ma\x1b[0m       \x1b[90mn\x1b[0m      \x1b[90mstate\x1b[0m\nZoë     1,000  \x1b[32mended\x1b[0m\n李小龍      7  \x1b[33mlives\x1b[0m\n"},
-	} {
-		c, out, _ := testConsole(tt.env)
-		c.outTTY = tt.tty
-		c.table(c.out, "", rows())
-		if out.String() != tt.want {
-			t.Errorf("terminal %v, %v:\n%q, want\n%q", tt.tty, tt.env, out, tt.want)
-		}
-	}
-}
-
-func TestFormats(t *testing.T) {
-	t.Parallel()
-	c, _, _ := testConsole(nil)
-	for _, tt := range [][2]string{
-		{c.sec(noon), "12:04:34"}, {c.tenth(noon), "12:04:34.5"}, {c.milli(noon), "12:04:34.535"}, {c.when(noon), "today 12:04"}, {c.sec(time.Time{}), "–"},
-		{c.sec(noon.Add(14 * time.Hour)), "tomorrow 02:04:34"}, {c.when(noon.Add(-24 * time.Hour)), "yesterday 12:04"}, {c.when(noon.AddDate(0, 0, 7)), "9 Mar 12:04"}, {c.when(noon.AddDate(-1, 0, 0)), "2 Mar 2025 12:04"},
-		{span(44 * time.Millisecond), "44 ms"}, {span(3715 * time.Millisecond), "3.7 s"}, {span(10 * time.Second), "10 s"}, {span(46*time.Minute + 36*time.Second), "46 min 36 s"}, {span(125 * time.Minute), "2 h 5 min"},
-		{span(90 * 24 * time.Hour), "90 days"}, {span(time.Microsecond), "under 1 ms"}, {span(0), "0 ms"}, {span(59_970 * time.Millisecond), "1 min"},
-		{num(48211), "48,211"}, {num(999), "999"}, {num(-1234567), "-1,234,567"}, {count(1, "grant", "grants"), "1 grant"}, {count(4000, "grant", "grants"), "4,000 grants"},
-	} {
-		if tt[0] != tt[1] {
-			t.Errorf("got %q, want %q", tt[0], tt[1])
-		}
-	}
-}
-
 func TestStdinNamesOneThingALine(t *testing.T) {
 	t.Parallel()
 	read := func(text string) (string, error) {
@@ -228,7 +190,7 @@ func TestConfirmationIsAskedOnATerminalOnly(t *testing.T) {
 	}
 	for answer, good := range map[string]bool{"y\n": true, "YES\n": true, "\n": false, "n\n": false, "": false} {
 		c, _, _ := testConsole(nil)
-		c.inTTY, c.errTTY, c.in = true, true, strings.NewReader(answer)
+		c.inTTY, c.ErrTTY, c.in = true, true, strings.NewReader(answer)
 		if err := c.confirm("Revoke 3?"); (err == nil) != good {
 			t.Errorf("answered %q: %v", answer, err)
 		}

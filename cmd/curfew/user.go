@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/curfew-id/curfew/internal/client"
+	"github.com/curfew-id/curfew/internal/term"
 )
 
 func userCommand(c *console) *cobra.Command {
@@ -49,23 +50,23 @@ name or mail address finds only who has it, or, when nobody does, whose begins s
 		if test != "" {
 			q.Filter = test
 		}
-		rows := [][]cell{head("name", "user name", "status", "department", "id")}
+		rows := [][]term.Cell{term.Head("name", "user name", "status", "department", "id")}
 		for u, err := range api.Users(ctx, q) {
 			if err != nil {
 				return err
 			}
 			if c.listsJSON() {
-				if err := c.line(u); err != nil {
+				if err := c.Line(u); err != nil {
 					return err
 				}
 				continue
 			}
-			row := cells(dash(u.DisplayName), u.UserPrincipalName, status(u), dash(u.Department), u.ID)
-			row[2].colour = stateColour(row[2].text)
+			row := term.Cells(dash(u.DisplayName), u.UserPrincipalName, status(u), dash(u.Department), u.ID)
+			row[2].Colour = stateColour(row[2].Text)
 			rows = append(rows, row)
 		}
 		if q.Search != "" {
-			return c.list(rows, "Nobody matches \""+clean(q.Search)+"\".", "")
+			return c.list(rows, "Nobody matches \""+term.Clean(q.Search)+"\".", "")
 		}
 		return c.list(rows, "No users.", "curfew user import people.csv")
 	})
@@ -111,7 +112,7 @@ func userShowCommand(c *console) *cobra.Command {
 			var sum tally
 			for i, t := range all {
 				if i > 0 && !c.listsJSON() {
-					c.printf("\n")
+					c.Printf("\n")
 				}
 				err := c.showUser(ctx, api, t.ref)
 				if err == nil {
@@ -123,7 +124,7 @@ func userShowCommand(c *console) *cobra.Command {
 				}
 				v := judge(err)
 				sum.add(t.name, v, "reading")
-				c.sayf("%s  %s  %s\n", clean(t.name), v.state, clean(v.text))
+				c.Sayf("%s  %s  %s\n", term.Clean(t.name), v.state, term.Clean(v.text))
 			}
 			return exit(sum.code())
 		}),
@@ -149,24 +150,24 @@ func (c *console) showUser(ctx context.Context, api *client.Client, ref string) 
 		s.Exposure = nil
 	}
 	if c.listsJSON() {
-		return c.line(s)
+		return c.Line(s)
 	}
-	c.printf("%s  %s\n", c.paint(bold, clean(dash(u.DisplayName))), clean(u.UserPrincipalName))
-	facts := [][]cell{cells("status", status(u)), cells("id", u.ID)}
+	c.Printf("%s  %s\n", c.Paint(term.Bold, term.Clean(dash(u.DisplayName))), term.Clean(u.UserPrincipalName))
+	facts := [][]term.Cell{term.Cells("status", status(u)), term.Cells("id", u.ID)}
 	for _, f := range [][2]string{{"title", u.JobTitle}, {"department", u.Department}, {"office", u.OfficeLocation}, {"mail", u.Mail}, {"mobile", u.MobilePhone},
 		{"roles", strings.Join(s.Roles, ", ")}, {"groups", strings.Join(s.Groups, ", ")}} {
 		if f[1] != "" {
-			facts = append(facts, cells(f[0], f[1]))
+			facts = append(facts, term.Cells(f[0], f[1]))
 		}
 	}
-	facts = append(facts, cells("created", c.when(instant(u.Created))), cells("password", c.when(instant(u.PasswordChanged))), cells("revoked", c.when(instant(u.ValidFrom))))
+	facts = append(facts, term.Cells("created", c.When(instant(u.Created))), term.Cells("password", c.When(instant(u.PasswordChanged))), term.Cells("revoked", c.When(instant(u.ValidFrom))))
 	for _, row := range facts {
-		row[0].colour = grey
+		row[0].Colour = term.Grey
 	}
-	facts[0][1].colour = stateColour(facts[0][1].text)
-	c.table(c.out, "  ", facts)
+	facts[0][1].Colour = stateColour(facts[0][1].Text)
+	c.Table(c.Out, "  ", facts)
 	if s.Exposure != nil {
-		c.printf("\n")
+		c.Printf("\n")
 		c.showExposure(s.Exposure)
 	}
 	return nil
@@ -175,40 +176,40 @@ func (c *console) showUser(ctx context.Context, api *client.Client, ref string) 
 // showExposure says what is live and how it would end, place by place.
 func (c *console) showExposure(x *client.Exposure) {
 	if len(x.Lanes) == 0 {
-		c.printf("  Nothing is live.\n")
+		c.Printf("  Nothing is live.\n")
 		return
 	}
 	more := ""
 	if x.More {
 		more = " (and more)"
 	}
-	c.printf("  Live: %s, %s%s. If you revoke now, it ends\n", count(len(x.Sessions), "session", "sessions"), count(len(x.Grants), "grant", "grants"), more)
-	var rows [][]cell
+	c.Printf("  Live: %s, %s%s. If you revoke now, it ends\n", term.Count(len(x.Sessions), "session", "sessions"), term.Count(len(x.Grants), "grant", "grants"), more)
+	var rows [][]term.Cell
 	for i, l := range x.Lanes {
-		what := count(len(l.Bars), "access token", "access tokens")
+		what := term.Count(len(l.Bars), "access token", "access tokens")
 		if i == 0 && l.Name == "curfew" {
 			what = "sessions and grants"
 		}
-		row := cells(l.Name, what, guardText(l), "")
+		row := term.Cells(l.Name, what, guardText(l), "")
 		switch l.Ends.Kind {
 		case "at_once":
-			row[3].text = "at once"
+			row[3].Text = "at once"
 		case "within":
-			row[3].text = "within " + span(ms(l.Ends.WithinMs))
+			row[3].Text = "within " + term.Span(ms(l.Ends.WithinMs))
 		case "not_before":
-			row[3] = cell{text: "not before " + c.sec(l.Ends.At), colour: amber}
+			row[3] = term.Cell{Text: "not before " + c.Sec(l.Ends.At), Colour: term.Amber}
 		}
 		rows = append(rows, row)
 	}
-	c.table(c.out, "  ", rows)
+	c.Table(c.Out, "  ", rows)
 }
 
 func guardText(l client.Lane) string {
 	switch {
 	case l.Guards > 0:
-		return count(l.Guards, "guard", "guards")
+		return term.Count(l.Guards, "guard", "guards")
 	case l.Guarded:
-		return none
+		return term.None
 	}
 	return "no guard"
 }

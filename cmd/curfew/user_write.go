@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/curfew-id/curfew/internal/client"
+	"github.com/curfew-id/curfew/internal/term"
 )
 
 // userProperties are flags and the properties they set, under Graph's names.
@@ -75,9 +76,9 @@ func (c *console) password(cmd *cobra.Command, p passwordFlags) (string, error) 
 		return "", usagef(cmd, "there is no terminal to ask for the password; use --stdin or --generate")
 	}
 	read := func(what string) (string, error) {
-		c.sayf("%s: ", what)
+		c.Sayf("%s: ", what)
 		b, err := c.secret()
-		c.sayf("\n")
+		c.Sayf("\n")
 		return string(b), err
 	}
 	s, err := read("New password")
@@ -122,10 +123,10 @@ func userCreateCommand(c *console) *cobra.Command {
 			return err
 		}
 		switch {
-		case c.json && act.DryRun:
-			return c.line(outcome{Target: args[0], State: "planned", Effects: done.Effects})
-		case c.json:
-			return c.line(struct {
+		case c.JSON && act.DryRun:
+			return c.Line(outcome{Target: args[0], State: "planned", Effects: done.Effects})
+		case c.JSON:
+			return c.Line(struct {
 				*client.User
 				Password string `json:"password,omitempty"`
 			}{u, made})
@@ -149,9 +150,9 @@ func (c *console) tellPassword(password string, p passwordFlags) {
 	if password == "" {
 		return
 	}
-	c.printf("  password  %s\n", password)
+	c.Printf("  password  %s\n", password)
 	if !p.keep {
-		c.sayf("%s\n", c.dim("Another one is due at the next sign-in. This one is not shown again."))
+		c.Sayf("%s\n", c.Dim("Another one is due at the next sign-in. This one is not shown again."))
 	}
 }
 
@@ -199,7 +200,7 @@ func (c *console) onUsers(act *client.Act, past, gerund string, prepare func(*cl
 			return err
 		}
 		if len(all) > 1 && !act.DryRun {
-			if err := c.confirm(num(len(all)) + " users will be " + past + "."); err != nil {
+			if err := c.confirm(term.Num(len(all)) + " users will be " + past + "."); err != nil {
 				return err
 			}
 		}
@@ -233,7 +234,7 @@ func userDeleteCommand(c *console) *cobra.Command {
 	inner := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 1 && args[0] != "-" && !yes && !act.DryRun {
-			if err := c.confirm("Delete " + clean(args[0]) + "?"); err != nil {
+			if err := c.confirm("Delete " + term.Clean(args[0]) + "?"); err != nil {
 				return err
 			}
 		}
@@ -274,8 +275,8 @@ func userPasswordCommand(c *console) *cobra.Command {
 			made, done, err = api.SetPassword(ctx, t.ref, password, !pass.keep, act)
 			return done, err
 		}})
-		if made != "" && c.json {
-			return cmp.Or(c.line(map[string]string{"target": args[0], "password": made}), err)
+		if made != "" && c.JSON {
+			return cmp.Or(c.Line(map[string]string{"target": args[0], "password": made}), err)
 		}
 		c.tellPassword(made, pass)
 		return err
@@ -347,37 +348,37 @@ func (c *console) imported(r *client.ImportReport, act client.Act) error {
 	if skipped > 0 || r.Stopped != "" {
 		code = exitSome
 	}
-	if c.json {
-		if err := c.line(r); err != nil {
+	if c.JSON {
+		if err := c.Line(r); err != nil {
 			return err
 		}
 		return exit(code)
 	}
 	if len(r.Unknown) > 0 {
-		c.printf("unknown columns, not read: %s\n", clean(strings.Join(r.Unknown, ", ")))
+		c.Printf("unknown columns, not read: %s\n", term.Clean(strings.Join(r.Unknown, ", ")))
 	}
 	if len(r.Ignored) > 0 {
-		c.printf("columns that have no place here, not read: %s\n", clean(strings.Join(r.Ignored, ", ")))
+		c.Printf("columns that have no place here, not read: %s\n", term.Clean(strings.Join(r.Ignored, ", ")))
 	}
-	var rows [][]cell
+	var rows [][]term.Cell
 	for _, b := range r.Skipped {
-		rows = append(rows, []cell{{text: "line " + num(b.Line)}, {text: "skipped", colour: red}, {text: dash(b.Name)}, {text: b.Reason}})
+		rows = append(rows, []term.Cell{{Text: "line " + term.Num(b.Line)}, {Text: "skipped", Colour: term.Red}, {Text: dash(b.Name)}, {Text: b.Reason}})
 	}
-	c.table(c.out, "", rows)
+	c.Table(c.Out, "", rows)
 	if r.SkippedMore > 0 {
-		c.printf("and %s more\n", num(r.SkippedMore))
+		c.Printf("and %s more\n", term.Num(r.SkippedMore))
 	}
 	if r.Stopped != "" {
-		c.printf("%s\n", clean(r.Stopped))
+		c.Printf("%s\n", term.Clean(r.Stopped))
 	}
 	would := ""
 	if act.DryRun {
 		would = "Dry run: "
 	}
-	c.printf("%s%s: %s created, %s updated, %s unchanged, %s.", would, count(r.Rows, "row", "rows"), num(r.Created), num(r.Updated), num(r.Unchanged), c.counted(skipped, "skipped"))
+	c.Printf("%s%s: %s created, %s updated, %s unchanged, %s.", would, term.Count(r.Rows, "row", "rows"), term.Num(r.Created), term.Num(r.Updated), term.Num(r.Unchanged), c.counted(skipped, "skipped"))
 	if r.Disabled > 0 {
-		c.printf("  %s disabled by it.", num(r.Disabled))
+		c.Printf("  %s disabled by it.", term.Num(r.Disabled))
 	}
-	c.printf("\n")
+	c.Printf("\n")
 	return exit(code)
 }

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -18,10 +18,10 @@ import (
 	"github.com/curfew-id/curfew/guard"
 )
 
-// demoApp is a small web application of the demo: people sign in to it with
+// app is a small web application of the demo: people sign in to it with
 // OpenID Connect (code, PKCE, a secret), and its pages are made from what its own
 // API answers to the access token. Sessions are in memory.
-type demoApp struct {
+type app struct {
 	name, id, secret string
 	audience, scope  string
 	offline          bool   // asks for a refresh token
@@ -33,30 +33,30 @@ type demoApp struct {
 	guard            *guard.Guard                    // nil: none
 	protect          func(http.Handler) http.Handler // stands before the API
 	mu               sync.Mutex
-	pending          map[string]demoPending // sign-ins under way, by state
-	sessions         map[string]*demoSession
+	pending          map[string]pending // sign-ins under way, by state
+	sessions         map[string]*session
 }
 
-type demoPending struct{ verifier, nonce string }
+type pending struct{ verifier, nonce string }
 
-// demoSession is who is signed in in one browser.
-type demoSession struct {
+// session is who is signed in in one browser.
+type session struct {
 	mu              sync.Mutex
 	name            string
 	access, refresh string
 	id              string // ID token, for signing out
 	expires         time.Time
-	over            []demoRefusal // why it is over; empty: it is not
+	over            []refusal // why it is over; empty: it is not
 }
 
-// demoRefusal is a credential that was not taken any more.
-type demoRefusal struct {
+// refusal is a credential that was not taken any more.
+type refusal struct {
 	what, by, why string
 	at            time.Time
 }
 
-// demoTokens is what the token endpoint answers.
-type demoTokens struct {
+// tokens is what the token endpoint answers.
+type tokens struct {
 	Access  string `json:"access_token"`
 	Refresh string `json:"refresh_token"`
 	ID      string `json:"id_token"`
@@ -65,13 +65,13 @@ type demoTokens struct {
 	Numbers []int  `json:"error_codes"`
 }
 
-// demoTimeout bounds every call that does not stay open on purpose.
-const demoTimeout = 10 * time.Second
+// timeout bounds every call that does not stay open on purpose.
+const timeout = 10 * time.Second
 
 // cp1 says that claims challenges are understood here.
 const cp1 = `{"access_token":{"xms_cc":{"values":["cp1"]}}}`
 
-func (a *demoApp) handler() http.Handler {
+func (a *app) handler() http.Handler {
 	m := http.NewServeMux()
 	m.HandleFunc("GET /{$}", a.home)
 	m.HandleFunc("GET /signin", a.signIn)
@@ -83,7 +83,7 @@ func (a *demoApp) handler() http.Handler {
 	for name, kind := range map[string]string{"demo.css": "text/css", "demo.js": "text/javascript", "mark.svg": "image/svg+xml"} {
 		m.HandleFunc("GET /"+name, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", kind+"; charset=utf-8")
-			w.Write(demoFiles[name])
+			w.Write(files[name])
 		})
 	}
 	same := http.NewCrossOriginProtection()
@@ -98,7 +98,7 @@ func (a *demoApp) handler() http.Handler {
 }
 
 // api answers with what the application has, to whoever may see it.
-func (a *demoApp) api() http.Handler {
+func (a *app) api() http.Handler {
 	return a.protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(a.rows)
@@ -114,14 +114,14 @@ func demoHold(w http.ResponseWriter, r *http.Request) {
 	<-ctx.Done()
 }
 
-func demoRandom() string {
+func random() string {
 	b := make([]byte, 32)
 	rand.Read(b) // never fails (crypto/rand)
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
 // authorizeURL is where a sign-in begins; more is added to the request.
-func (a *demoApp) authorizeURL(state string, p demoPending, more url.Values) string {
+func (a *app) authorizeURL(state string, p pending, more url.Values) string {
 	sum := sha256.Sum256([]byte(p.verifier))
 	scope := "openid profile " + a.audience + "/" + a.scope
 	if a.offline {
@@ -136,12 +136,12 @@ func (a *demoApp) authorizeURL(state string, p demoPending, more url.Values) str
 }
 
 // Ports share cookies: every application has its own names.
-func (a *demoApp) setCookie(w http.ResponseWriter, kind, value string, age int) {
+func (a *app) setCookie(w http.ResponseWriter, kind, value string, age int) {
 	http.SetCookie(w, &http.Cookie{Name: a.id + "_" + kind, Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: age})
 }
 
-func (a *demoApp) signIn(w http.ResponseWriter, r *http.Request) {
-	state, p := demoRandom(), demoPending{demoRandom(), demoRandom()}
+func (a *app) signIn(w http.ResponseWriter, r *http.Request) {
+	state, p := random(), pending{random(), random()}
 	a.mu.Lock()
 	if len(a.pending) > 1000 { // begun and never finished
 		clear(a.pending)
@@ -152,7 +152,7 @@ func (a *demoApp) signIn(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, a.authorizeURL(state, p, nil), http.StatusSeeOther)
 }
 
-func (a *demoApp) callback(w http.ResponseWriter, r *http.Request) {
+func (a *app) callback(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	c, err := r.Cookie(a.id + "_state")
 	a.mu.Lock()
@@ -173,15 +173,15 @@ func (a *demoApp) callback(w http.ResponseWriter, r *http.Request) {
 	if err == nil && t.Error == "" {
 		// It came from the token endpoint itself, so its signature adds nothing
 		// (OpenID Connect Core §3.1.3.7).
-		err = demoClaims(t.ID, &who)
+		err = claims(t.ID, &who)
 	}
 	if err != nil || t.Error != "" || who.Nonce != p.nonce {
 		a.message(w, http.StatusForbidden, "Not signed in", "curfew did not accept the code: "+t.Error)
 		return
 	}
-	s := &demoSession{name: who.Name}
+	s := &session{name: who.Name}
 	s.take(t)
-	cookie := demoRandom()
+	cookie := random()
 	a.mu.Lock()
 	a.sessions[cookie] = s
 	a.mu.Unlock()
@@ -190,7 +190,7 @@ func (a *demoApp) callback(w http.ResponseWriter, r *http.Request) {
 }
 
 // take puts new tokens into a session. The caller holds s.mu or is alone.
-func (s *demoSession) take(t *demoTokens) {
+func (s *session) take(t *tokens) {
 	s.access, s.expires = t.Access, time.Now().Add(time.Duration(t.Expires)*time.Second)
 	if t.Refresh != "" {
 		s.refresh = t.Refresh
@@ -200,7 +200,7 @@ func (s *demoSession) take(t *demoTokens) {
 	}
 }
 
-func (a *demoApp) session(r *http.Request) *demoSession {
+func (a *app) session(r *http.Request) *session {
 	c, err := r.Cookie(a.id + "_session")
 	if err != nil {
 		return nil
@@ -210,7 +210,7 @@ func (a *demoApp) session(r *http.Request) *demoSession {
 	return a.sessions[c.Value]
 }
 
-func (a *demoApp) signOut(w http.ResponseWriter, r *http.Request) {
+func (a *app) signOut(w http.ResponseWriter, r *http.Request) {
 	s := a.session(r)
 	if s == nil {
 		http.Redirect(w, r, "/", http.StatusSeeOther)
@@ -229,14 +229,14 @@ func (a *demoApp) signOut(w http.ResponseWriter, r *http.Request) {
 }
 
 // token asks the token endpoint. An OAuth error is in the answer.
-func (a *demoApp) token(ctx context.Context, v url.Values) (*demoTokens, error) {
-	t := &demoTokens{}
+func (a *app) token(ctx context.Context, v url.Values) (*tokens, error) {
+	t := &tokens{}
 	return t, a.post(ctx, "/oauth2/token", v, t)
 }
 
 // post sends a form to curfew with the application's credentials.
-func (a *demoApp) post(ctx context.Context, path string, v url.Values, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
+func (a *app) post(ctx context.Context, path string, v url.Values, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, a.issuer+path, strings.NewReader(v.Encode()))
 	if err != nil {
@@ -258,7 +258,7 @@ func (a *demoApp) post(ctx context.Context, path string, v url.Values, out any) 
 }
 
 // call asks the application's own API. why is the error code of a refusal.
-func (a *demoApp) call(ctx context.Context, path, token string) (resp *http.Response, why string, err error) {
+func (a *app) call(ctx context.Context, path, token string) (resp *http.Response, why string, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return nil, "", err
@@ -273,13 +273,13 @@ func (a *demoApp) call(ctx context.Context, path, token string) (resp *http.Resp
 	return resp, why, nil
 }
 
-var errDemoClosed = errors.New("the API refuses everybody for now")
+var errClosed = errors.New("the API refuses everybody for now")
 
 // use gets what the API has for a session. When the access token is refused it
 // tries the refresh token, as applications do; when that is refused too, the
 // session is over.
-func (a *demoApp) use(ctx context.Context, s *demoSession) (rows [][3]string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
+func (a *app) use(ctx context.Context, s *session) (rows [][3]string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -298,13 +298,13 @@ func (a *demoApp) use(ctx context.Context, s *demoSession) (rows [][3]string, er
 		resp.Body.Close()
 		switch {
 		case resp.StatusCode == http.StatusServiceUnavailable:
-			return nil, errDemoClosed
+			return nil, errClosed
 		case resp.StatusCode == http.StatusOK:
 			return rows, err
 		case resp.StatusCode != http.StatusUnauthorized:
 			return nil, fmt.Errorf("the API answered %d", resp.StatusCode)
 		}
-		refusals := []demoRefusal{{"access token", a.name, "401 " + why, at}}
+		refusals := []refusal{{"access token", a.name, "401 " + why, at}}
 		if s.refresh != "" {
 			t, err := a.token(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {s.refresh}, "claims": {cp1}})
 			if err != nil {
@@ -314,7 +314,7 @@ func (a *demoApp) use(ctx context.Context, s *demoSession) (rows [][3]string, er
 				s.take(t)
 				continue
 			}
-			refusals = append(refusals, demoRefusal{"refresh token", "curfew", "400 " + t.Error, time.Now()})
+			refusals = append(refusals, refusal{"refresh token", "curfew", "400 " + t.Error, time.Now()})
 		}
 		s.over = refusals
 	}
@@ -323,7 +323,7 @@ func (a *demoApp) use(ctx context.Context, s *demoSession) (rows [][3]string, er
 
 // live tells the page when access has ended. It holds a request to the API open,
 // which the guard cuts the moment it learns.
-func (a *demoApp) live(w http.ResponseWriter, r *http.Request) {
+func (a *app) live(w http.ResponseWriter, r *http.Request) {
 	s := a.session(r)
 	if s == nil || a.guard == nil {
 		w.WriteHeader(http.StatusNoContent) // an EventSource asks no more

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -19,24 +19,24 @@ import (
 )
 
 //go:embed demo.css demo.js
-var demoEmbed embed.FS
+var embedded embed.FS
 
-// demoFiles are what the pages of the demo's applications load.
-var demoFiles = func() map[string][]byte {
+// files are what the pages of the demo's applications load.
+var files = func() map[string][]byte {
 	files := map[string][]byte{"mark.svg": []byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><path fill="#c27e12" d="M5 13.5a7 7 0 0 1 14 0z"/><path fill="none" stroke="#7c8894" stroke-width="2" stroke-linecap="round" d="M2.5 16.5h19M7.5 20.5h9"/></svg>`)}
 	for _, name := range []string{"demo.css", "demo.js"} {
-		files[name], _ = demoEmbed.ReadFile(name) // embedded: it is there
+		files[name], _ = embedded.ReadFile(name) // embedded: it is there
 	}
 	return files
 }()
 
 const (
-	demoMark  = `<svg class="mark" viewBox="0 0 24 24" aria-hidden="true"><path class="sun" d="M5 13.5a7 7 0 0 1 14 0z"/><path class="rule" d="M2.5 16.5h19M7.5 20.5h9"/></svg>`
-	demoEnded = `<span class="st ended"><svg viewBox="0 0 16 16" aria-hidden="true"><circle cx="8" cy="8" r="7"/><path class="tick" d="M4.8 8.2l2.2 2.3 4.2-4.6"/></svg><b>ended</b></span>`
+	markSVG  = `<svg class="mark" viewBox="0 0 24 24" aria-hidden="true"><path class="sun" d="M5 13.5a7 7 0 0 1 14 0z"/><path class="rule" d="M2.5 16.5h19M7.5 20.5h9"/></svg>`
+	endedSVG = `<span class="st ended"><svg viewBox="0 0 16 16" aria-hidden="true"><circle cx="8" cy="8" r="7"/><path class="tick" d="M4.8 8.2l2.2 2.3 4.2-4.6"/></svg><b>ended</b></span>`
 )
 
 // page writes a page. body is markup; all else is text.
-func (a *demoApp) page(w http.ResponseWriter, status int, s *demoSession, title, scripts, body string) {
+func (a *app) page(w http.ResponseWriter, status int, s *session, title, scripts, body string) {
 	who := ""
 	if s != nil {
 		who = `<span class="who">` + html.EscapeString(s.name) + `</span><form method="post" action="/signout"><button class="b">Sign out</button></form>`
@@ -59,19 +59,19 @@ func (a *demoApp) page(w http.ResponseWriter, status int, s *demoSession, title,
 </main>
 </body>
 </html>
-`, html.EscapeString(title), a.name, scripts, demoMark, a.name, who, body)
+`, html.EscapeString(title), a.name, scripts, markSVG, a.name, who, body)
 }
 
-func (a *demoApp) message(w http.ResponseWriter, status int, title, text string) {
+func (a *app) message(w http.ResponseWriter, status int, title, text string) {
 	a.page(w, status, nil, title, "", `<h1>`+html.EscapeString(title)+`</h1><p class="sub">`+html.EscapeString(text)+`</p><p><a class="b primary" href="/signin">Sign in</a></p>`)
 }
 
-// demoLive keeps a page up to date: at once with a script, else within 2 s.
-const demoLive = `<noscript><meta http-equiv="refresh" content="2"></noscript>
+// liveHead keeps a page up to date: at once with a script, else within 2 s.
+const liveHead = `<noscript><meta http-equiv="refresh" content="2"></noscript>
 <script src="/demo.js" defer></script>
 `
 
-func (a *demoApp) home(w http.ResponseWriter, r *http.Request) {
+func (a *app) home(w http.ResponseWriter, r *http.Request) {
 	s := a.session(r)
 	if s == nil {
 		a.message(w, http.StatusOK, a.name, map[bool]string{
@@ -85,10 +85,10 @@ func (a *demoApp) home(w http.ResponseWriter, r *http.Request) {
 	over, expires := s.over, s.expires
 	s.mu.Unlock()
 	switch {
-	case errors.Is(err, errDemoClosed):
-		a.page(w, http.StatusServiceUnavailable, s, "Closed", demoLive, `<h1>`+a.name+` is closed for now</h1><p class="sub">Its guard cannot confirm that nobody's access was taken away, and refuses everyone until it can.</p>`)
+	case errors.Is(err, errClosed):
+		a.page(w, http.StatusServiceUnavailable, s, "Closed", liveHead, `<h1>`+a.name+` is closed for now</h1><p class="sub">Its guard cannot confirm that nobody's access was taken away, and refuses everyone until it can.</p>`)
 	case err != nil:
-		a.page(w, http.StatusBadGateway, s, "No answer", demoLive, `<h1>No answer</h1><p class="sub">`+a.name+` could not ask its own API, or curfew. It tries again.</p>`)
+		a.page(w, http.StatusBadGateway, s, "No answer", liveHead, `<h1>No answer</h1><p class="sub">`+a.name+` could not ask its own API, or curfew. It tries again.</p>`)
 	case len(over) > 0:
 		a.ended(w, s, over)
 	default:
@@ -97,11 +97,11 @@ func (a *demoApp) home(w http.ResponseWriter, r *http.Request) {
 }
 
 // list shows what the API gave.
-func (a *demoApp) list(w http.ResponseWriter, s *demoSession, rows [][3]string, expires time.Time) {
+func (a *app) list(w http.ResponseWriter, s *session, rows [][3]string, expires time.Time) {
 	until := expires.In(a.zone).Format("15:04:05")
 	var b strings.Builder
 	fmt.Fprintf(&b, `<h1>%s</h1><p class="sub">of %s</p>`, map[string]string{"mail": "Inbox", "drive": "Files", "legacy": "Expense reports"}[a.id], html.EscapeString(s.name))
-	scripts := demoLive
+	scripts := liveHead
 	if a.guard == nil {
 		scripts = ""
 		fmt.Fprintf(&b, `<p class="tell"><b>No guard.</b> Legacy checks the signature and the end of the access token and nothing else: it lets %s in until %s, whatever curfew says meanwhile.</p>`, html.EscapeString(s.name), until)
@@ -119,19 +119,19 @@ func (a *demoApp) list(w http.ResponseWriter, s *demoSession, rows [][3]string, 
 }
 
 // ended says when access ended and what was refused.
-func (a *demoApp) ended(w http.ResponseWriter, s *demoSession, over []demoRefusal) {
+func (a *app) ended(w http.ResponseWriter, s *session, over []refusal) {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<h1>Access ended at %s</h1><p class="sub">%s was signed in here until then.</p>`, over[0].at.In(a.zone).Format("15:04:05.000"), html.EscapeString(s.name))
 	b.WriteString(`<div class="card"><table class="ends"><caption>What was refused</caption><tbody>`)
 	for _, x := range over {
-		fmt.Fprintf(&b, `<tr><td>%s</td><td><b>%s</b><br>refused by %s</td><td><code>%s</code></td><td class="when">%s</td></tr>`, demoEnded, x.what, html.EscapeString(x.by), html.EscapeString(x.why), x.at.In(a.zone).Format("15:04:05.000"))
+		fmt.Fprintf(&b, `<tr><td>%s</td><td><b>%s</b><br>refused by %s</td><td><code>%s</code></td><td class="when">%s</td></tr>`, endedSVG, x.what, html.EscapeString(x.by), html.EscapeString(x.why), x.at.In(a.zone).Format("15:04:05.000"))
 	}
 	b.WriteString(`</tbody></table></div><p><a class="b primary" href="/signin">Sign in again</a></p>`)
 	a.page(w, http.StatusOK, nil, "Access ended", "", b.String())
 }
 
-// demoClaims reads the claims of a token without checking it.
-func demoClaims(token string, out any) error {
+// claims reads the claims of a token without checking it.
+func claims(token string, out any) error {
 	part := strings.Split(token, ".")
 	if len(part) != 3 {
 		return errors.New("this is no signed token")
@@ -145,7 +145,7 @@ func demoClaims(token string, out any) error {
 
 // legacy protects an API as most do today: signature, issuer, audience, times.
 // What happened since the token was issued it cannot know.
-func (a *demoApp) legacy(next http.Handler) http.Handler {
+func (a *app) legacy(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := a.verify(r.Context(), strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")); err != nil {
 			w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
@@ -156,7 +156,7 @@ func (a *demoApp) legacy(next http.Handler) http.Handler {
 	})
 }
 
-func (a *demoApp) verify(ctx context.Context, token string) error {
+func (a *app) verify(ctx context.Context, token string) error {
 	signed, sig, ok := strings.Cut(token, ".")
 	payload, sig, more := strings.Cut(sig, ".")
 	var head struct{ Alg, Typ, Kid string }
@@ -177,7 +177,7 @@ func (a *demoApp) verify(ctx context.Context, token string) error {
 	if !ecdsa.Verify(key, sum[:], new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])) {
 		return errors.New("the signature is wrong")
 	}
-	if err := demoClaims(token, &c); err != nil {
+	if err := claims(token, &c); err != nil {
 		return err
 	}
 	switch {
@@ -190,8 +190,8 @@ func (a *demoApp) verify(ctx context.Context, token string) error {
 }
 
 // key finds a published key. The demo's server is next door: it is asked each time.
-func (a *demoApp) key(ctx context.Context, kid string) (*ecdsa.PublicKey, error) {
-	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
+func (a *app) key(ctx context.Context, kid string) (*ecdsa.PublicKey, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, a.issuer+"/oauth2/keys", nil)
 	if err != nil {

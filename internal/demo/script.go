@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -11,25 +11,26 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/internal/client"
+	"github.com/curfew-id/curfew/internal/term"
 )
 
 // story is one run of curfew demo --script. Every row is a promise: it holds or
 // it is broken, and then the exit code is 1.
 type story struct {
-	c          *console
-	d          *demo
+	c          *term.Console
+	d          *stage
 	victim     string // who is disabled
 	start      time.Time
 	cut        time.Time // zero before
 	held, told int
 
-	ada           *demoBrowser
+	ada           *Browser
 	henry, grace  *client.Client
-	code          string     // of a sign-in that ada began and did not finish
-	verifier      string     // for it
-	device        string     // device code that ada allowed
-	old           demoTokens // what ada had in Mail at the cut
-	oldDrive      demoTokens
+	code          string // of a sign-in that ada began and did not finish
+	verifier      string // for it
+	device        string // device code that ada allowed
+	old           tokens // what ada had in Mail at the cut
+	oldDrive      tokens
 	oldLegacy     string
 	legacyExpires time.Time
 	receipt       string
@@ -47,8 +48,8 @@ const (
 	henry = "henry@contoso.example"
 )
 
-func newStory(c *console, d *demo) *story {
-	return &story{c: c, d: d, victim: ada, start: time.Now(), ada: newDemoBrowser(d.base)}
+func newStory(c *term.Console, d *stage) *story {
+	return &story{c: c, d: d, victim: ada, start: time.Now(), ada: NewBrowser(d.base)}
 }
 
 // play tells the story.
@@ -56,15 +57,15 @@ func (s *story) play(ctx context.Context) error {
 	c := s.c
 	ctx, cancel := context.WithTimeout(ctx, storyTime)
 	defer cancel()
-	if !c.json {
-		c.printf("curfew demo  contoso.example, 3 guards on Mail and Drive, none on Legacy, http on loopback\n\n")
+	if !c.JSON {
+		c.Printf("curfew demo  contoso.example, 3 guards on Mail and Drive, none on Legacy, http on loopback\n\n")
 	}
 	for _, part := range []func(context.Context){s.before, s.after, s.again} {
 		part(ctx)
 	}
 	took := time.Since(s.start)
-	if c.json {
-		if err := c.line(struct {
+	if c.JSON {
+		if err := c.Line(struct {
 			Held      int       `json:"held"`
 			Of        int       `json:"of"`
 			Ms        float64   `json:"ms"`
@@ -73,14 +74,14 @@ func (s *story) play(ctx context.Context) error {
 			return err
 		}
 	} else {
-		colour := green
+		colour := term.Green
 		if s.held < s.told {
-			colour = red
+			colour = term.Red
 		}
-		c.printf("\n%s in %s.  Still open: Legacy until %s, it has no guard.\n", c.paint(colour, fmt.Sprintf("%d of %d held", s.held, s.told)), span(took), c.sec(s.legacyExpires))
+		c.Printf("\n%s in %s.  Still open: Legacy until %s, it has no guard.\n", c.Paint(colour, fmt.Sprintf("%d of %d held", s.held, s.told)), term.Span(took), c.Sec(s.legacyExpires))
 	}
 	if s.held < s.told {
-		return exit(exitSome)
+		return ErrBroken
 	}
 	return ctx.Err()
 }
@@ -92,18 +93,18 @@ func (s *story) before(ctx context.Context) {
 	s.head("s", "does")
 	d := s.d
 	s.row("ada", "signs in to Mail", func() (said, error) {
-		if _, err := s.ada.signIn(ctx, d.mail.base+"/signin", ada, d.password, true); err != nil {
+		if _, err := s.ada.SignIn(ctx, d.mail.base+"/signin", ada, d.password, true); err != nil {
 			return said{}, err
 		}
 		m := s.mine(d.mail)
 		if m == nil || m.access == "" || m.refresh == "" {
 			return said{}, errors.New("no tokens in Mail")
 		}
-		return said{"", "session, grant, token until " + s.c.sec(m.expires)}, nil
+		return said{"", "session, grant, token until " + s.c.Sec(m.expires)}, nil
 	})
 	s.row("ada", "opens Drive and Legacy", func() (said, error) {
-		for _, a := range []*demoApp{d.drive, d.legacy} {
-			if p, err := s.ada.signIn(ctx, a.base+"/signin", "", "", true); err != nil {
+		for _, a := range []*app{d.drive, d.legacy} {
+			if p, err := s.ada.SignIn(ctx, a.base+"/signin", "", "", true); err != nil {
 				return said{}, err
 			} else if s.mine(a) == nil {
 				return said{}, fmt.Errorf("%s has no tokens (%d)", a.name, p.status)
@@ -153,12 +154,12 @@ func (s *story) before(ctx context.Context) {
 // begin leaves two things half done that a cut must end: a code that was not
 // exchanged and a device code that was allowed and not fetched.
 func (s *story) begin(ctx context.Context) error {
-	s.verifier = demoRandom()
-	p, err := s.ada.open(ctx, http.MethodGet, s.d.mail.authorizeURL("begun", demoPending{s.verifier, "n"}, nil), nil, false)
+	s.verifier = random()
+	p, err := s.ada.open(ctx, http.MethodGet, s.d.mail.authorizeURL("begun", pending{s.verifier, "n"}, nil), nil, false)
 	if err != nil {
 		return err
 	}
-	if s.code = p.url.Query().Get("code"); s.code == "" {
+	if s.code = p.URL.Query().Get("code"); s.code == "" {
 		return errors.New("no code")
 	}
 	var dev struct {
@@ -169,21 +170,21 @@ func (s *story) begin(ctx context.Context) error {
 		return errors.Join(err, errors.New("no device code"))
 	}
 	s.device = dev.Device
-	if p, err = s.ada.signIn(ctx, dev.At, "", "", false); err == nil && p.status != http.StatusOK {
+	if p, err = s.ada.SignIn(ctx, dev.At, "", "", false); err == nil && p.status != http.StatusOK {
 		err = fmt.Errorf("the device was not let in: %d", p.status)
 	}
 	return err
 }
 
 // cli is the command line as an application without a secret.
-func (s *story) cli() *demoApp {
-	return &demoApp{name: "curfew command line", id: "curfew-cli", issuer: s.d.base, http: s.d.mail.http}
+func (s *story) cli() *app {
+	return &app{name: "curfew command line", id: "curfew-cli", issuer: s.d.base, http: s.d.mail.http}
 }
 
 // mine is ada's session in an application, found by the cookie in her browser.
-func (s *story) mine(a *demoApp) *demoSession { return s.d.sessionIn(s.ada, a) }
+func (s *story) mine(a *app) *session { return s.d.sessionIn(s.ada, a) }
 
-func (d *demo) sessionIn(b *demoBrowser, a *demoApp) *demoSession {
+func (d *stage) sessionIn(b *Browser, a *app) *session {
 	r, err := http.NewRequest(http.MethodGet, a.base, nil)
 	if err != nil {
 		return nil
@@ -195,9 +196,9 @@ func (d *demo) sessionIn(b *demoBrowser, a *demoApp) *demoSession {
 }
 
 // reads opens the three applications as a browser does, and asks their APIs.
-func (s *story) reads(ctx context.Context, b *demoBrowser) (said, error) {
+func (s *story) reads(ctx context.Context, b *Browser) (said, error) {
 	var all []string
-	for _, a := range []*demoApp{s.d.mail, s.d.drive, s.d.legacy} {
+	for _, a := range []*app{s.d.mail, s.d.drive, s.d.legacy} {
 		p, err := b.open(ctx, http.MethodGet, a.base+"/", nil, true)
 		m := s.d.sessionIn(b, a)
 		if err != nil || m == nil || p.status != http.StatusOK || !strings.Contains(p.body, a.rows[0][1]) {
@@ -213,8 +214,8 @@ func (s *story) reads(ctx context.Context, b *demoBrowser) (said, error) {
 }
 
 // ask calls an API with a token and nothing else.
-func (s *story) ask(ctx context.Context, a *demoApp, token string) (status int, why string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
+func (s *story) ask(ctx context.Context, a *app, token string) (status int, why string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	resp, why, err := a.call(ctx, a.base+"/api/items", token)
 	if err != nil {
@@ -229,15 +230,16 @@ func refreshForm(token string) url.Values {
 
 // connect signs an administrator in as curfew connect does.
 func (s *story) connect(ctx context.Context, who string) (*client.Client, error) {
-	api, err := s.c.newClient(client.Store{Dir: filepath.Join(s.d.dir, "cli")}, &client.Connection{Name: who, Base: s.d.base})
+	api, err := client.New(client.Store{Dir: filepath.Join(s.d.dir, "cli")}, &client.Connection{Name: who, Base: s.d.base})
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
+	api.Agent = s.d.agent
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var seen error
 	err = api.SignInBrowser(ctx, func(addr string) {
-		if _, seen = newDemoBrowser(s.d.base).signIn(ctx, addr, who, s.d.password, true); seen != nil {
+		if _, seen = NewBrowser(s.d.base).SignIn(ctx, addr, who, s.d.password, true); seen != nil {
 			cancel()
 		}
 	})
@@ -261,7 +263,7 @@ func (s *story) tell(at time.Time, who, does string, a said, err error) {
 	if err == nil {
 		s.held++
 	} else {
-		a = said{"broken", clean(err.Error())}
+		a = said{"broken", term.Clean(err.Error())}
 	}
 	since, when := at.Sub(s.start), ""
 	if s.counting() {
@@ -270,8 +272,8 @@ func (s *story) tell(at time.Time, who, does string, a said, err error) {
 	} else {
 		when = fmt.Sprintf("%5.2f", since.Seconds())
 	}
-	if s.c.json {
-		s.c.line(struct {
+	if s.c.JSON {
+		s.c.Line(struct {
 			Ms    float64 `json:"ms"`
 			After bool    `json:"sinceCut"`
 			Who   string  `json:"who"`
@@ -284,17 +286,17 @@ func (s *story) tell(at time.Time, who, does string, a said, err error) {
 	}
 	state, indent := "", 0
 	if a.state != "" {
-		state = s.c.paint(map[string]string{"ended": green, "closed": green, "lives": amber}[a.state], a.state)
+		state = s.c.Paint(map[string]string{"ended": term.Green, "closed": term.Green, "lives": term.Amber}[a.state], a.state)
 		if a.state == "refused" || a.state == "broken" {
-			state = s.c.paint(red, a.state)
+			state = s.c.Paint(term.Red, a.state)
 		}
 		indent = 9
 		state += strings.Repeat(" ", max(2, indent-len(a.state)))
 	}
-	lines := wrap(clean(a.text), wideAnswer)
-	s.c.printf("%s  %-*s  %-*s  %s%s\n", when, wideWho, who, wideDoes, does, state, lines[0])
+	lines := wrap(term.Clean(a.text), wideAnswer)
+	s.c.Printf("%s  %-*s  %-*s  %s%s\n", when, wideWho, who, wideDoes, does, state, lines[0])
 	for _, l := range lines[1:] {
-		s.c.printf("%s%s\n", strings.Repeat(" ", 5+2+wideWho+2+wideDoes+2+indent), l)
+		s.c.Printf("%s%s\n", strings.Repeat(" ", 5+2+wideWho+2+wideDoes+2+indent), l)
 	}
 }
 
@@ -302,21 +304,21 @@ func (s *story) tell(at time.Time, who, does string, a said, err error) {
 func (s *story) counting() bool { return !s.cut.IsZero() }
 
 func (s *story) head(unit, does string) {
-	if !s.c.json {
-		s.c.printf("%s\n", s.c.paint(grey, fmt.Sprintf("%5s  %-*s  %-*s  %s", unit, wideWho, "who", wideDoes, does, "answer")))
+	if !s.c.JSON {
+		s.c.Printf("%s\n", s.c.Paint(term.Grey, fmt.Sprintf("%5s  %-*s  %-*s  %s", unit, wideWho, "who", wideDoes, does, "answer")))
 	}
 }
 
 // rule draws the line, with a word in it.
 func (s *story) rule(word string) {
-	if s.c.json {
+	if s.c.JSON {
 		return
 	}
 	text := strings.Repeat("━", ruleLength)
 	if word != "" {
-		text = strings.Repeat("━", ruleLength-8-width(word)) + " " + word + " " + strings.Repeat("━", 6)
+		text = strings.Repeat("━", ruleLength-8-term.Width(word)) + " " + word + " " + strings.Repeat("━", 6)
 	}
-	s.c.printf("%s\n", s.c.paint(amber, text))
+	s.c.Printf("%s\n", s.c.Paint(term.Amber, text))
 }
 
 // wrap breaks text at single spaces.
@@ -327,7 +329,7 @@ func wrap(text string, at int) []string {
 		switch {
 		case i == 0:
 			lines[0] = word
-		case word != "" && width(lines[last])+1+width(word) > at:
+		case word != "" && term.Width(lines[last])+1+term.Width(word) > at:
 			lines = append(lines, word)
 		default:
 			lines[last] += " " + word

@@ -1,7 +1,7 @@
-package main
+package demo
 
-// demoPeople are the others of contoso.example: user name, name, title, department.
-const demoPeople = `
+// people are the others of contoso.example: user name, name, title, department.
+const people = `
 alan,Alan Turing,Cryptanalyst,Research
 barbara,Barbara Liskov,Principal engineer,Research
 bela,Béla Julesz,Vision scientist,Research
@@ -27,20 +27,20 @@ tony,Tony Hoare,Verification engineer,Research
 
 // What the applications have.
 var (
-	demoMail = [][3]string{
+	mailRows = [][3]string{
 		{"Charles Babbage", "Re: the engine, second drawing", "09:41"},
 		{"Grace Hopper", "Badge for the new building", "09:12"},
 		{"Margaret Hamilton", "Review of the landing checklist", "08:55"},
 		{"Payroll", "Your statement for February", "08:02"},
 		{"Alan Turing", "Lunch on Thursday?", "07:49"},
 	}
-	demoDrive = [][3]string{
+	driveRows = [][3]string{
 		{"Notes on the engine.odt", "Research", "today"},
 		{"Bernoulli numbers.ods", "Research", "yesterday"},
 		{"Budget, draft 3.ods", "Shared with me", "27 Feb"},
 		{"Contract with Fabrikam.pdf", "Shared with me", "19 Feb"},
 	}
-	demoReports = [][3]string{
+	reportRows = [][3]string{
 		{"Turin, conference", "paid", "812.40"},
 		{"Books", "approved", "96.10"},
 		{"Punched cards, 10,000", "open", "310.00"},

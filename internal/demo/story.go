@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/internal/client"
+	"github.com/curfew-id/curfew/internal/term"
 )
 
 // try is one thing that must not work after the cut.
@@ -27,7 +28,7 @@ func (s *story) after(ctx context.Context) {
 		s.row("", "the rest of the story", func() (said, error) { return said{}, errors.New("cannot be played") })
 		return
 	}
-	s.old, s.oldDrive, s.oldLegacy, s.legacyExpires = demoTokens{Access: m.access, Refresh: m.refresh}, demoTokens{Access: dr.access, Refresh: dr.refresh}, l.access, l.expires
+	s.old, s.oldDrive, s.oldLegacy, s.legacyExpires = tokens{Access: m.access, Refresh: m.refresh}, tokens{Access: dr.access, Refresh: dr.refresh}, l.access, l.expires
 
 	// Whoever watches the guards must have begun before the cut.
 	type end struct {
@@ -39,7 +40,7 @@ func (s *story) after(ctx context.Context) {
 	ends := make(chan end, 32)
 	var trying, watching sync.WaitGroup
 	for _, w := range []struct {
-		app   *demoApp
+		app   *app
 		token string
 		does  string
 	}{
@@ -74,21 +75,21 @@ func (s *story) after(ctx context.Context) {
 		if cut, err = s.grace.Receipt(ctx, done.Receipt); err != nil {
 			return said{}, err
 		}
-		return said{"", "cut, ledger " + num(cut.Pos)}, nil
+		return said{"", "cut, ledger " + term.Num(cut.Pos)}, nil
 	})
 	if cut == nil {
 		trying.Wait()
 		return
 	}
 	s.cut = cut.At
-	s.rule("cut " + s.c.milli(s.cut))
+	s.rule("cut " + s.c.Milli(s.cut))
 	s.head("ms", "tries")
 	go func() { trying.Wait(); close(ends) }()
 	for e := range ends {
 		s.tell(e.at, e.who, e.does, e.answer, e.err)
 	}
 	s.row("ada", "the right password", func() (said, error) {
-		_, err := newDemoBrowser(d.base).signIn(ctx, d.mail.base+"/signin", ada, d.password, true)
+		_, err := NewBrowser(d.base).SignIn(ctx, d.mail.base+"/signin", ada, d.password, true)
 		if err == nil || !strings.Contains(err.Error(), "disabled") {
 			return said{}, errors.Join(err, errors.New("not refused for the reason that the account is disabled"))
 		}
@@ -99,16 +100,16 @@ func (s *story) after(ctx context.Context) {
 		if err != nil || done.Receipt == nil {
 			return said{}, errors.Join(err, errors.New("no receipt"))
 		}
-		return said{"ended", "ledger " + num(done.Receipt.Pos)}, nil
+		return said{"ended", "ledger " + term.Num(done.Receipt.Pos)}, nil
 	})
 	s.row("receipt", "who has confirmed", func() (said, error) {
-		ctx, cancel := context.WithTimeout(ctx, demoTimeout)
+		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
 		err := s.grace.Follow(ctx, s.receipt, func(r *client.Receipt) bool { cut = r; return !r.Complete })
 		if err == nil && cut.Guards != 3 {
 			err = errors.New("not all guards are on it")
 		}
-		text := fmt.Sprintf("%d of %d guards confirmed, slowest %s", cut.Confirmed, cut.Guards, span(ms(cut.SlowestMs)))
+		text := fmt.Sprintf("%d of %d guards confirmed, slowest %s", cut.Confirmed, cut.Guards, term.Span(time.Duration(cut.SlowestMs*float64(time.Millisecond))))
 		if err != nil {
 			err = fmt.Errorf("%s: %w", text, err)
 		}
@@ -121,7 +122,7 @@ func (s *story) after(ctx context.Context) {
 		}
 		for _, row := range cut.Left {
 			if row.State == "lives" && row.Protects == "Legacy" && row.At.Unix() == s.legacyExpires.Unix() {
-				return said{"lives", fmt.Sprintf("200, until %s (%s), as the receipt says", s.c.sec(s.legacyExpires), span(time.Until(s.legacyExpires).Round(time.Minute)))}, nil
+				return said{"lives", fmt.Sprintf("200, until %s (%s), as the receipt says", s.c.Sec(s.legacyExpires), term.Span(time.Until(s.legacyExpires).Round(time.Minute)))}, nil
 			}
 		}
 		return said{}, errors.New("the receipt does not say that Legacy is left, and until when")
@@ -134,7 +135,7 @@ func (s *story) after(ctx context.Context) {
 const watchTime = 4 * time.Second
 
 // watch asks an API over and over until it refuses.
-func (s *story) watch(ctx context.Context, a *demoApp, token string, begun func()) (said, time.Time, error) {
+func (s *story) watch(ctx context.Context, a *app, token string, begun func()) (said, time.Time, error) {
 	begun = sync.OnceFunc(begun)
 	defer begun()
 	ctx, cancel := context.WithTimeout(ctx, watchTime)
@@ -164,7 +165,7 @@ func (s *story) watch(ctx context.Context, a *demoApp, token string, begun func(
 // tries are what must fail at once when the cut has been answered.
 func (s *story) tries(ctx context.Context) []try {
 	d := s.d
-	refused := func(a *demoApp, form url.Values) func() (said, error) {
+	refused := func(a *app, form url.Values) func() (said, error) {
 		return func() (said, error) {
 			t, err := a.token(ctx, form)
 			switch {
@@ -196,11 +197,11 @@ func (s *story) tries(ctx context.Context) []try {
 
 // cookie asks with ada's session cookie whether she is signed in.
 func (s *story) cookie(ctx context.Context) (said, error) {
-	p, err := s.ada.open(ctx, http.MethodGet, s.d.mail.authorizeURL("s", demoPending{"v", "n"}, url.Values{"prompt": {"none"}}), nil, false)
+	p, err := s.ada.open(ctx, http.MethodGet, s.d.mail.authorizeURL("s", pending{"v", "n"}, url.Values{"prompt": {"none"}}), nil, false)
 	if err != nil {
 		return said{}, err
 	}
-	if e := p.url.Query().Get("error"); e != "login_required" {
+	if e := p.URL.Query().Get("error"); e != "login_required" {
 		return said{}, fmt.Errorf("not refused (%d %s)", p.status, e)
 	}
 	return said{"ended", "303 login_required"}, nil
@@ -218,13 +219,13 @@ func (s *story) again(ctx context.Context) {
 		_, err := s.grace.SetEnabled(ctx, s.victim, true, client.Act{Reason: "is back"})
 		return said{"", "done, no waiting minute"}, err
 	})
-	fresh := newDemoBrowser(d.base)
+	fresh := NewBrowser(d.base)
 	s.row("ada", "signs in again, reads all three", func() (said, error) {
-		if _, err := fresh.signIn(ctx, d.mail.base+"/signin", ada, d.password, true); err != nil {
+		if _, err := fresh.SignIn(ctx, d.mail.base+"/signin", ada, d.password, true); err != nil {
 			return said{}, err
 		}
-		for _, a := range []*demoApp{d.drive, d.legacy} {
-			if _, err := fresh.signIn(ctx, a.base+"/signin", "", "", true); err != nil {
+		for _, a := range []*app{d.drive, d.legacy} {
+			if _, err := fresh.SignIn(ctx, a.base+"/signin", "", "", true); err != nil {
 				return said{}, err
 			}
 		}
@@ -232,7 +233,7 @@ func (s *story) again(ctx context.Context) {
 	})
 	s.row("ada", "the old tokens, code and cookie", func() (said, error) {
 		for _, a := range []struct {
-			app   *demoApp
+			app   *app
 			token string
 		}{{d.mail, s.old.Access}, {d.drive, s.oldDrive.Access}, {d.second, s.oldDrive.Access}} {
 			if status, _, err := s.ask(ctx, a.app, a.token); err != nil || status != http.StatusUnauthorized {
@@ -248,7 +249,7 @@ func (s *story) again(ctx context.Context) {
 	})
 	s.row("drive-2", "loses the feed", func() (said, error) {
 		d.line.cut()
-		return said{"", "vouches for " + span(secondLimit) + " at most"}, nil
+		return said{"", "vouches for " + term.Span(secondLimit) + " at most"}, nil
 	})
 	s.row("ada", "drive-2, live access token", func() (said, error) { return s.closes(ctx, fresh) })
 	s.row("ada", "drive-1, same token", func() (said, error) {
@@ -266,7 +267,7 @@ func (s *story) again(ctx context.Context) {
 
 // closes asks the guard that lost its feed until it refuses, which it must do
 // within its own limit.
-func (s *story) closes(ctx context.Context, b *demoBrowser) (said, error) {
+func (s *story) closes(ctx context.Context, b *Browser) (said, error) {
 	m := s.d.sessionIn(b, s.d.drive)
 	if m == nil {
 		return said{}, errors.New("nobody is signed in")

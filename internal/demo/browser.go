@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -13,32 +13,33 @@ import (
 	"strings"
 )
 
-// demoBrowser is a browser without a screen: cookies, redirects and forms.
-type demoBrowser struct {
+// Browser is a browser without a screen: cookies, redirects and forms.
+type Browser struct {
 	http  *http.Client
 	base  string // curfew's address: only its forms are filled in
 	asked int    // how often a password was asked for
 }
 
-// demoSeen is a page as it came.
-type demoSeen struct {
-	url    *url.URL
+// Page is a page as it came.
+type Page struct {
+	URL    *url.URL
 	status int
 	body   string
 }
 
-func newDemoBrowser(base string) *demoBrowser {
+// NewBrowser returns a browser without cookies. base is curfew's address, without a slash.
+func NewBrowser(base string) *Browser {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		panic(err) // it has no options that could be wrong
 	}
-	return &demoBrowser{base: base, http: &http.Client{Jar: jar, Transport: &http.Transport{}, Timeout: demoTimeout,
+	return &Browser{base: base, http: &http.Client{Jar: jar, Transport: &http.Transport{}, Timeout: timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
 // open asks for an address and follows redirects; one that leaves curfew only
 // with leave, else the address it leads to is the result.
-func (b *demoBrowser) open(ctx context.Context, method, addr string, form url.Values, leave bool) (*demoSeen, error) {
+func (b *Browser) open(ctx context.Context, method, addr string, form url.Values, leave bool) (*Page, error) {
 	for range 15 {
 		r, err := http.NewRequestWithContext(ctx, method, addr, strings.NewReader(form.Encode()))
 		if err != nil {
@@ -58,25 +59,25 @@ func (b *demoBrowser) open(ctx context.Context, method, addr string, form url.Va
 		}
 		to, err := resp.Location()
 		if errors.Is(err, http.ErrNoLocation) {
-			return &demoSeen{r.URL, resp.StatusCode, string(body)}, nil
+			return &Page{r.URL, resp.StatusCode, string(body)}, nil
 		}
 		if err != nil {
 			return nil, err
 		}
 		method, addr, form = http.MethodGet, to.String(), nil
 		if !leave && !strings.HasPrefix(addr, b.base+"/") {
-			return &demoSeen{to, resp.StatusCode, ""}, nil
+			return &Page{to, resp.StatusCode, ""}, nil
 		}
 	}
 	return nil, errors.New("redirected in a circle")
 }
 
-// signIn opens an address and fills in curfew's forms on the way: name and
+// SignIn opens an address and fills in curfew's forms on the way: name and
 // password, consent, a device's code.
-func (b *demoBrowser) signIn(ctx context.Context, addr, user, password string, leave bool) (*demoSeen, error) {
+func (b *Browser) SignIn(ctx context.Context, addr, user, password string, leave bool) (*Page, error) {
 	p, err := b.open(ctx, http.MethodGet, addr, nil, leave)
 	for range 6 {
-		if err != nil || !strings.HasPrefix(p.url.String(), b.base+"/") {
+		if err != nil || !strings.HasPrefix(p.URL.String(), b.base+"/") {
 			return p, err
 		}
 		if p.status >= http.StatusBadRequest {
@@ -92,7 +93,7 @@ func (b *demoBrowser) signIn(ctx context.Context, addr, user, password string, l
 			fields.Set("password", password)
 			fields.Del("kmsi")
 		}
-		to, perr := p.url.Parse(action)
+		to, perr := p.URL.Parse(action)
 		if perr != nil {
 			return nil, perr
 		}
@@ -111,7 +112,7 @@ var (
 
 // form reads the page's first form. Of buttons with the same name the first
 // counts, which is the one that lets in.
-func (p *demoSeen) form() (action string, fields url.Values) {
+func (p *Page) form() (action string, fields url.Values) {
 	f := formTag.FindStringSubmatch(p.body)
 	if f == nil {
 		return "", nil
@@ -134,7 +135,7 @@ func attributes(tag string) map[string]string {
 }
 
 // problem is the sentence with which the page refused.
-func (p *demoSeen) problem() string {
+func (p *Page) problem() string {
 	if m := alert.FindStringSubmatch(p.body); m != nil {
 		return strings.Join(strings.Fields(html.UnescapeString(tags.ReplaceAllString(m[1], " "))), " ")
 	}

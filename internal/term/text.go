@@ -1,4 +1,4 @@
-package main
+package term
 
 import (
 	"fmt"
@@ -9,17 +9,17 @@ import (
 	"unicode"
 )
 
-// none stands where a value is unknown or does not apply.
-const none = "–"
+// None stands where a value is unknown or does not apply.
+const None = "–"
 
 // at writes an instant in the person's zone, relative to today: layout is the
 // clock's, today what is put before it on the same day.
-func (c *console) at(t time.Time, layout, today string) string {
+func (c *Console) at(t time.Time, layout, today string) string {
 	if t.IsZero() {
-		return none
+		return None
 	}
-	t = t.In(c.zone)
-	now := c.now().In(c.zone)
+	t = t.In(c.Zone)
+	now := c.Now().In(c.Zone)
 	day := func(t time.Time) time.Time {
 		y, m, d := t.Date()
 		return time.Date(y, m, d, 12, 0, 0, 0, time.UTC)
@@ -37,13 +37,20 @@ func (c *console) at(t time.Time, layout, today string) string {
 	return t.Format("2 Jan 2006 " + layout)
 }
 
-func (c *console) sec(t time.Time) string   { return c.at(t, "15:04:05", "") }
-func (c *console) tenth(t time.Time) string { return c.at(t, "15:04:05.0", "") }
-func (c *console) milli(t time.Time) string { return c.at(t, "15:04:05.000", "") }
-func (c *console) when(t time.Time) string  { return c.at(t, "15:04", "today ") }
+// Sec is an instant to the second: "12:04:31", with the day when it is not today.
+func (c *Console) Sec(t time.Time) string { return c.at(t, "15:04:05", "") }
 
-// span writes a length of time: "44 ms", "3.7 s", "46 min 36 s", "2 h 5 min", "90 days".
-func span(d time.Duration) string {
+// Tenth is an instant to a tenth of a second.
+func (c *Console) Tenth(t time.Time) string { return c.at(t, "15:04:05.0", "") }
+
+// Milli is an instant to the millisecond, as receipts have it.
+func (c *Console) Milli(t time.Time) string { return c.at(t, "15:04:05.000", "") }
+
+// When is an instant to the minute: "today 08:02".
+func (c *Console) When(t time.Time) string { return c.at(t, "15:04", "today ") }
+
+// Span writes a length of time: "44 ms", "3.7 s", "46 min 36 s", "2 h 5 min", "90 days".
+func Span(d time.Duration) string {
 	two := func(big int64, bigUnit string, small int64, smallUnit string) string {
 		if small == 0 {
 			return fmt.Sprintf("%d %s", big, bigUnit)
@@ -69,8 +76,8 @@ func span(d time.Duration) string {
 	}
 }
 
-// num groups digits: "48,211".
-func num[N ~int | ~int64](n N) string {
+// Num groups digits: "48,211".
+func Num[N ~int | ~int64](n N) string {
 	s := strconv.FormatInt(int64(n), 10)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
 		s = s[:i] + "," + s[i:]
@@ -78,52 +85,53 @@ func num[N ~int | ~int64](n N) string {
 	return s
 }
 
-// count writes a number with its noun.
-func count[N ~int | ~int64](n N, one, many string) string {
+// Count writes a number with its noun.
+func Count[N ~int | ~int64](n N, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return num(n) + " " + many
+	return Num(n) + " " + many
 }
 
-// cell is one field of a table. Its colour does not count for its width.
-type cell struct {
-	text, colour string
-	right        bool
+// Cell is one field of a table. Its colour does not count for its width.
+type Cell struct {
+	Text, Colour string
+	Right        bool
 }
 
-func cells(texts ...string) []cell {
-	row := make([]cell, len(texts))
+// Cells makes a row of plain texts.
+func Cells(texts ...string) []Cell {
+	row := make([]Cell, len(texts))
 	for i, t := range texts {
-		row[i].text = t
+		row[i].Text = t
 	}
 	return row
 }
 
-// table prints rows in columns two spaces apart, as wide as the data; the last
+// Table prints rows in columns two spaces apart, as wide as the data; the last
 // column is not padded. Unknown is a dash, never blank.
-func (c *console) table(w io.Writer, indent string, rows [][]cell) {
+func (c *Console) Table(w io.Writer, indent string, rows [][]Cell) {
 	var widths []int
 	for _, row := range rows {
 		for i, x := range row {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], width(clean(x.text)))
+			widths[i] = max(widths[i], Width(Clean(x.Text)))
 		}
 	}
 	var b strings.Builder
 	for _, row := range rows {
 		b.WriteString(indent)
 		for i, x := range row {
-			text := clean(x.text)
-			pad := strings.Repeat(" ", widths[i]-width(text))
-			if x.right {
+			text := Clean(x.Text)
+			pad := strings.Repeat(" ", widths[i]-Width(text))
+			if x.Right {
 				b.WriteString(pad)
 				pad = ""
 			}
-			if x.colour != "" {
-				text = c.paint(x.colour, text)
+			if x.Colour != "" {
+				text = c.Paint(x.Colour, text)
 			}
 			b.WriteString(text)
 			if i < len(row)-1 {
@@ -135,9 +143,9 @@ func (c *console) table(w io.Writer, indent string, rows [][]cell) {
 	io.WriteString(w, b.String())
 }
 
-// width is how many columns a terminal gives to s: marks that combine take none,
+// Width is how many columns a terminal gives to s: marks that combine take none,
 // the wide scripts of East Asia take two.
-func width(s string) (n int) {
+func Width(s string) (n int) {
 	for _, r := range s {
 		switch {
 		case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
@@ -150,11 +158,11 @@ func width(s string) (n int) {
 	return n
 }
 
-// head is the first row of a list.
-func head(names ...string) []cell {
-	row := cells(names...)
+// Head is the first row of a list.
+func Head(names ...string) []Cell {
+	row := Cells(names...)
 	for i := range row {
-		row[i].colour = grey
+		row[i].Colour = Grey
 	}
 	return row
 }
