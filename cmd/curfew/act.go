@@ -139,6 +139,7 @@ func stateColour(state string) string {
 type deed struct {
 	past   string // "disabled"
 	gerund string // "disabling"
+	ask    string // what a person at a terminal is asked first; empty: nothing
 	act    client.Act
 	do     func(ctx context.Context, t target) (client.Done, error)
 }

@@ -213,13 +213,16 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 			if cmd.Flags().Lookup("dry-run") == nil {
 				t.Errorf("%s writes and has no --dry-run", cmd.CommandPath())
 			}
+			if noun := cmd.CommandPath(); cmd.Example == "" && (strings.HasPrefix(noun, "curfew app ") || strings.HasPrefix(noun, "curfew resource ")) {
+				t.Errorf("%s has no example", noun)
+			}
 		}
 		for _, sub := range cmd.Commands() {
 			walk(sub)
 		}
 	}
 	walk(newRoot(c))
-	if writes < 18 {
+	if writes < 34 {
 		t.Errorf("%d commands take a reason: somewhere it was forgotten", writes)
 	}
 }

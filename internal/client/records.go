@@ -9,39 +9,6 @@ import (
 	"time"
 )
 
-// Permission is a set of scopes at one resource.
-type Permission struct {
-	Resource string   `json:"resource"`
-	Scopes   []string `json:"scopes"`
-}
-
-// App is a registered application.
-type App struct {
-	ID             string       `json:"id"` // client_id
-	Name           string       `json:"name"`
-	Publisher      string       `json:"publisher,omitempty"`
-	Enabled        bool         `json:"enabled"`
-	Public         bool         `json:"public"`
-	FirstParty     bool         `json:"firstParty"`
-	DeviceCode     bool         `json:"deviceCode"`
-	RedirectURIs   []string     `json:"redirectUris"`
-	Permissions    []Permission `json:"permissions"`
-	AppPermissions []Permission `json:"appPermissions"`
-	Guards         []string     `json:"guards"` // resources it may guard
-	Created        time.Time    `json:"created"`
-}
-
-// Apps lists all applications.
-func (c *Client) Apps(ctx context.Context) ([]*App, error) {
-	return all[App](ctx, c, "/curfew/apps", nil)
-}
-
-// App returns one application by client_id.
-func (c *Client) App(ctx context.Context, id string) (*App, error) {
-	a := &App{}
-	return a, c.do(ctx, call{method: "GET", path: "/curfew" + at("apps", id)}, a)
-}
-
 // Ending is how something would end if it were revoked now.
 type Ending struct {
 	Kind     string    `json:"kind"` // at_once, within, not_before
