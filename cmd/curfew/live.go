@@ -21,12 +21,13 @@ type record[T any] struct {
 	row   func(*console, *T) []term.Cell
 	facts func(*console, *T) [][2]string
 	title func(*T) (what, id string, causes []string)
-	apps  bool // listed by application, too
+	ofApp string // what --app selects
 }
 
 func sessionCommand(c *console) *cobra.Command {
 	r := &record[client.Session]{noun: "session", of: (*client.Client).Sessions, held: (*client.Client).SessionsOf, one: (*client.Client).Session,
-		head: term.Head("user", "browser", "address", "since", "last used", "ends", "id"),
+		ofApp: "in which everybody let this application in, by its client id",
+		head:  term.Head("user", "browser", "address", "since", "last used", "ends", "id"),
 		row: func(c *console, s *client.Session) []term.Cell {
 			return term.Cells(s.User, dash(s.Agent), dash(s.IP), c.When(s.Created), c.When(s.LastUsed), c.When(s.Ends), s.ID)
 		},
@@ -43,8 +44,9 @@ func sessionCommand(c *console) *cobra.Command {
 }
 
 func grantCommand(c *console) *cobra.Command {
-	r := &record[client.Grant]{noun: "grant", of: (*client.Client).Grants, held: (*client.Client).GrantsOf, one: (*client.Client).Grant, apps: true,
-		head: term.Head("user", "application", "for", "since", "last used", "access tokens", "id"),
+	r := &record[client.Grant]{noun: "grant", of: (*client.Client).Grants, held: (*client.Client).GrantsOf, one: (*client.Client).Grant,
+		ofApp: "of everybody in this application, by its client id, and those made from them",
+		head:  term.Head("user", "application", "for", "since", "last used", "access tokens", "id"),
 		row: func(c *console, g *client.Grant) []term.Cell {
 			var resources []string
 			for _, p := range g.Scopes {
@@ -106,13 +108,10 @@ func (c *console) unlessUsed(t time.Time) string { return c.When(t) + ", unless 
 
 func (r *record[T]) list(c *console) *cobra.Command {
 	var of client.Of
-	cmd := &cobra.Command{Use: "list [USER…|-]", Short: "List live " + r.noun + "s of users, or of one device",
-		Example: "  curfew " + r.noun + " list ada@contoso.example\n  curfew " + r.noun + " list ada@contoso.example | curfew revoke " + r.noun + " -"}
+	cmd := &cobra.Command{Use: "list [USER…|-]", Short: "List live " + r.noun + "s of users, or of one application or device",
+		Example: "  curfew " + r.noun + " list ada@contoso.example\n  curfew " + r.noun + " list --app mail | curfew revoke " + r.noun + " -"}
 	cmd.Flags().StringVar(&of.Device, "device", "", "of everybody on this device, by its id")
-	if r.apps {
-		cmd.Short = "List live " + r.noun + "s of users, or of one application or device"
-		cmd.Flags().StringVar(&of.App, "app", "", "of everybody in this application, by its client id, and those made from them")
-	}
+	cmd.Flags().StringVar(&of.App, "app", "", r.ofApp)
 	cmd.RunE = run(func(ctx context.Context, cmd *cobra.Command, args []string) error {
 		named := 0
 		for _, x := range []bool{len(args) > 0, of.App != "", of.Device != ""} {

@@ -126,13 +126,49 @@ func (o Of) path(what string) string {
 	return "/curfew" + at("devices", o.Device, what)
 }
 
-// SessionsOf lists the live browser sessions on a device.
+// SessionsOf lists the live browser sessions on a device, or those in which a live
+// grant of an application was given.
 func (c *Client) SessionsOf(ctx context.Context, of Of) ([]*Session, error) {
+	if of.App != "" {
+		return c.sessionsOfApp(ctx, of)
+	}
 	out, err := all[Session](ctx, c, of.path("sessions"), nil)
 	for _, s := range out {
 		s.User = s.UserName
 	}
 	return out, err
+}
+
+// sessionsOfApp asks for the sessions of everybody who has a grant there. A
+// session knows no applications: its grants do.
+func (c *Client) sessionsOfApp(ctx context.Context, of Of) (out []*Session, err error) {
+	grants, err := c.GrantsOf(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	in, asked := map[string]bool{}, map[string]bool{}
+	for _, g := range grants {
+		in[g.Session] = true
+	}
+	for _, g := range grants {
+		if g.Session == "" || asked[g.User] {
+			continue
+		}
+		asked[g.User] = true
+		all, err := c.Sessions(ctx, g.User)
+		if NotFound(err) {
+			continue // deleted meanwhile, with the sessions
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range all {
+			if in[s.ID] {
+				out = append(out, s)
+			}
+		}
+	}
+	return out, nil
 }
 
 // GrantsOf lists live grants of an application, with those made from one of its,
