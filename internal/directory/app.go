@@ -141,6 +141,16 @@ type Consent struct {
 	Given    time.Time
 }
 
+// AppAssignment lets a user, or the members of a group, into an application.
+type AppAssignment struct {
+	ID      AppAssignmentID
+	App     AppID
+	User    UserID  // zero: Group
+	Group   GroupID // zero: User
+	Role    string  // a name that the application knows; empty: plain access
+	Created time.Time
+}
+
 // ValidAppID reports whether s can be a client_id.
 func ValidAppID(s string) bool {
 	if s == "" || len(s) > 255 {

@@ -23,6 +23,7 @@ type (
 	AssignmentID = ID[RoleAssignment]
 	ObjectID     = ID[App] // of an application; its client_id is the AppID
 
+	AppAssignmentID = ID[AppAssignment]
 )
 
 // The things behind ids whose own types live in other rooms.

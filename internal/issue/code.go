@@ -1,6 +1,7 @@
 package issue
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -99,9 +100,13 @@ func (s *Service) Authorize(ctx context.Context, r AuthorizeRequest) (string, er
 	return code, nil
 }
 
-// allowed refuses what the application may not ask for, or the person has not
-// consented to, as of this transaction: the page that asked has looked earlier.
+// allowed refuses whom the application does not let in, what it may not ask for,
+// and what the person has not consented to, as of this transaction: the page that
+// asked has looked earlier.
 func allowed(tx *store.Tx, app *directory.App, user directory.UserID, want []directory.Permission) error {
+	if unassigned, err := tx.Unassigned(app, user); err != nil || unassigned {
+		return cmp.Or(err, errUnassigned)
+	}
 	if !covers(widen(app.Permissions, []directory.Permission{{Resource: directory.OwnAPI, Scopes: oidcScopes}}), want) {
 		return refuse(fault.Invalid, "invalid_scope", 70011, "", "The application may not ask for that any more.")
 	}
@@ -289,7 +294,11 @@ func (s *Service) bear(tx *store.Tx, client *Client, reg *registrations, t *stor
 	if err != nil {
 		return nil, err
 	}
-	if causes := standing.Check(standing.Facts{Now: tx.Now, User: u, App: app, NeedsApp: true, Cuts: cuts}); len(causes) > 0 {
+	unassigned, err := tx.Unassigned(app, u.ID)
+	if err != nil {
+		return nil, err
+	}
+	if causes := standing.Check(standing.Facts{Now: tx.Now, User: u, App: app, NeedsApp: true, Unassigned: unassigned, Cuts: cuts}); len(causes) > 0 {
 		return nil, dead(causes)
 	}
 	// A cutoff of tokens, as when a permission is taken from the application,

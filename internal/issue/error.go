@@ -19,7 +19,9 @@ func refuse(kind fault.Kind, code string, number int, sub, public string) error 
 var (
 	errClient = clientauth.ErrClient
 	errCode   = refuse(fault.Invalid, "invalid_grant", 70008, "bad_token", "The code is not valid: it is unknown, has expired, or was made for another client.")
-	errGrant  = refuse(fault.Revoked, "invalid_grant", 70000, "bad_token", "The refresh token is not valid.")
+	// Entra's AADSTS50105.
+	errUnassigned = refuse(fault.Denied, "access_denied", 50105, "", "The application lets only people in who are assigned to it, and this account is not. Ask an administrator or the owner of the application.")
+	errGrant      = refuse(fault.Revoked, "invalid_grant", 70000, "bad_token", "The refresh token is not valid.")
 )
 
 // dead is the answer for a grant, code or session that is no longer good. The
@@ -35,6 +37,8 @@ func dead(causes []standing.Cause) error {
 		number, text = 50057, "The account is disabled."
 	case d.Has(standing.AppDisabled) || d.Has(standing.AppDeleted):
 		return fault.Wrap(fault.Revoked, "The application is disabled.", errors.Join(d, &Error{Code: "unauthorized_client", Number: 7000112}))
+	case d.Has(standing.Unassigned):
+		number, text = 50105, "The account is not assigned to the application any more."
 	case d.Has(standing.Over): // before idle: what is over is never used again either
 		number, text = 700084, "The grant has reached its end. Sign in again."
 	case d.Has(standing.Idle):

@@ -256,7 +256,11 @@ func (s *Service) begin(tx *store.Tx, d *draft, app *directory.App, a *Access, w
 	if a.Born > tx.Head { // nobody is born after the newest line there is
 		return nil, nil, dead([]standing.Cause{standing.HistoryLost})
 	}
-	f := standing.Facts{Now: d.now, User: u, App: app, NeedsApp: true, Cuts: cuts, Above: above.Facts, Orphan: above.Orphan}
+	unassigned, err := tx.Unassigned(app, u.ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	f := standing.Facts{Now: d.now, User: u, App: app, NeedsApp: true, Unassigned: unassigned, Cuts: cuts, Above: above.Facts, Orphan: above.Orphan}
 	if causes := standing.Check(f); len(causes) > 0 {
 		return nil, nil, dead(causes)
 	}

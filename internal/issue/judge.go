@@ -208,8 +208,12 @@ func (s *Service) introspectRefresh(ctx context.Context, caller *Client, t grant
 		if err != nil {
 			return err
 		}
+		unassigned, err := tx.Unassigned(app, u.ID)
+		if err != nil {
+			return err
+		}
 		above, err := tx.Above(g, u)
-		if err != nil || len(standing.Check(standing.Facts{Now: tx.Now, User: u, App: app, NeedsApp: true, Ends: g.Ends(s.Lifetimes), End: g.End, Cuts: cuts, Above: above.Facts, Orphan: above.Orphan})) > 0 {
+		if err != nil || len(standing.Check(standing.Facts{Now: tx.Now, User: u, App: app, NeedsApp: true, Unassigned: unassigned, Ends: g.Ends(s.Lifetimes), End: g.End, Cuts: cuts, Above: above.Facts, Orphan: above.Orphan})) > 0 {
 			return err
 		}
 		out = &Introspection{Active: true, ClientID: string(g.App), Username: u.Name, TokenType: "refresh_token", Subject: u.ID.String(), OID: u.ID.String(), TID: s.Tenant,

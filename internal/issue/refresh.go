@@ -163,7 +163,7 @@ func (s *Service) judge(d *draft, f *store.Refresh, client *Client, reg *registr
 	if !client.Still(f.App, d.now) {
 		return errClient
 	}
-	causes := standing.Check(standing.Facts{Now: d.now, User: f.User, App: f.App, NeedsApp: true, Ends: g.Ends(s.Lifetimes), End: g.End, Cuts: f.Cuts, Above: f.Above.Facts, Orphan: f.Above.Orphan})
+	causes := standing.Check(standing.Facts{Now: d.now, User: f.User, App: f.App, NeedsApp: true, Unassigned: f.Unassigned, Ends: g.Ends(s.Lifetimes), End: g.End, Cuts: f.Cuts, Above: f.Above.Facts, Orphan: f.Above.Orphan})
 	if len(causes) > 0 {
 		return dead(causes)
 	}

@@ -247,7 +247,20 @@ func printable(s string) string {
 // Missing lists what of the plan the person has not consented to and needs to,
 // and whether an administrator would have to. First-party applications need no
 // consent; what an administrator consented to for everybody needs none either.
+// Whom the application does not let in is refused before being asked: access_denied.
 func (s *Service) Missing(ctx context.Context, app *directory.App, user directory.UserID, p *Plan) (missing []directory.Permission, adminOnly bool, err error) {
+	if app.AssignmentRequired {
+		err := s.DB.Read(ctx, func(tx *store.Tx) error {
+			unassigned, err := tx.Unassigned(app, user)
+			if err == nil && unassigned {
+				err = errUnassigned
+			}
+			return err
+		})
+		if err != nil {
+			return nil, false, err
+		}
+	}
 	if app.FirstParty {
 		return nil, false, nil
 	}

@@ -33,6 +33,8 @@ type AppPatch struct {
 	Permissions, AppPermissions  *[]directory.Permission
 	Guards                       *[]directory.ResourceID
 	AccessTokenMinutes           *int // 0: the resource's
+	// AssignmentRequired lets only people in who are assigned; see AssignApp.
+	AssignmentRequired *bool
 	Protocol
 }
 
@@ -45,18 +47,31 @@ const (
 // errMoved: the row was changed between reading and locking it. Start over.
 var errMoved = errors.New("changed meanwhile")
 
-// Apps lists all applications by client_id, without hashes of secrets. Kinds:
-// Denied, Unavailable.
+// Apps lists all applications by client_id, without hashes of secrets; whoever
+// may not read them all gets those they own. Kinds: Denied, Unavailable.
 func (s *Service) Apps(ctx context.Context, actor directory.Actor) (all []*directory.App, err error) {
 	err = s.read(ctx, actor, func(c *step) error {
-		if err := role.Allowed(c.actor, role.ReadApps, role.Target{}).Err(""); err != nil {
+		found, err := c.Tx.Apps()
+		if err != nil {
 			return err
 		}
-		found, err := c.Tx.Apps()
+		refused := role.Allowed(c.actor, role.ReadApps, role.Target{}).Err("")
 		for _, a := range found {
+			if refused != nil {
+				owned, err := c.owns(a)
+				if err != nil {
+					return err
+				}
+				if !role.Allowed(c.actor, role.ReadApps, role.Target{Owned: owned}).OK {
+					continue
+				}
+			}
 			all = append(all, shown(a))
 		}
-		return err
+		if len(all) == 0 {
+			return refused
+		}
+		return nil
 	})
 	return all, err
 }
@@ -65,15 +80,11 @@ func (s *Service) Apps(ctx context.Context, actor directory.Actor) (all []*direc
 // Unavailable.
 func (s *Service) App(ctx context.Context, actor directory.Actor, id directory.AppID) (app *directory.App, err error) {
 	err = s.read(ctx, actor, func(c *step) error {
-		if err := role.Allowed(c.actor, role.ReadApps, role.Target{}).Err(""); err != nil {
-			return err
+		a, err := c.readApp(id)
+		if err == nil {
+			app = shown(a)
 		}
-		a, err := c.Tx.App(id)
-		if err != nil {
-			return missing(err, noSuchApp)
-		}
-		app = shown(a)
-		return nil
+		return err
 	})
 	return app, err
 }
@@ -187,26 +198,29 @@ func (c *step) identity(a *directory.App) error {
 // permissions away ends grants and access tokens. Kinds: Denied, Invalid,
 // NotFound, Conflict, Revoked, Unavailable.
 func (s *Service) UpdateApp(ctx context.Context, actor directory.Actor, id directory.AppID, p AppPatch, act Act) (*Receipt, error) {
-	return s.changeApp(ctx, actor, id, act, role.UpdateApp, func(c *step, a *directory.App) error {
-		return c.patchApp(a, a, p, updateApp)
+	all, err := s.write(ctx, actor, act, false, func(c *step) error {
+		old, err := c.ownApp(updateApp, id, role.UpdateApp)
+		if err != nil {
+			return err
+		}
+		a := *old
+		if err := c.patchApp(&a, old, p, updateApp); err != nil {
+			return err
+		}
+		_, err = c.saveApp(old, &a)
+		return err
 	})
+	return first(all, string(id)), err
 }
 
 // SetAppEnabled disables or enables an application. Disabling ends everything
-// people gave it and everything it holds itself. Kinds as UpdateApp.
+// people gave it and everything it holds itself. Owners may do neither: what an
+// administrator disabled stays so. Kinds as UpdateApp.
 func (s *Service) SetAppEnabled(ctx context.Context, actor directory.Actor, id directory.AppID, enabled bool, act Act) (*Receipt, error) {
 	action := role.UpdateApp
 	if !enabled {
 		action = role.CutApp
 	}
-	return s.changeApp(ctx, actor, id, act, action, func(c *step, a *directory.App) error {
-		a.Enabled = enabled
-		return nil
-	})
-}
-
-// changeApp judges, lets f change a copy of the application, and saves it.
-func (s *Service) changeApp(ctx context.Context, actor directory.Actor, id directory.AppID, act Act, action role.Action, f func(*step, *directory.App) error) (*Receipt, error) {
 	all, err := s.write(ctx, actor, act, action == role.CutApp, func(c *step) error {
 		old, err := c.Tx.App(id)
 		about := audit.Party{Kind: "app", ID: string(id), Name: string(id)}
@@ -217,9 +231,7 @@ func (s *Service) changeApp(ctx context.Context, actor directory.Actor, id direc
 			return missing(err, noSuchApp)
 		}
 		a := *old
-		if err := f(c, &a); err != nil {
-			return err
-		}
+		a.Enabled = enabled
 		_, err = c.saveApp(old, &a)
 		return err
 	})
@@ -245,12 +257,8 @@ func (c *step) saveApp(old, a *directory.App) (bool, error) {
 			return false, err
 		}
 	}
-	c.search = true
-	if err := c.SaveApp(a); err != nil {
+	if err := c.storeApp(old, a); err != nil {
 		return false, err
-	}
-	if a.Version != old.Version+1 {
-		return false, errMoved // what was changed here was not what is there now
 	}
 	var names []string
 	for _, x := range changes {
@@ -265,6 +273,18 @@ func (c *step) saveApp(old, a *directory.App) (bool, error) {
 		c.did(updateApp, store.AppParty(a), "Changes "+strings.Join(names, ", ")+" of the application "+string(a.ID)+".", changes...)
 	}
 	return true, nil
+}
+
+// storeApp writes an application that was read as old in this transaction.
+func (c *step) storeApp(old, a *directory.App) error {
+	c.search = true
+	if err := c.SaveApp(a); err != nil {
+		return err
+	}
+	if a.Version != old.Version+1 {
+		return errMoved // what was changed here was not what is there now
+	}
+	return nil
 }
 
 // appChanges lists what differs between two versions, for audit and reports.
@@ -290,6 +310,7 @@ func appChanges(old, a *directory.App) (changes []audit.Change) {
 	add("permissions", old.Permissions, a.Permissions)
 	add("appPermissions", old.AppPermissions, a.AppPermissions)
 	add("guards", old.Guards, a.Guards)
+	add("assignmentRequired", old.AssignmentRequired, a.AssignmentRequired)
 	add("accessTokenMinutes", old.AccessTokenMinutes, a.AccessTokenMinutes)
 	add("secrets", secretHints(old), secretHints(a))
 	add("spaRedirectUris", old.SPARedirectURIs, a.SPARedirectURIs)
@@ -312,7 +333,11 @@ func appChanges(old, a *directory.App) (changes []audit.Change) {
 
 func secretHints(a *directory.App) (out []string) {
 	for _, s := range a.Secrets {
-		out = append(out, s.ID+" "+s.Hint+"…")
+		said := s.ID + " " + s.Hint + "…"
+		if !s.Expires.IsZero() {
+			said += " until " + s.Expires.UTC().Format(time.RFC3339)
+		}
+		out = append(out, said)
 	}
 	return out
 }
@@ -331,6 +356,7 @@ func (c *step) patchApp(a, old *directory.App, p AppPatch, activity string) erro
 	set(&a.PostLogoutURIs, p.PostLogoutURIs)
 	set(&a.AccessTokenMinutes, p.AccessTokenMinutes)
 	set(&a.Guards, p.Guards)
+	set(&a.AssignmentRequired, p.AssignmentRequired)
 	var err error
 	if p.Permissions != nil {
 		if a.Permissions, err = c.permissions(*p.Permissions, false); err != nil {
@@ -346,6 +372,17 @@ func (c *step) patchApp(a, old *directory.App, p AppPatch, activity string) erro
 			if err := c.allow(activity, about, "", role.GrantAppRole, role.Target{}); err != nil {
 				return err
 			}
+		}
+	}
+	// What it holds as itself, and the tokens of a resource that it guards may see
+	// and exchange, are nobody's to give by owning the application.
+	if !slices.Equal(a.Guards, was.Guards) || fmt.Sprint(a.AppPermissions) != fmt.Sprint(was.AppPermissions) {
+		action := role.UpdateApp
+		if activity == addApp {
+			action = role.CreateApp
+		}
+		if err := c.allow(activity, about, "", action, role.Target{}); err != nil {
+			return err
 		}
 	}
 	if a.FirstParty && !was.FirstParty { // needs nobody's consent: that is consenting for everybody

@@ -229,10 +229,23 @@ func TestPowerless(t *testing.T) {
 		"DeleteApp":     func(a directory.Actor, act Act) error { return e(h.DeleteApp(ctx, a, "mail", act)) },
 		"AddSecret":     func(a directory.Actor, act Act) error { return e(h.AddSecret(ctx, a, "mail", time.Time{}, act)) },
 		"RotateSecret": func(a directory.Actor, act Act) error {
-			_, _, err := h.RotateSecret(ctx, a, "mail", time.Time{}, act)
+			_, _, err := h.RotateSecret(ctx, a, "mail", time.Time{}, 0, act)
 			return err
 		},
-		"RemoveSecret": func(a directory.Actor, act Act) error { return e(h.RemoveSecret(ctx, a, "mail", sec.ID, act)) },
+		"RemoveSecret":   func(a directory.Actor, act Act) error { return e(h.RemoveSecret(ctx, a, "mail", sec.ID, act)) },
+		"Owners":         func(a directory.Actor, _ Act) error { return e(h.Owners(ctx, a, "mail")) },
+		"AddOwner":       func(a directory.Actor, act Act) error { return h.AddOwner(ctx, a, "mail", a.User, act) },
+		"RemoveOwner":    func(a directory.Actor, act Act) error { return h.RemoveOwner(ctx, a, "mail", ada, act) },
+		"AppAssignments": func(a directory.Actor, _ Act) error { return e(h.AppAssignments(ctx, a, "mail")) },
+		"AppAssignmentsOf": func(a directory.Actor, _ Act) error {
+			return e(h.AppAssignmentsOf(ctx, a, ada))
+		},
+		"AssignApp": func(a directory.Actor, act Act) error {
+			return e(h.AssignApp(ctx, a, "mail", NewAppAssignment{User: a.User}, act))
+		},
+		"UnassignApp": func(a directory.Actor, act Act) error {
+			return e(h.UnassignApp(ctx, a, "mail", directory.AppAssignmentID{1}, act))
+		},
 		"CreateResource": func(a directory.Actor, act Act) error {
 			return e(h.CreateResource(ctx, a, "api://eve", ResourcePatch{}, act))
 		},
@@ -251,7 +264,8 @@ func TestPowerless(t *testing.T) {
 		"Apply": func(a directory.Actor, act Act) error { return e(h.Apply(ctx, a, manifest, act)) },
 	}
 	reads := map[string]bool{"Users": true, "User": true, "Groups": true, "Group": true, "Apps": true, "App": true, "Audits": true, "Consents": true,
-		"Definitions": true, "Assignments": true, "Assignment": true, "Resources": true, "Resource": true}
+		"Definitions": true, "Assignments": true, "Assignment": true, "Resources": true, "Resource": true,
+		"Owners": true, "AppAssignments": true, "AppAssignmentsOf": true}
 	refusals := func() (n int) {
 		for _, r := range h.audits("") {
 			if r.Result == audit.Refused {

@@ -326,7 +326,7 @@ func TestAppLife(t *testing.T) {
 		}
 		r, err = h.UpdateApp(ctx, ca, "web", AppPatch{Permissions: &[]directory.Permission{{Resource: "api://mail", Scopes: []string{"Mail.Read"}}}}, Act{})
 		cut(standing.AppNarrowed, r, err)
-		_, r, err = h.RotateSecret(ctx, ca, "web", time.Time{}, Act{})
+		_, r, err = h.RotateSecret(ctx, ca, "web", time.Time{}, 0, Act{})
 		cut(standing.SecretRemoved, r, err)
 		more, err := h.AddSecret(ctx, ca, "web", time.Now().Add(time.Hour), Act{})
 		h.must(err)

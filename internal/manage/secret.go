@@ -18,6 +18,9 @@ type NewSecret struct {
 	Value   string // "cfs_" and 40 characters
 	Hint    string // what of it is stored to tell it from others
 	Expires time.Time
+	// OldUntil is when the secrets it replaces end that have not ended by then;
+	// zero: they are gone, or none was replaced.
+	OldUntil time.Time
 }
 
 // secretPrefix lets scanners of leaked code recognise a secret of curfew.
@@ -49,17 +52,24 @@ func storedSecret(now time.Time, id, value string) directory.AppSecret {
 // AddSecret makes one more secret; the others stay good. A zero expires is
 // never. Kinds: Denied, Invalid, NotFound, Conflict (too many), Unavailable.
 func (s *Service) AddSecret(ctx context.Context, actor directory.Actor, id directory.AppID, expires time.Time, act Act) (*NewSecret, error) {
-	made, _, err := s.newSecret(ctx, actor, id, expires, act, false)
+	made, _, err := s.newSecret(ctx, actor, id, expires, act, nil)
 	return made, err
 }
 
-// RotateSecret makes a secret and removes all others. The application's own
-// access tokens end; grants of people go on with the new secret. Kinds as AddSecret.
-func (s *Service) RotateSecret(ctx context.Context, actor directory.Actor, id directory.AppID, expires time.Time, act Act) (*NewSecret, *Receipt, error) {
-	return s.newSecret(ctx, actor, id, expires, act, true)
+// maxOverlap is how long old secrets may go on beside the new one.
+const maxOverlap = 90 * 24 * time.Hour
+
+// RotateSecret makes a secret that replaces all others. Without overlap they are
+// removed at once and the application's own access tokens end; with one they end
+// that much later by themselves, and nothing ends now. Grants of people go on with
+// the new secret. Kinds as AddSecret.
+func (s *Service) RotateSecret(ctx context.Context, actor directory.Actor, id directory.AppID, expires time.Time, overlap time.Duration, act Act) (*NewSecret, *Receipt, error) {
+	return s.newSecret(ctx, actor, id, expires, act, &overlap)
 }
 
-func (s *Service) newSecret(ctx context.Context, actor directory.Actor, id directory.AppID, expires time.Time, act Act, alone bool) (made *NewSecret, r *Receipt, err error) {
+// newSecret makes a secret; overlap is how long the others stay, nil: as long as
+// they would.
+func (s *Service) newSecret(ctx context.Context, actor directory.Actor, id directory.AppID, expires time.Time, act Act, overlap *time.Duration) (made *NewSecret, r *Receipt, err error) {
 	r, err = s.changeSecrets(ctx, actor, id, act, func(c *step, a *directory.App) error {
 		if a.Public {
 			return invalid("A public application keeps no secret.")
@@ -69,13 +79,28 @@ func (s *Service) newSecret(ctx context.Context, actor directory.Actor, id direc
 			return err
 		}
 		made = x
-		if alone {
+		a.Secrets = slices.Clone(a.Secrets)
+		switch {
+		case overlap == nil:
+		case *overlap < 0 || *overlap > maxOverlap:
+			return invalid("Old secrets stay good for at most 90 days beside the new one.")
+		case *overlap == 0:
 			a.Secrets = nil
+		default:
+			until := c.Now.Add(*overlap).UTC()
+			for i := range a.Secrets {
+				if old := &a.Secrets[i]; old.Expires.IsZero() || old.Expires.After(until) {
+					old.Expires, made.OldUntil = until, until
+				}
+			}
 		}
 		if len(a.Secrets) >= maxSecrets {
 			return fault.New(fault.Conflict, "An application has at most 10 secrets. Remove one first.")
 		}
-		a.Secrets = append(slices.Clone(a.Secrets), stored)
+		a.Secrets = append(a.Secrets, stored)
+		if !made.OldUntil.IsZero() {
+			c.said = append(c.said, Change{Kind: "app", Name: string(id), What: "Lets the old secrets of the application " + string(id) + " work until " + made.OldUntil.Format(time.RFC3339) + "."})
+		}
 		return nil
 	})
 	if err != nil || act.DryRun {
@@ -124,14 +149,18 @@ func (s *Service) changeSecrets(ctx context.Context, actor directory.Actor, id d
 	return first(all, string(id)), err
 }
 
-// appTarget is the application's identity as a target; zero if it has none.
-func (c *step) appTarget(a *directory.App) (role.Target, error) {
-	if a.Principal.IsZero() {
-		return role.Target{}, nil
+// appTarget is the application's identity as a target, zero but for who owns it if
+// it has none.
+func (c *step) appTarget(a *directory.App) (t role.Target, err error) {
+	if !a.Principal.IsZero() {
+		u, err := c.Tx.User(a.Principal)
+		if err != nil {
+			return t, err
+		}
+		if t, err = c.target(u); err != nil {
+			return t, err
+		}
 	}
-	u, err := c.Tx.User(a.Principal)
-	if err != nil {
-		return role.Target{}, err
-	}
-	return c.target(u)
+	t.Owned, err = c.owns(a)
+	return t, err
 }

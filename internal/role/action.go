@@ -49,6 +49,7 @@ const (
 	GrantAppRole  Action = "microsoft.directory/servicePrincipals/appRoleAssignedTo/update" // what it holds as itself
 	GrantConsent  Action = "microsoft.directory/oAuth2PermissionGrants/create"              // for somebody else or everybody
 	RemoveConsent Action = "microsoft.directory/oAuth2PermissionGrants/delete"              // Target: whose; zero: everybody's
+	AssignApp     Action = "curfew/apps/assignments/update"                                 // who is let into an application
 	CutApp        Action = "curfew/app/cut"                                                 // end what an application holds, for everybody
 	ReadDevices   Action = "microsoft.directory/devices/standard/read"                      // Target: the owner, zero: the list
 	DisableDevice Action = "microsoft.directory/devices/disable"                            // and cut it
@@ -95,6 +96,8 @@ type rule struct {
 	scopes []string
 	// app: permissions of an application acting as itself. Nil: no application may.
 	app []string
+	// owner: whoever owns the application may too, without a role.
+	owner bool
 	// takes: it takes an account over or away. An application needs roleRW as well
 	// when the target is privileged.
 	takes bool
@@ -184,17 +187,19 @@ var rules = map[Action]rule{
 	UpdateRoleGroup: same("change role-assignable groups", roleRoles, roleScopes),
 	DeleteRoleGroup: same("delete role-assignable groups", roleRoles, roleScopes),
 
-	ReadApps:  same("read applications", readers, []string{"Application.Read.All", "Application.ReadWrite.All", "Directory.Read.All", dirRW}),
+	ReadApps:  owned(same("read applications", readers, []string{"Application.Read.All", "Application.ReadWrite.All", "Directory.Read.All", dirRW})),
 	CreateApp: same("create applications", appAdmins, appScopes),
-	UpdateApp: same("change applications", appAdmins, appScopes),
+	UpdateApp: owned(same("change applications", appAdmins, appScopes)),
 	DeleteApp: same("delete applications", appAdmins, []string{"Application.ReadWrite.All"}),
-	UpdateAppKeys: {to: "change the application's secrets", by: appAdmins, secret: true, takes: true,
+	UpdateAppKeys: {to: "change the application's secrets", by: appAdmins, secret: true, owner: true, takes: true,
 		scopes: []string{"Application.ReadWrite.All"}, app: []string{"Application.ReadWrite.All"}},
 	GrantAppRole: same("grant permissions to an application", roleRoles, []string{"AppRoleAssignment.ReadWrite.All"}),
 	GrantConsent: same("consent for others", []directory.RoleID{CloudAppAdministrator, ApplicationAdministrator, PrivilegedRoleAdministrator, GlobalAdministrator},
 		[]string{"DelegatedPermissionGrant.ReadWrite.All"}),
 	RemoveConsent: {to: "remove the consent", by: []directory.RoleID{UserAdministrator, CloudAppAdministrator, ApplicationAdministrator, PrivilegedRoleAdministrator, GlobalAdministrator},
 		self: []string{selfPut}, scopes: []string{"DelegatedPermissionGrant.ReadWrite.All", dirRW}, app: []string{"DelegatedPermissionGrant.ReadWrite.All", dirRW}},
+	AssignApp: owned(same("assign people to an application", []directory.RoleID{UserAdministrator, CloudAppAdministrator, ApplicationAdministrator, GlobalAdministrator},
+		[]string{"AppRoleAssignment.ReadWrite.All", "Application.ReadWrite.All", dirRW})),
 	CutApp: same("cut an application", appAdmins, appScopes),
 
 	ReadDevices: {to: "read devices", by: readers, self: []string{selfGet, selfPut},
@@ -219,6 +224,12 @@ var rules = map[Action]rule{
 	ReadGuards:   same("read guards", receiptEye, logScopes),
 	ReadLedger:   same("read the ledger", auditors, logScopes),
 	ReadReceipts: {to: "read receipts", by: receiptEye, self: []string{selfGet, selfPut}, scopes: slices.Concat(logScopes, revokeScopes), app: slices.Concat(logScopes, revokeScopes)},
+}
+
+// owned lets the application's owners do it too.
+func owned(r rule) rule {
+	r.owner = true
+	return r
 }
 
 // withService adds the administrators of applications, for applications' own

@@ -15,6 +15,9 @@ type Target struct {
 	Service bool
 	// Permissions it holds at our own API as itself; of service accounts only.
 	Permissions []string
+	// Owned: the actor owns the application that the action is on, or whose identity
+	// this is, and may sign in.
+	Owned bool
 }
 
 // Decision is the answer to "may this actor do this to that?", with all that a
@@ -114,7 +117,8 @@ func (u rule) candidates(t Target) []directory.RoleID {
 // Allowed decides whether the actor may do the action to the target.
 //
 // People: one of the actor's roles must allow the action on the target, or the
-// action must be one that everyone may do to their own account. Through a client
+// action must be one that everyone may do to their own account, or owners to their
+// application. Through a client
 // with permissions (Scopes not nil) the client must hold a permission for it
 // too; neither replaces the other, so a delegated token is never more than the
 // person and never more than the client. Nobody resets their own password: with
@@ -166,7 +170,10 @@ func (d Decision) because(w reason) Decision {
 // person judges the roles; own actions need none.
 func (d *Decision) person(actor directory.Actor, target Target, own bool) bool {
 	able := func(r directory.RoleID) bool { return d.rule.able(r, target) }
-	if own || slices.ContainsFunc(actor.Held.Roles, able) {
+	// An owner is not more than any administrator of applications: a secret that
+	// would make more of them than they are is a Global Administrator's to give.
+	owner := d.rule.owner && target.Owned && !(d.rule.secret && target.privileged())
+	if own || owner || slices.ContainsFunc(actor.Held.Roles, able) {
 		return true
 	}
 	all := d.rule.candidates(target)

@@ -193,6 +193,7 @@ microsoft.directory/applications/credentials/update: Cloud Application Administr
 microsoft.directory/servicePrincipals/appRoleAssignedTo/update: Privileged Role Administrator, Global Administrator
 microsoft.directory/oAuth2PermissionGrants/create: Cloud Application Administrator, Application Administrator, Privileged Role Administrator, Global Administrator
 microsoft.directory/oAuth2PermissionGrants/delete: User Administrator, Cloud Application Administrator, Application Administrator, Privileged Role Administrator, Global Administrator
+curfew/apps/assignments/update: User Administrator, Cloud Application Administrator, Application Administrator, Global Administrator
 curfew/app/cut: Cloud Application Administrator, Application Administrator, Global Administrator
 microsoft.directory/devices/standard/read: *
 microsoft.directory/devices/disable: Cloud Device Administrator, Intune Administrator, Global Administrator

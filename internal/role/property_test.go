@@ -123,6 +123,7 @@ func properties(t *testing.T, check func(*rand.Rand, directory.Actor, Action, Ta
 		case 3:
 			target = Target{}
 		}
+		target.Owned = r.IntN(4) == 0
 		check(r, actor, actions[r.IntN(len(actions))], target)
 	}
 }

@@ -165,6 +165,42 @@ func TestSecretOfAPowerfulApplicationIsForGlobalAdministrators(t *testing.T) {
 	}
 }
 
+func TestOwnersChangeTheirApplicationAndNothingElse(t *testing.T) {
+	t.Parallel()
+	may := []Action{ReadApps, UpdateApp, UpdateAppKeys, AssignApp}
+	for _, a := range Actions() {
+		if got := Allowed(person(t), a, Target{ID: anita, Service: true, Owned: true}).OK; got != slices.Contains(may, a) {
+			t.Errorf("an owner may %s: %v", a, got)
+		}
+		app := directory.Actor{AppOnly: true, App: "x", Scopes: []string{}}
+		if Allowed(app, a, Target{Owned: true}).OK {
+			t.Errorf("an application without permissions may %s", a)
+		}
+	}
+	for name, target := range map[string]Target{
+		"a role":                  {ID: anita, Service: true, Owned: true, Held: directory.Held{Roles: ids(t, "Directory Readers")}},
+		"a role-assignable group": {ID: anita, Service: true, Owned: true, Held: directory.Held{RoleAssignableMember: true}},
+		"a writing permission":    {ID: anita, Service: true, Owned: true, Permissions: []string{"User.ReadWrite.All"}},
+	} {
+		d := Allowed(person(t), UpdateAppKeys, target)
+		if d.OK || !slices.Equal(d.Missing, []directory.RoleID{GlobalAdministrator}) {
+			t.Errorf("an owner gives secrets to an application with %s: %v, missing %v", name, d.OK, d.Missing)
+		}
+		if !Allowed(person(t), UpdateApp, target).OK {
+			t.Errorf("an owner of an application with %s cannot change its address", name)
+		}
+	}
+	through := person(t)
+	through.Scopes = []string{"User.Read"}
+	if Allowed(through, UpdateApp, Target{Owned: true}).OK {
+		t.Error("an owner through a client without the permission")
+	}
+	through.Scopes = []string{"Application.ReadWrite.All"}
+	if !Allowed(through, UpdateApp, Target{Owned: true}).OK {
+		t.Error("an owner through a client with the permission was refused")
+	}
+}
+
 func TestDelegatedNeedsScopeAndRole(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

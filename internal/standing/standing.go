@@ -41,6 +41,8 @@ const (
 	HistoryLost      Cause = "history_lost"      // a backup was restored, or a standby had missed commits
 	KeyDropped       Cause = "key_dropped"       // a signing key that somebody else may hold
 
+	Unassigned Cause = "unassigned" // the application lets only people in who are assigned to it
+
 	Idle     Cause = "idle"     // not used for too long
 	Over     Cause = "over"     // the absolute end is past
 	Unknown  Cause = "unknown"  // the user or the application is not there
@@ -67,9 +69,11 @@ type Facts struct {
 	// App is the client; NeedsApp says that the artefact belongs to one.
 	App      *directory.App
 	NeedsApp bool
-	Ends     time.Time // when it ends by itself unless used: idle
-	End      time.Time // absolute; zero: none
-	Cuts     []Cut     // all that cover it and lie after its birth
+	// Unassigned: App lets only people in who are assigned to it, and User is not.
+	Unassigned bool
+	Ends       time.Time // when it ends by itself unless used: idle
+	End        time.Time // absolute; zero: none
+	Cuts       []Cut     // all that cover it and lie after its birth
 	// Above are the grants that this one was made from, and the session that it
 	// ends with: none of them does it outlive. Orphan says that one of them was
 	// not found.
@@ -99,6 +103,9 @@ func Check(f Facts) []Cause {
 		case !f.App.Enabled:
 			c = add(c, AppDisabled)
 		}
+	}
+	if f.Unassigned {
+		c = add(c, Unassigned)
 	}
 	if !f.Ends.IsZero() && !f.Now.Before(f.Ends) {
 		c = add(c, Idle)

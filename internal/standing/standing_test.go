@@ -27,6 +27,7 @@ func TestCheckListsEveryCause(t *testing.T) {
 		{"deleted, whatever else", func(f *standing.Facts) { f.User.Enabled, f.User.Deleted = false, now }, []standing.Cause{standing.Deleted}},
 		{"application gone", func(f *standing.Facts) { f.App = nil }, []standing.Cause{standing.AppDeleted}},
 		{"application disabled", func(f *standing.Facts) { f.App.Enabled = false }, []standing.Cause{standing.AppDisabled}},
+		{"not assigned", func(f *standing.Facts) { f.Unassigned = true }, []standing.Cause{standing.Unassigned}},
 		{"idle, at the very instant", func(f *standing.Facts) { f.Ends = now }, []standing.Cause{standing.Idle}},
 		{"over, at the very instant", func(f *standing.Facts) { f.End = now }, []standing.Cause{standing.Over}},
 		{"cut twice for one cause", func(f *standing.Facts) {

@@ -160,8 +160,9 @@ func (tx *Tx) diffApp(old, a *directory.App) {
 		if !old.Principal.IsZero() && old.Principal != a.Principal {
 			c.Cuts = append(c.Cuts, cutUser(old.Principal, cutoff.Everything)...)
 		}
-		// A first-party application needed nobody's consent; now it does.
-		if narrowed(old.Permissions, a.Permissions) || narrowed(old.AppPermissions, a.AppPermissions) || old.FirstParty && !a.FirstParty {
+		// A first-party application needed nobody's consent; now it does. One that
+		// let everybody in lets only those in who are assigned.
+		if narrowed(old.Permissions, a.Permissions) || narrowed(old.AppPermissions, a.AppPermissions) || old.FirstParty && !a.FirstParty || !old.AssignmentRequired && a.AssignmentRequired {
 			c.Cuts = append(c.Cuts, cutoff.Cutoff{Scope: cutoff.App, ID: string(a.ID), Reach: cutoff.Tokens})
 		}
 		if credentialRemoved(old, a) && !a.Principal.IsZero() {
@@ -226,8 +227,10 @@ func (tx *Tx) DeleteApp(id directory.AppID) error {
 	if err := tx.followApp(a, nil); err != nil {
 		return err
 	}
-	if _, err := tx.exec(`DELETE FROM consents WHERE app_id = $1`, string(id)); err != nil {
-		return err
+	for _, q := range []string{`DELETE FROM consents WHERE app_id = $1`, `DELETE FROM assignments WHERE app_id = $1`} { // the cutoff covers whoever was assigned
+		if _, err := tx.exec(q, string(id)); err != nil {
+			return err
+		}
 	}
 	_, err = tx.exec(`DELETE FROM apps WHERE id = $1`, string(id))
 	return err

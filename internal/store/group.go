@@ -18,6 +18,7 @@ import (
 // rightsBefore is what a user held before the transaction's first change.
 type rightsBefore struct {
 	held directory.Held
+	apps []directory.AppID // assigned to
 	user audit.Party
 }
 
@@ -57,10 +58,14 @@ func (tx *Tx) touchRights(id directory.UserID) error {
 	if err != nil {
 		return err
 	}
+	apps, err := tx.assignedTo(id)
+	if err != nil {
+		return err
+	}
 	if tx.rights == nil {
 		tx.rights = map[directory.UserID]rightsBefore{}
 	}
-	tx.rights[id] = rightsBefore{held: h, user: UserParty(u)}
+	tx.rights[id] = rightsBefore{held: h, apps: apps, user: UserParty(u)}
 	return nil
 }
 
@@ -72,23 +77,31 @@ func (tx *Tx) diffRights() error {
 	}
 	slices.SortFunc(ids, func(a, b directory.UserID) int { return slices.Compare(a[:], b[:]) })
 	lost := &Cut{Cause: standing.RightsRemoved, WithReceipt: true}
-	gained := false
+	gained, users := false, 0
 	for _, id := range ids {
 		before := tx.rights[id]
 		after, err := tx.Held(id)
 		if err != nil {
 			return err
 		}
+		apps, err := tx.assignedTo(id)
+		if err != nil {
+			return err
+		}
+		cuts := cutUnassigned(id, before.apps, apps)
 		if !subset(before.held.Roles, after.Roles) {
-			lost.Cuts = append(lost.Cuts, cutUser(id, cutoff.Tokens)...)
-			lost.Target = before.user
+			cuts = cutUser(id, cutoff.Tokens)
 			if before.held.Has(role.GlobalAdministrator) && !after.Has(role.GlobalAdministrator) {
 				tx.admins = true
 			}
 		}
-		gained = gained || !subset(after.Roles, before.held.Roles)
+		if len(cuts) > 0 {
+			lost.Cuts, lost.Target = append(lost.Cuts, cuts...), before.user
+			users++
+		}
+		gained = gained || !subset(after.Roles, before.held.Roles) || len(cutUnassigned(id, apps, before.apps)) > 0
 	}
-	if len(lost.Cuts) > 1 {
+	if users > 1 {
 		lost.Target = audit.Party{Kind: "directory", Name: "several users"}
 	}
 	switch {
@@ -226,13 +239,13 @@ func (tx *Tx) ChangeGroup(g directory.Group) error {
 	return err
 }
 
-// DeleteGroup removes a group, its memberships and its roles; whoever loses
+// DeleteGroup removes a group, its memberships, roles and assignments; whoever loses
 // rights by it loses their tokens.
 func (tx *Tx) DeleteGroup(id directory.GroupID) error {
 	if err := tx.touchMembers(id); err != nil {
 		return err
 	}
-	for _, q := range []string{`DELETE FROM role_assignments WHERE group_id = $1`, `DELETE FROM group_members WHERE group_id = $1`} {
+	for _, q := range []string{`DELETE FROM role_assignments WHERE group_id = $1`, `DELETE FROM assignments WHERE group_id = $1`, `DELETE FROM group_members WHERE group_id = $1`} {
 		if _, err := tx.exec(q, id[:]); err != nil {
 			return err
 		}

@@ -24,6 +24,8 @@ type Refresh struct {
 	Cuts  []standing.Cut // that cover the grant and lie after its birth
 	Held  directory.Held
 	Above Above // what the grant was made from
+	// Unassigned: the application lets only people in who are assigned to it.
+	Unassigned bool
 
 	rights bool // the user is in a group or holds a role
 }
@@ -243,6 +245,9 @@ func (tx *Tx) readUses(group []*use) error {
 			if u.facts.Held, err = tx.Held(g.User); err != nil {
 				return err
 			}
+		}
+		if u.facts.Unassigned, err = tx.Unassigned(u.facts.App, g.User); err != nil {
+			return err
 		}
 	}
 	return nil

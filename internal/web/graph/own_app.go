@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"time"
@@ -76,7 +77,26 @@ func (s *Server) postApps(c *call) error {
 
 // secretObject shows a secret, this once.
 func secretObject(x *manage.NewSecret) object {
-	return object{{"id", x.ID}, {"value", x.Value}, {"hint", x.Hint}, {"expires", milli(x.Expires)}}
+	return object{{"id", x.ID}, {"value", x.Value}, {"hint", x.Hint}, {"expires", milli(x.Expires)}, {"oldUntil", milli(x.OldUntil)}}
+}
+
+// span reads a duration in milliseconds.
+func span(name string, to **time.Duration) odata.Reader {
+	return func(raw json.RawMessage) (string, error) {
+		var ms *int
+		if what, err := odata.Whole(&ms)(raw); what != "" || err != nil {
+			return what, err
+		}
+		if ms == nil {
+			return "", nil
+		}
+		if *ms < 0 || *ms > int(100*365*24*time.Hour/time.Millisecond) {
+			return "", odata.Unreadable("The property " + name + " is out of range.")
+		}
+		d := time.Duration(*ms) * time.Millisecond
+		*to = &d
+		return "", nil
+	}
 }
 
 func (s *Server) patchApp(c *call) error {
@@ -110,14 +130,20 @@ func (s *Server) deleteApp(c *call) error {
 func (s *Server) postSecret(c *call) error {
 	var expires time.Time
 	var rotate *bool
-	act, err := c.ownOrder(odata.Form{"expires": instantOf(&expires), "rotate": odata.Truth(&rotate)})
+	var overlap *time.Duration
+	act, err := c.ownOrder(odata.Form{"expires": instantOf(&expires), "rotate": odata.Truth(&rotate), "overlapMs": span("overlapMs", &overlap)})
 	if err != nil {
 		return err
+	}
+	if overlap == nil {
+		overlap = new(time.Duration)
+	} else if rotate == nil || !*rotate {
+		return odata.Unreadable("The property overlapMs belongs to rotate.")
 	}
 	var made *manage.NewSecret
 	var r *manage.Receipt
 	if rotate != nil && *rotate {
-		made, r, err = s.Manage.RotateSecret(c.ctx(), c.actor, c.app(), expires, act)
+		made, r, err = s.Manage.RotateSecret(c.ctx(), c.actor, c.app(), expires, *overlap, act)
 	} else {
 		made, err = s.Manage.AddSecret(c.ctx(), c.actor, c.app(), expires, act)
 	}
@@ -153,19 +179,11 @@ func (s *Server) getResource(c *call) error {
 
 // resourceOrder reads the body of a write to a resource.
 func (c *call) resourceOrder(id **string) (p manage.ResourcePatch, act manage.Act, err error) {
-	var life *int
-	f := odata.Form{"name": odata.Text(&p.Name), "scopes": odata.List(&p.Scopes, "objects with name, text and adminOnly"), "appRoles": odata.List(&p.AppRoles, "texts"), "tokenLifeMs": odata.Whole(&life)}
+	f := odata.Form{"name": odata.Text(&p.Name), "scopes": odata.List(&p.Scopes, "objects with name, text and adminOnly"), "appRoles": odata.List(&p.AppRoles, "texts"), "tokenLifeMs": span("tokenLifeMs", &p.TokenLife)}
 	if id != nil {
 		f["id"] = odata.Text(id)
 	}
 	act, err = c.ownOrder(f)
-	if life != nil {
-		if *life < 0 || *life > int(1000*time.Hour/time.Millisecond) {
-			return p, act, odata.Unreadable("The property tokenLifeMs is out of range.")
-		}
-		d := time.Duration(*life) * time.Millisecond
-		p.TokenLife = &d
-	}
 	return p, act, err
 }
 

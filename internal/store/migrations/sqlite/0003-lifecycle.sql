@@ -40,6 +40,7 @@ CREATE TABLE assignments (
 CREATE UNIQUE INDEX assignments_user ON assignments (app_id, user_id, role);
 CREATE UNIQUE INDEX assignments_group ON assignments (app_id, group_id, role);
 CREATE INDEX assignments_of_user ON assignments (user_id);
+CREATE INDEX assignments_of_group ON assignments (group_id);
 
 CREATE TABLE recipients (
   id TEXT PRIMARY KEY,
