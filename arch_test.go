@@ -90,7 +90,9 @@ var plan = map[string]room{
 	"internal/web/graph/odata":       surface(),
 	"internal/web/oidc":              surface(webkit),
 	"internal/web/pages":             surface(webkit),
-	"internal/web/graph":             surface(webkit, "internal/web/graph/odata"),
+	"internal/web/graph":             surface("internal/web/graph/api", "internal/web/graph/odata"),
+	"internal/web/graph/own":         surface(webkit, "internal/web/graph/api", "internal/web/graph/odata"),
+	"internal/web/graph/api":         surface(webkit, "internal/web/graph/odata"),
 	"internal/web/scim":              surface(webkit),
 	"internal/web/ssf":               surface(webkit),
 	"internal/web/feed":              surface(webkit),
@@ -113,6 +115,8 @@ var plan = map[string]room{
 // docs/decisions that says why.
 var later = map[string]string{
 	"internal/web/graph/odata":       "0002-rooms-after-the-first-design.md",
+	"internal/web/graph/api":         "0013-three-rooms-of-the-api.md",
+	"internal/web/graph/own":         "0013-three-rooms-of-the-api.md",
 	"internal/web/webkit/webkittest": "0002-rooms-after-the-first-design.md",
 	"internal/egress":                "0006-rooms-of-the-lifecycle.md",
 	"internal/proof":                 "0006-rooms-of-the-lifecycle.md",
@@ -138,7 +142,6 @@ var roomy = map[string]int{
 	"internal/client":     3500,
 	"guard":               3200,
 	"internal/relay":      2700,
-	"internal/web/graph":  2800,
 	"internal/web/pages":  2600,
 }
 

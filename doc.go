@@ -43,7 +43,9 @@
 //	         internal/web/webkit/webkittest what a page must be, and a browser to see it; for tests
 //	         internal/web/oidc           OAuth and OpenID Connect
 //	         internal/web/pages          sign-in, consent, sign-out
-//	         internal/web/graph          Graph-compatible API and our own beside it
+//	         internal/web/graph          Graph-compatible API, under Microsoft's names
+//	         internal/web/graph/own      our own API beside it
+//	         internal/web/graph/api      what both share: who calls, answers, faults
 //	         internal/web/graph/odata    the query language of lists, and bodies
 //	         internal/web/scim           SCIM 2.0
 //	         internal/web/ssf            shared signals
@@ -60,7 +62,7 @@
 // Sideways allowed: signin, issue, manage to revoke; issue, relay, deliver to
 // keys; issue to clientauth; web/* to webkit; role, policy, grant, audit to
 // directory; standing to directory, policy, grant; config, egress to fault;
-// graph to odata; portal to figure; cmd/curfew to demo; guard to its jose;
+// graph and own to api; graph, own, api to odata; portal to figure; cmd/curfew to demo; guard to its jose;
 // guardtest to guard; storetest to store.
 //
 // A surface (web/*) reaches verbs, floor 1 and floor 0, never the store: what it

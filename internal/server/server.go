@@ -35,6 +35,8 @@ import (
 	"github.com/curfew-id/curfew/internal/store"
 	"github.com/curfew-id/curfew/internal/web/feed"
 	"github.com/curfew-id/curfew/internal/web/graph"
+	graphapi "github.com/curfew-id/curfew/internal/web/graph/api"
+	graphown "github.com/curfew-id/curfew/internal/web/graph/own"
 	"github.com/curfew-id/curfew/internal/web/oidc"
 	"github.com/curfew-id/curfew/internal/web/pages"
 	"github.com/curfew-id/curfew/internal/web/portal"
@@ -261,8 +263,9 @@ func (s *Server) route() http.Handler {
 		Park: s.park, Parked: s.parked, Portal: "/portal", Log: s.log}
 	(&oidc.Server{Issue: s.issue, JWKS: s.keys.JWKS, Check: visitors.Check, Domain: s.domain, Log: s.log}).Register(protocol)
 	(&ssf.Server{Issue: s.issue, Revoke: s.revoke, Domain: s.domain, Log: s.log}).Register(protocol)
-	(&graph.Server{Manage: s.manage, Relay: s.relay, Revoke: s.revoke, Issue: s.issue, SignIn: s.signin, Deliver: s.deliver, Base: base, Tenant: s.issue.Tenant,
-		Domain: func(context.Context) (string, error) { return s.domain(), nil }, Log: s.log, Now: s.now}).Register(api)
+	own := &graphapi.Server{Manage: s.manage, Relay: s.relay, Revoke: s.revoke, Issue: s.issue, SignIn: s.signin, Deliver: s.deliver, Base: base, Tenant: s.issue.Tenant,
+		Domain: func(context.Context) (string, error) { return s.domain(), nil }, Log: s.log, Now: s.now}
+	own.Register(api, graph.Server{Server: own}.Routes(), graphown.Server{Server: own}.Routes())
 	(&feed.Server{Relay: s.relay, Authenticate: client, Log: s.log}).Register(api)
 	api.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { s.plain(w, http.StatusOK, "ok") })
 	api.HandleFunc("GET /readyz", s.ready)

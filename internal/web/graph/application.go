@@ -8,21 +8,22 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/manage"
+	"github.com/curfew-id/curfew/internal/web/graph/api"
 	"github.com/curfew-id/curfew/internal/web/graph/odata"
 )
 
-func (s *Server) appRoutes() map[string]func(*call) error {
-	return map[string]func(*call) error{
-		"GET /applications":                             s.getApplications,
-		"GET /applications/{object}":                    s.getApplication,
-		"GET /applications/" + byClientID + "/{client}": s.getApplication,
-		"GET /auditLogs/directoryAudits":                s.getAudits,
+func (s Server) appRoutes() api.Routes {
+	return api.Routes{
+		"GET /applications":                                 s.getApplications,
+		"GET /applications/{object}":                        s.getApplication,
+		"GET /applications/" + api.ByClientID + "/{client}": s.getApplication,
+		"GET /auditLogs/directoryAudits":                    s.getAudits,
 	}
 }
 
 func applicationRow(a *directory.App) row {
 	return row{ID: a.Object.String(),
-		Value: fields(map[directory.Field]directory.Value{directory.FieldID: directory.IDValue(a.Object), odata.FieldClient: directory.Text(string(a.ID)),
+		Value: api.Fields(map[directory.Field]directory.Value{directory.FieldID: directory.IDValue(a.Object), odata.FieldClient: directory.Text(string(a.ID)),
 			directory.FieldDisplayName: directory.Text(a.Name), directory.FieldCreated: directory.Instant(a.Created)}),
 		Item: func() object {
 			web, native := append([]string{}, a.RedirectURIs...), []string{}
@@ -31,40 +32,40 @@ func applicationRow(a *directory.App) row {
 			}
 			secrets := []object{}
 			for _, x := range a.Secrets {
-				secrets = append(secrets, object{{"keyId", x.ID}, {"displayName", nil}, {"hint", x.Hint}, {"startDateTime", instant(x.Created)}, {"endDateTime", instant(x.Expires)}})
+				secrets = append(secrets, object{{"keyId", x.ID}, {"displayName", nil}, {"hint", x.Hint}, {"startDateTime", api.Instant(x.Created)}, {"endDateTime", api.Instant(x.Expires)}})
 			}
 			keys := []object{}
 			for _, x := range a.Keys {
-				keys = append(keys, object{{"keyId", x.ID}, {"type", "JsonWebKey"}, {"usage", "Verify"}, {"displayName", nil}, {"startDateTime", instant(x.Created)}, {"endDateTime", instant(x.Expires)}})
+				keys = append(keys, object{{"keyId", x.ID}, {"type", "JsonWebKey"}, {"usage", "Verify"}, {"displayName", nil}, {"startDateTime", api.Instant(x.Created)}, {"endDateTime", api.Instant(x.Expires)}})
 			}
-			return object{{"id", a.Object}, {"appId", a.ID}, {"displayName", a.Name}, {"createdDateTime", instant(a.Created)}, {"signInAudience", "AzureADMyOrg"},
+			return object{{"id", a.Object}, {"appId", a.ID}, {"displayName", a.Name}, {"createdDateTime", api.Instant(a.Created)}, {"signInAudience", "AzureADMyOrg"},
 				{"isDisabled", !a.Enabled}, {"web", object{{"redirectUris", web}}}, {"publicClient", object{{"redirectUris", native}}},
 				{"spa", object{{"redirectUris", append([]string{}, a.SPARedirectURIs...)}}}, {"passwordCredentials", secrets}, {"keyCredentials", keys}}
 		}}
 }
 
-func (s *Server) getApplications(c *call) error {
-	all, err := s.Manage.Apps(c.ctx(), c.actor)
-	return answer(s, c, &odata.Applications, "applications", all, applicationRow, err)
+func (s Server) getApplications(c *call) error {
+	all, err := s.Manage.Apps(c.Ctx(), c.Actor)
+	return api.Answer(s.Server, c, &odata.Applications, "applications", all, applicationRow, err)
 }
 
 // getApplication answers for an object id, or for a client_id.
-func (s *Server) getApplication(c *call) error {
-	object, client := c.r.PathValue("object"), c.r.PathValue("client")
-	all, err := s.Manage.Apps(c.ctx(), c.actor)
+func (s Server) getApplication(c *call) error {
+	object, client := c.R.PathValue("object"), c.R.PathValue("client")
+	all, err := s.Manage.Apps(c.Ctx(), c.Actor)
 	if err != nil {
 		return err
 	}
 	for _, a := range all {
 		if object != "" && strings.EqualFold(a.Object.String(), object) || client != "" && string(a.ID) == client {
-			return s.entity(c, &odata.Applications, "applications", applicationRow(a))
+			return s.Entity(c, &odata.Applications, "applications", applicationRow(a))
 		}
 	}
 	return fault.New(fault.NotFound, "There is no such application.")
 }
 
-func (s *Server) getAudits(c *call) error {
-	q, err := c.query(&odata.Audits)
+func (s Server) getAudits(c *call) error {
+	q, err := c.Query(&odata.Audits)
 	if err != nil {
 		return err
 	}
@@ -77,19 +78,19 @@ func (s *Server) getAudits(c *call) error {
 			return odata.Unreadable("The $skiptoken is not from a page of this listing.")
 		}
 	}
-	all, err := s.Manage.Audits(c.ctx(), c.actor, aq)
+	all, err := s.Manage.Audits(c.Ctx(), c.Actor, aq)
 	if err != nil {
 		return err
 	}
 	next := ""
 	if len(all) == aq.Limit {
-		next = s.next(c, "$skiptoken", strconv.FormatInt(all[len(all)-1].ID, 10))
+		next = s.Next(c, "$skiptoken", strconv.FormatInt(all[len(all)-1].ID, 10))
 	}
 	value := make([]object, len(all))
 	for i := range all {
 		value[i] = auditObject(&all[i])
 	}
-	s.page(c, "auditLogs/directoryAudits", -1, next, value)
+	s.Page(c, "auditLogs/directoryAudits", -1, next, value)
 	return nil
 }
 
@@ -108,17 +109,17 @@ func auditObject(r *audit.Record) object {
 	if r.Result != audit.Success {
 		result = "failure"
 	}
-	by := object{{"user", nil}, {"app", object{{"appId", textOrNull(r.Actor.ID)}, {"displayName", r.Actor.Name}}}}
+	by := object{{"user", nil}, {"app", object{{"appId", api.TextOrNull(r.Actor.ID)}, {"displayName", r.Actor.Name}}}}
 	if r.Actor.Kind == "user" {
-		by = object{{"user", object{{"id", r.Actor.ID}, {"displayName", nil}, {"userPrincipalName", r.Actor.Name}, {"ipAddress", textOrNull(r.IP)}}}, {"app", nil}}
+		by = object{{"user", object{{"id", r.Actor.ID}, {"displayName", nil}, {"userPrincipalName", r.Actor.Name}, {"ipAddress", api.TextOrNull(r.IP)}}}, {"app", nil}}
 	}
 	changed := []object{}
 	for _, x := range r.Changes {
 		changed = append(changed, object{{"displayName", x.Property}, {"oldValue", listed(x.Old)}, {"newValue", listed(x.New)}})
 	}
-	target := object{{"id", textOrNull(r.Target.ID)}, {"type", typeName(r.Target.Kind)}, {"displayName", textOrNull(r.Target.Name)}, {"userPrincipalName", nil}, {"modifiedProperties", changed}}
+	target := object{{"id", api.TextOrNull(r.Target.ID)}, {"type", typeName(r.Target.Kind)}, {"displayName", api.TextOrNull(r.Target.Name)}, {"userPrincipalName", nil}, {"modifiedProperties", changed}}
 	if r.Target.Kind == "user" {
-		target[3].value = textOrNull(r.Target.Name)
+		target[3].Value = api.TextOrNull(r.Target.Name)
 	}
 	more := []object{}
 	for _, x := range []struct{ key, value string }{{"reason", r.Reason}, {"receipt", r.Receipt}, {"client", r.Client}} {
@@ -131,7 +132,7 @@ func auditObject(r *audit.Record) object {
 	}
 	return object{{"id", strconv.FormatInt(r.ID, 10)}, {"activityDateTime", r.At.UTC().Format("2006-01-02T15:04:05.000Z")}, {"activityDisplayName", r.Action},
 		{"category", category}, {"operationType", operation(r.Action)}, {"loggedByService", "Core Directory"}, {"result", result}, {"resultReason", r.Elaborate},
-		{"correlationId", textOrNull(r.Request)}, {"initiatedBy", by}, {"targetResources", []object{target}}, {"additionalDetails", more}}
+		{"correlationId", api.TextOrNull(r.Request)}, {"initiatedBy", by}, {"targetResources", []object{target}}, {"additionalDetails", more}}
 }
 
 // operation is Microsoft's word for the kind of act: the first of the activity.
@@ -163,7 +164,7 @@ func listed(value string) string {
 	if value == "" || strings.HasPrefix(value, "[") {
 		return value
 	}
-	b, err := encode([]string{value})
+	b, err := api.Encode([]string{value})
 	if err != nil {
 		panic("graph: " + err.Error()) // a text
 	}

@@ -8,11 +8,12 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/manage"
+	"github.com/curfew-id/curfew/internal/web/graph/api"
 	"github.com/curfew-id/curfew/internal/web/graph/odata"
 )
 
-func (s *Server) groupRoutes() map[string]func(*call) error {
-	return map[string]func(*call) error{
+func (s Server) groupRoutes() api.Routes {
+	return api.Routes{
 		"GET /groups":                                s.getGroups,
 		"POST /groups":                               s.postGroups,
 		"GET /groups/{group}":                        s.getGroup,
@@ -26,49 +27,35 @@ func (s *Server) groupRoutes() map[string]func(*call) error {
 
 func groupRow(g directory.Group) row {
 	return row{ID: g.ID.String(),
-		Value: fields(map[directory.Field]directory.Value{directory.FieldID: directory.IDValue(g.ID), directory.FieldDisplayName: directory.Text(g.Name),
+		Value: api.Fields(map[directory.Field]directory.Value{directory.FieldID: directory.IDValue(g.ID), directory.FieldDisplayName: directory.Text(g.Name),
 			odata.FieldDescription: directory.Text(g.Description), directory.FieldCreated: directory.Instant(g.Created), odata.FieldAssignable: directory.Bool(g.RoleAssignable)}),
 		Item: func() object {
-			return object{{"id", g.ID}, {"displayName", g.Name}, {"description", textOrNull(g.Description)}, {"createdDateTime", instant(g.Created)},
+			return object{{"id", g.ID}, {"displayName", g.Name}, {"description", api.TextOrNull(g.Description)}, {"createdDateTime", api.Instant(g.Created)},
 				{"isAssignableToRole", g.RoleAssignable}, {"securityEnabled", true}, {"mailEnabled", false}, {"mailNickname", nil}, {"groupTypes", []string{}}}
 		}}
 }
 
-func (s *Server) getGroups(c *call) error {
-	all, err := s.Manage.Groups(c.ctx(), c.actor)
-	return answer(s, c, &odata.Groups, "groups", all, groupRow, err)
+func (s Server) getGroups(c *call) error {
+	all, err := s.Manage.Groups(c.Ctx(), c.Actor)
+	return api.Answer(s.Server, c, &odata.Groups, "groups", all, groupRow, err)
 }
 
-// entity answers with one thing of a listing.
-func (s *Server) entity(c *call, sc *odata.Schema, set string, r row) error {
-	names, err := c.single(sc)
+func (s Server) getGroup(c *call) error {
+	id, err := api.ID[directory.Group](c, "group")
 	if err != nil {
 		return err
 	}
-	o := r.Item()
-	if names != nil {
-		o = o.pick(names)
-	}
-	c.write(http.StatusOK, append(object{{"@odata.context", s.context(c, set+selected(names)+"/$entity")}}, o...))
-	return nil
-}
-
-func (s *Server) getGroup(c *call) error {
-	id, err := id[directory.Group](c, "group")
+	v, err := s.Manage.Group(c.Ctx(), c.Actor, id.String())
 	if err != nil {
 		return err
 	}
-	v, err := s.Manage.Group(c.ctx(), c.actor, id.String())
-	if err != nil {
-		return err
-	}
-	return s.entity(c, &odata.Groups, "groups", groupRow(v.Group))
+	return s.Entity(c, &odata.Groups, "groups", groupRow(v.Group))
 }
 
-func (s *Server) postGroups(c *call) error {
+func (s Server) postGroups(c *call) error {
 	var name, description, nickname *string
 	var assignable *bool
-	act, err := c.order(odata.Form{"displayName": odata.Text(&name), "description": odata.Text(&description), "isAssignableToRole": odata.Truth(&assignable),
+	act, err := c.Order(odata.Form{"displayName": odata.Text(&name), "description": odata.Text(&description), "isAssignableToRole": odata.Truth(&assignable),
 		// Scripts must say these on Graph; here every group is such a one.
 		"mailNickname": odata.Text(&nickname), "mailEnabled": odata.Only("false"), "securityEnabled": odata.Only("true"), "groupTypes": odata.Only("[]")})
 	if err != nil {
@@ -81,48 +68,48 @@ func (s *Server) postGroups(c *call) error {
 	if description != nil {
 		n.Description = *description
 	}
-	g, err := s.Manage.CreateGroup(c.ctx(), c.actor, n, act)
+	g, err := s.Manage.CreateGroup(c.Ctx(), c.Actor, n, act)
 	if err != nil {
 		return err
 	}
-	return c.done(act, nil, http.StatusCreated, append(object{{"@odata.context", s.context(c, "groups/$entity")}}, groupRow(*g).Item()...))
+	return c.Done(act, nil, http.StatusCreated, append(object{{"@odata.context", s.Context(c, "groups/$entity")}}, groupRow(*g).Item()...))
 }
 
-func (s *Server) patchGroup(c *call) error {
+func (s Server) patchGroup(c *call) error {
 	var p manage.GroupPatch
-	act, err := c.order(odata.Form{"displayName": odata.Text(&p.Name), "description": odata.Text(&p.Description)})
+	act, err := c.Order(odata.Form{"displayName": odata.Text(&p.Name), "description": odata.Text(&p.Description)})
 	if err != nil {
 		return err
 	}
-	id, err := id[directory.Group](c, "group")
+	id, err := api.ID[directory.Group](c, "group")
 	if err != nil {
 		return err
 	}
-	return c.finish(act, nil, s.Manage.UpdateGroup(c.ctx(), c.actor, id, p, act))
+	return c.Finish(act, nil, s.Manage.UpdateGroup(c.Ctx(), c.Actor, id, p, act))
 }
 
-func (s *Server) deleteGroup(c *call) error {
-	id, err := id[directory.Group](c, "group")
+func (s Server) deleteGroup(c *call) error {
+	id, err := api.ID[directory.Group](c, "group")
 	if err != nil {
 		return err
 	}
-	return c.do(func(act manage.Act) (*manage.Receipt, error) { return s.Manage.DeleteGroup(c.ctx(), c.actor, id, act) })
+	return c.Do(func(act manage.Act) (*manage.Receipt, error) { return s.Manage.DeleteGroup(c.Ctx(), c.Actor, id, act) })
 }
 
 func userRow(u *directory.User, names []string) row {
 	return row{ID: u.ID.String(), Value: u.Value, Item: func() object { return userObject(u, names) }}
 }
 
-func (s *Server) getGroupMembers(c *call) error {
-	q, err := c.query(&odata.Users)
+func (s Server) getGroupMembers(c *call) error {
+	q, err := c.Query(&odata.Users)
 	if err != nil {
 		return err
 	}
-	id, err := id[directory.Group](c, "group")
+	id, err := api.ID[directory.Group](c, "group")
 	if err != nil {
 		return err
 	}
-	v, err := s.Manage.Group(c.ctx(), c.actor, id.String())
+	v, err := s.Manage.Group(c.Ctx(), c.Actor, id.String())
 	if err != nil {
 		return err
 	}
@@ -130,15 +117,15 @@ func (s *Server) getGroupMembers(c *call) error {
 	for i, u := range v.Members {
 		rows[i] = typed("user", userRow(u, q.Select))
 	}
-	return s.list(c, &odata.Users, "directoryObjects", rows)
+	return s.List(c, &odata.Users, "directoryObjects", rows)
 }
 
 // reference reads the body of a $ref: {"@odata.id": address of a directory
 // object}. The host may be Graph's, as scripts write it. set is the collection
 // the address names, such as directoryObjects.
-func (c *call) reference() (set, id string, err error) {
+func reference(c *call) (set, id string, err error) {
 	var at *string
-	if err := c.object(odata.Form{"@odata.id": odata.Text(&at)}); err != nil {
+	if err := c.Body(odata.Form{"@odata.id": odata.Text(&at)}); err != nil {
 		return "", "", err
 	}
 	bad := odata.Unreadable("The property @odata.id must be the address of a user or group, such as https://graph.microsoft.com/v1.0/directoryObjects/{id}.")
@@ -149,7 +136,7 @@ func (c *call) reference() (set, id string, err error) {
 	if err != nil {
 		return "", "", bad
 	}
-	path, _, err := normal(u.EscapedPath())
+	path, _, err := api.Normal(u.EscapedPath())
 	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
 	if err != nil || len(parts) < 2 {
 		return "", "", bad
@@ -164,19 +151,19 @@ func (c *call) reference() (set, id string, err error) {
 	return set, id, nil
 }
 
-func (s *Server) postGroupMember(c *call) error {
-	act, err := c.act()
+func (s Server) postGroupMember(c *call) error {
+	act, err := c.Act()
 	if err != nil {
 		return err
 	}
-	set, ref, err := c.reference()
+	set, ref, err := reference(c)
 	if err != nil {
 		return err
 	}
 	if set == "groups" {
 		return fault.New(fault.Invalid, "Groups have people as members, no groups.")
 	}
-	id, err := id[directory.Group](c, "group")
+	id, err := api.ID[directory.Group](c, "group")
 	if err != nil {
 		return err
 	}
@@ -184,19 +171,19 @@ func (s *Server) postGroupMember(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.finish(act, nil, s.Manage.AddMember(c.ctx(), c.actor, id, user, act))
+	return c.Finish(act, nil, s.Manage.AddMember(c.Ctx(), c.Actor, id, user, act))
 }
 
-func (s *Server) deleteGroupMember(c *call) error {
-	id, err := id[directory.Group](c, "group")
+func (s Server) deleteGroupMember(c *call) error {
+	id, err := api.ID[directory.Group](c, "group")
 	if err != nil {
 		return err
 	}
-	user, err := s.user(c)
+	user, err := s.User(c)
 	if err != nil {
 		return err
 	}
-	return c.do(func(act manage.Act) (*manage.Receipt, error) {
-		return s.Manage.RemoveMember(c.ctx(), c.actor, id, user, act)
+	return c.Do(func(act manage.Act) (*manage.Receipt, error) {
+		return s.Manage.RemoveMember(c.Ctx(), c.Actor, id, user, act)
 	})
 }

@@ -2,29 +2,20 @@ package graph
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/curfew-id/curfew/internal/deliver"
-	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
-	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/manage"
-	"github.com/curfew-id/curfew/internal/relay"
-	"github.com/curfew-id/curfew/internal/signin"
+	"github.com/curfew-id/curfew/internal/web/graph/api"
+	"github.com/curfew-id/curfew/internal/web/graph/own"
 )
 
 type envelope struct {
@@ -42,49 +33,12 @@ func decode[T any](t *testing.T, r io.Reader) (v T) {
 	return v
 }
 
-func TestEveryKindHasItsStatusAndCode(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	var logged bytes.Buffer
-	w.Log = slog.New(slog.NewTextHandler(&logged, nil))
-	for _, k := range fault.Kinds() {
-		want, ok := wires[k]
-		if !ok {
-			t.Errorf("%v has none", k)
-		}
-		cause := errors.New("hidden " + k.String())
-		err := fault.Wrap(k, "A sentence", cause)
-		rec := httptest.NewRecorder()
-		w.fail(&call{w: rec, r: httptest.NewRequest("GET", "/v1.0/me", nil)}, err)
-		if rec.Code != want.status || rec.Code < 400 {
-			t.Errorf("%v: %d, want %d", k, rec.Code, want.status)
-		}
-		if body := rec.Body.String(); !strings.Contains(body, `"code":"`+string(want.code)+`"`) || !strings.Contains(body, `"message":"A sentence."`) || strings.Contains(body, "hidden") {
-			t.Errorf("%v: %s", k, body)
-		}
-		if auth := rec.Header().Get("WWW-Authenticate"); (auth != "") != (rec.Code == 401) {
-			t.Errorf("%v: WWW-Authenticate %q", k, auth)
-		}
-		if retry := rec.Header().Get("Retry-After"); (retry != "") != (rec.Code == 429 || rec.Code == 503) {
-			t.Errorf("%v: Retry-After %q", k, retry)
-		}
-		if strings.Contains(logged.String(), "hidden "+k.String()) != (k == fault.Internal) {
-			t.Errorf("%v: logged %q", k, logged.String())
-		}
-	}
-	rec := httptest.NewRecorder()
-	w.fail(&call{w: rec, r: httptest.NewRequest("GET", "/v1.0/me", nil)}, fault.Wrap(fault.Limited, "Wait.", &signin.TooMany{Until: w.clock.Now().Add(1500 * time.Millisecond)}))
-	if got := rec.Header().Get("Retry-After"); got != "2" {
-		t.Errorf("Retry-After %q", got)
-	}
-}
-
 func TestBodiesAreReadStrictly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	users, ada := "POST /v1.0/users", "PATCH /v1.0/users/"+w.names["ada"]
 	good := `{"jobTitle":"Countess"}`
-	huge := `{"jobTitle":"` + strings.Repeat("x", maxBody) + `"}`
+	huge := `{"jobTitle":"` + strings.Repeat("x", api.MaxBody) + `"}`
 	for name, c := range map[string]struct {
 		route, body, encoding, media string
 		status                       int
@@ -174,7 +128,7 @@ func TestNothingIsInternal(t *testing.T) {
 	queries := []string{"", "?$filter=%00", "?$top=-1", "?x=1&x=2", "?%zz", "?$skiptoken=AAAA", "?before=-1&top=0", "?target=%00", "?$select=", "?dryRun=2"}
 	bodies := []string{"", "{}", "[]", `{"a":`, "\x00", `{"reason":7}`, `{"@odata.id":"https://x/v1.0/directoryObjects/"}`, `{"@odata.id":"http://[::1"}`, "a,b\n\"c", `{"confirm":"contoso.example","exceptMe":1}`}
 	done := 0
-	for _, table := range []map[string]func(*call) error{w.userRoutes(), w.groupRoutes(), w.roleRoutes(), w.appRoutes(), w.ownRoutes()} {
+	for _, table := range []api.Routes{w.Routes(), own.Server{Server: w.Server.Server}.Routes()} {
 		for pattern := range table {
 			method, path, _ := strings.Cut(pattern, " ")
 			if strings.HasSuffix(path, "/events") {
@@ -191,16 +145,16 @@ func TestNothingIsInternal(t *testing.T) {
 						continue // that would fit
 					}
 					r := httptest.NewRequestWithContext(t.Context(), method, "/", strings.NewReader(bodies[i%len(bodies)]))
-					u, query, _ := strings.Cut(version1+target+queries[(i+done)%len(queries)], "?")
+					u, query, _ := strings.Cut(api.Version+target+queries[(i+done)%len(queries)], "?")
 					r.URL.RawQuery, r.RequestURI = query, u
-					if p, _, err := normal(u); err == nil {
+					if p, _, err := api.Normal(u); err == nil {
 						r.URL.Path, r.URL.RawPath = p, u
 					} else {
 						r.URL.Path, r.URL.RawPath = u, u
 					}
 					r.Header.Set("Authorization", "Bearer "+w.token(who))
 					rec := httptest.NewRecorder()
-					w.serve(rec, r)
+					w.ServeHTTP(rec, r)
 					done++
 					if rec.Code >= 500 || rec.Code == 0 {
 						t.Errorf("%s %s %s %q: %d %s", who, method, u+"?"+query, bodies[i%len(bodies)], rec.Code, rec.Body)
@@ -375,71 +329,12 @@ func TestReceiptEvents(t *testing.T) {
 		}
 	}
 	server.Close() // waits for what is on its way out
-	if n := w.streams.Load(); n != 0 {
+	if n := w.Streams.Load(); n != 0 {
 		t.Errorf("%d streams are open", n)
 	}
-	w.streams.Store(maxStreams)
+	w.Streams.Store(own.MaxStreams)
 	if res := w.do("GET", "/v1.0/curfew/receipts/"+cut.ID+"/events", w.token("grace"), nil, nil); res.StatusCode != 429 {
 		t.Errorf("too many: %d", res.StatusCode)
-	}
-}
-
-func TestWhatIsDoneIsToldEvenWithoutTheReceipt(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	r := &manage.Receipt{ID: "rc_00000000-7", Pos: 7, At: w.clock.Now(), Cause: "revoked", Reason: "leaked"}
-	v := w.receipt(&call{r: httptest.NewRequest("GET", "/", nil), actor: directory.Actor{}}, r)
-	if v.ID != r.ID || v.Pos != 7 || v.Reason != "leaked" || v.Title != relay.TitleUnconfirmed || v.Complete || v.Counted {
-		t.Errorf("%+v", v)
-	}
-}
-
-// TestNamesOnTheWire writes down every name of our own JSON. Names are only ever
-// added: other people's programs read them.
-func TestNamesOnTheWire(t *testing.T) {
-	t.Parallel()
-	var names []string
-	var walk func(path string, of reflect.Type)
-	walk = func(path string, of reflect.Type) {
-		for of.Kind() == reflect.Pointer || of.Kind() == reflect.Slice {
-			of = of.Elem()
-		}
-		if of.Kind() != reflect.Struct || of == timeType {
-			names = append(names, path)
-			return
-		}
-		for i := range of.NumField() {
-			if n := wireName(of.Field(i)); n != "" {
-				walk(path+"."+n, of.Field(i).Type)
-			}
-		}
-	}
-	for name, v := range map[string]any{"receipt": relay.ReceiptView{}, "exposure": relay.Exposure{}, "guard": relay.GuardView{}, "line": relay.LedgerLine{},
-		"import": manage.ImportReport{}, "apply": manage.ApplyReport{}, "app": directory.App{}, "resource": directory.Resource{}, "delivery": deliver.Recipient{}, "deadLetter": deliver.Letter{}, "key": issue.SigningKey{}} {
-		walk(name, reflect.TypeOf(v))
-	}
-	slices.Sort(names)
-	text := strings.Join(names, "\n") + "\n"
-	if strings.Contains(text, "hash") {
-		t.Error("a hash is written")
-	}
-	if *update {
-		w := os.WriteFile("testdata/names.txt", []byte(text), 0o644)
-		if w != nil {
-			t.Fatal(w)
-		}
-	}
-	if want, err := os.ReadFile("testdata/names.txt"); err != nil || string(want) != text {
-		t.Errorf("testdata/names.txt is not what is written now (%v):\n%s", err, firstDifference(string(want), text))
-	}
-}
-
-func TestAHashIsNeverWritten(t *testing.T) {
-	t.Parallel()
-	app := &directory.App{ID: "x", Secrets: []directory.AppSecret{{ID: "1", Hash: []byte("the hash of it"), Hint: "abc"}}}
-	b, err := encode(view(app))
-	if err != nil || bytes.Contains(b, []byte("dGhlIGhhc2gg")) || !bytes.Contains(b, []byte(`"hint":"abc"`)) {
-		t.Errorf("%s %v", b, err)
 	}
 }
 
@@ -469,36 +364,13 @@ func TestCutWhileItActs(t *testing.T) {
 	rec := httptest.NewRecorder()
 	r := httptest.NewRequestWithContext(t.Context(), "POST", "/", nil)
 	r.SetPathValue("user", w.names["ada"])
-	c := &call{w: rec, r: r, actor: actor, access: access, token: token}
+	c := &call{W: rec, R: r, Actor: actor, Access: access, Token: token}
 	err = w.postRevokeSignInSessions(c)
 	if !fault.Is(err, fault.Revoked) {
 		t.Fatalf("%v", err)
 	}
-	w.fail(c, err)
+	w.Fail(c, err)
 	if rec.Code != 401 || !strings.Contains(rec.Header().Get("WWW-Authenticate"), `error="insufficient_claims", claims="`) {
 		t.Errorf("%d %v", rec.Code, rec.Header())
 	}
-}
-
-func FuzzAddress(f *testing.F) {
-	for _, s := range []string{"/v1.0/users('a''b')/x", "/v1.0/me", "/beta/users/%2e%2e", "/v1.0/applications(appId='%2F')", "//", "/v1.0/users(id='(')", "/v1.0/%00"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		plain, escaped, err := normal(s)
-		if err != nil {
-			if k := fault.KindOf(err); k != fault.Invalid && k != fault.NotFound {
-				t.Fatalf("%q: %v", s, err)
-			}
-			return
-		}
-		again, twice, err := normal(escaped)
-		// A key may itself look like one in parentheses; anything else is in its form.
-		if (err != nil || again != plain || twice != escaped) && !strings.ContainsAny(plain, "(") {
-			t.Fatalf("%q became %q, then %q: %v", s, escaped, twice, err)
-		}
-		if strings.Contains(escaped, "//") || strings.Contains(escaped+"/", "/../") || strings.ContainsRune(plain, 0) {
-			t.Fatalf("%q became %q", s, escaped)
-		}
-	})
 }

@@ -11,11 +11,12 @@ import (
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/signin"
+	"github.com/curfew-id/curfew/internal/web/graph/api"
 	"github.com/curfew-id/curfew/internal/web/graph/odata"
 )
 
-func (s *Server) userRoutes() map[string]func(*call) error {
-	return map[string]func(*call) error{
+func (s Server) userRoutes() api.Routes {
+	return api.Routes{
 		"GET /users":                                    s.getUsers,
 		"POST /users":                                   s.postUsers,
 		"GET /users/$count":                             s.getUsersCount,
@@ -27,23 +28,6 @@ func (s *Server) userRoutes() map[string]func(*call) error {
 		"POST /users/{user}/invalidateAllRefreshTokens": s.postRevokeSignInSessions,
 		"POST /users/{user}/changePassword":             s.postChangePassword,
 	}
-}
-
-// user resolves the user of the path: an id, a user name, or whoever asks. A
-// name is looked up as the caller, who must be allowed to read users for that.
-func (s *Server) user(c *call) (directory.UserID, error) {
-	ref := c.r.PathValue("user")
-	if ref == self {
-		return c.actor.User, nil
-	}
-	if id, err := directory.ParseID[directory.User](ref); err == nil {
-		return id, nil
-	}
-	v, err := s.Manage.User(c.ctx(), c.actor, ref)
-	if err != nil {
-		return directory.UserID{}, err
-	}
-	return v.User.ID, nil
 }
 
 // usual is what is shown of a user unless $select says otherwise.
@@ -77,24 +61,24 @@ func userProperty(u *directory.User, name string) any {
 		_, domain, _ := strings.Cut(u.Name, "@")
 		return []object{{{"signInType", "userPrincipalName"}, {"issuer", domain}, {"issuerAssignedId", u.Name}}}
 	case "createdDateTime":
-		return instant(u.Created)
+		return api.Instant(u.Created)
 	case "deletedDateTime":
-		return instant(u.Deleted)
+		return api.Instant(u.Deleted)
 	case "lastPasswordChangeDateTime":
-		return instant(u.Password.Changed)
+		return api.Instant(u.Password.Changed)
 	case "signInSessionsValidFromDateTime", "refreshTokensValidFromDateTime":
-		return instant(u.ValidFrom)
+		return api.Instant(u.ValidFrom)
 	case "passwordProfile":
 		return object{{"password", nil}, {"forceChangePasswordNextSignIn", u.Password.MustChange}, {"forceChangePasswordNextSignInWithMfa", false}}
 	}
 	if p, ok := odata.Users.Filter[strings.ToLower(name)]; ok && p.Kind == directory.KindText {
-		return textOrNull(u.Value(p.Field).Text)
+		return api.TextOrNull(u.Value(p.Field).Text)
 	}
 	return nil
 }
 
-func (s *Server) getUsers(c *call) error {
-	q, err := c.query(&odata.Users)
+func (s Server) getUsers(c *call) error {
+	q, err := c.Query(&odata.Users)
 	if err != nil {
 		return err
 	}
@@ -102,7 +86,7 @@ func (s *Server) getUsers(c *call) error {
 	if err != nil {
 		return err
 	}
-	page, err := s.Manage.Users(c.ctx(), c.actor, uq)
+	page, err := s.Manage.Users(c.Ctx(), c.Actor, uq)
 	if err != nil {
 		return err
 	}
@@ -110,48 +94,48 @@ func (s *Server) getUsers(c *call) error {
 	for i, u := range page.Users {
 		value[i] = userObject(u, q.Select)
 	}
-	s.page(c, "users"+selected(q.Select), page.Count, s.nextPage(c, page.Next), value)
+	s.Page(c, "users"+api.Selected(q.Select), page.Count, s.NextPage(c, page.Next), value)
 	return nil
 }
 
-func (s *Server) getUsersCount(c *call) error {
-	q, err := c.query(&odata.Users)
+func (s Server) getUsersCount(c *call) error {
+	q, err := c.Query(&odata.Users)
 	if err != nil {
 		return err
 	}
-	page, err := s.Manage.Users(c.ctx(), c.actor, directory.UserQuery{Filter: q.Filter, Search: q.Search, Top: 1, Count: true})
+	page, err := s.Manage.Users(c.Ctx(), c.Actor, directory.UserQuery{Filter: q.Filter, Search: q.Search, Top: 1, Count: true})
 	if err != nil {
 		return err
 	}
-	c.w.Header().Set("Content-Type", "text/plain")
-	c.w.Write([]byte(strconv.Itoa(page.Count)))
+	c.W.Header().Set("Content-Type", "text/plain")
+	c.W.Write([]byte(strconv.Itoa(page.Count)))
 	return nil
 }
 
-func (s *Server) getUser(c *call) error {
-	names, err := c.single(&odata.Users)
+func (s Server) getUser(c *call) error {
+	names, err := c.Single(&odata.Users)
 	if err != nil {
 		return err
 	}
-	ref := c.r.PathValue("user")
-	if ref == self {
-		ref = c.actor.User.String()
+	ref := c.R.PathValue("user")
+	if ref == api.Self {
+		ref = c.Actor.User.String()
 	}
-	v, err := s.Manage.User(c.ctx(), c.actor, ref)
+	v, err := s.Manage.User(c.Ctx(), c.Actor, ref)
 	if err != nil {
 		return err
 	}
-	c.write(http.StatusOK, append(object{{"@odata.context", s.context(c, "users"+selected(names)+"/$entity")}}, userObject(v.User, names)...))
+	c.Write(http.StatusOK, append(object{{"@odata.context", s.Context(c, "users"+api.Selected(names)+"/$entity")}}, userObject(v.User, names)...))
 	return nil
 }
 
 // getMemberOf lists groups and roles; roles that a group gives are among them.
-func (s *Server) getMemberOf(c *call) error {
-	ref := c.r.PathValue("user")
-	if ref == self {
-		ref = c.actor.User.String()
+func (s Server) getMemberOf(c *call) error {
+	ref := c.R.PathValue("user")
+	if ref == api.Self {
+		ref = c.Actor.User.String()
 	}
-	v, err := s.Manage.User(c.ctx(), c.actor, ref)
+	v, err := s.Manage.User(c.Ctx(), c.Actor, ref)
 	if err != nil {
 		return err
 	}
@@ -162,7 +146,7 @@ func (s *Server) getMemberOf(c *call) error {
 	for _, id := range v.Held.Roles {
 		rows = append(rows, typed("directoryRole", roleRow(id)))
 	}
-	return s.list(c, &odata.Groups, "directoryObjects", rows)
+	return s.List(c, &odata.Groups, "directoryObjects", rows)
 }
 
 // typed adds the type to the entities of a mixed listing.
@@ -206,14 +190,14 @@ func (p *password) read(generate bool) (value string, mustChange bool, err error
 	return value, p.force == nil || *p.force, err
 }
 
-func (s *Server) postUsers(c *call) error {
+func (s Server) postUsers(c *call) error {
 	var p manage.Patch
 	var pass password
 	var generate *bool
 	f := profile(&p)
 	f["passwordProfile"] = pass.reader()
 	f["@curfew.generatePassword"] = odata.Truth(&generate)
-	act, err := c.order(f)
+	act, err := c.Order(f)
 	if err != nil {
 		return err
 	}
@@ -241,24 +225,24 @@ func (s *Server) postUsers(c *call) error {
 	if n.Generate && n.Password != "" {
 		return odata.Unreadable("There is a password, so none can be generated.")
 	}
-	u, made, err := s.Manage.CreateUser(c.ctx(), c.actor, n, act)
+	u, made, err := s.Manage.CreateUser(c.Ctx(), c.Actor, n, act)
 	if err != nil {
 		return err
 	}
-	c.w.Header().Set("Location", s.root(c)+"/users/"+u.ID.String())
-	out := append(object{{"@odata.context", s.context(c, "users/$entity")}}, userObject(u, append(slices.Clone(usual), "accountEnabled"))...)
+	c.W.Header().Set("Location", s.Root(c)+"/users/"+u.ID.String())
+	out := append(object{{"@odata.context", s.Context(c, "users/$entity")}}, userObject(u, append(slices.Clone(usual), "accountEnabled"))...)
 	if made != "" {
 		out = append(out, member{"@curfew.password", made})
 	}
-	return c.done(act, nil, http.StatusCreated, out)
+	return c.Done(act, nil, http.StatusCreated, out)
 }
 
-func (s *Server) patchUser(c *call) error {
+func (s Server) patchUser(c *call) error {
 	var p manage.Patch
 	var pass password
 	f := profile(&p)
 	f["passwordProfile"] = pass.reader()
-	act, err := c.order(f)
+	act, err := c.Order(f)
 	if err != nil {
 		return err
 	}
@@ -269,67 +253,67 @@ func (s *Server) patchUser(c *call) error {
 		}
 		p.Password = &manage.NewPassword{Value: value, MustChange: mustChange}
 	}
-	id, err := s.user(c)
+	id, err := s.User(c)
 	if err != nil {
 		return err
 	}
-	r, err := s.Manage.UpdateUser(c.ctx(), c.actor, id, p, act)
-	return c.finish(act, r, err)
+	r, err := s.Manage.UpdateUser(c.Ctx(), c.Actor, id, p, act)
+	return c.Finish(act, r, err)
 }
 
-func (s *Server) deleteUser(c *call) error {
-	id, err := s.user(c)
+func (s Server) deleteUser(c *call) error {
+	id, err := s.User(c)
 	if err != nil {
 		return err
 	}
-	return c.do(func(act manage.Act) (*manage.Receipt, error) { return s.Manage.DeleteUser(c.ctx(), c.actor, id, act) })
+	return c.Do(func(act manage.Act) (*manage.Receipt, error) { return s.Manage.DeleteUser(c.Ctx(), c.Actor, id, act) })
 }
 
 // postRevokeSignInSessions ends everything a user holds. It takes any body and
 // looks into none: of all requests this one must not fail over a header that a
 // script forgot.
-func (s *Server) postRevokeSignInSessions(c *call) error {
-	act, err := c.act()
+func (s Server) postRevokeSignInSessions(c *call) error {
+	act, err := c.Act()
 	if err != nil {
 		return err
 	}
-	id, err := s.user(c)
+	id, err := s.User(c)
 	if err != nil {
 		return err
 	}
-	res, err := s.Revoke.User(c.ctx(), c.actor, id, revoke.Options{Reason: act.Reason, DryRun: act.DryRun})
+	res, err := s.Revoke.User(c.Ctx(), c.Actor, id, revoke.Options{Reason: act.Reason, DryRun: act.DryRun})
 	if err != nil {
 		return err
 	}
 	if act.DryRun {
-		return c.done(act, nil, 0, nil)
+		return c.Done(act, nil, 0, nil)
 	}
-	return c.done(act, res.Receipt, http.StatusOK, object{{"@odata.context", s.context(c, "Edm.Boolean")}, {"value", true}, {"@curfew.receipt", res.Receipt.ID}})
+	return c.Done(act, res.Receipt, http.StatusOK, object{{"@odata.context", s.Context(c, "Edm.Boolean")}, {"value", true}, {"@curfew.receipt", res.Receipt.ID}})
 }
 
 // postChangePassword changes one's own password with the current one. What the
 // caller holds, this token included, ends with it.
-func (s *Server) postChangePassword(c *call) error {
+func (s Server) postChangePassword(c *call) error {
 	var current, next *string
-	if err := c.object(odata.Form{"currentPassword": odata.Text(&current), "newPassword": odata.Text(&next)}); err != nil {
+	if err := c.Body(odata.Form{"currentPassword": odata.Text(&current), "newPassword": odata.Text(&next)}); err != nil {
 		return err
 	}
 	if current == nil || next == nil {
 		return odata.Unreadable("The properties currentPassword and newPassword are needed.")
 	}
-	if c.r.Header.Get(dryRunHeader) != "" { // the verb knows none
+	if c.R.Header.Get(api.DryRunHeader) != "" { // the verb knows none
 		return fault.New(fault.Invalid, "A change of password cannot be tried without making it.")
 	}
-	id, err := s.user(c)
+	id, err := s.User(c)
 	if err != nil {
 		return err
 	}
 	// Whoever it is about is read again inside. The name is for throttling, the
 	// other one for the sentence that refuses.
-	signed := &signin.Signed{Actor: c.actor, User: &directory.User{ID: id, Name: c.actor.Name, DisplayName: "this user"}}
-	_, r, err := s.SignIn.ChangePassword(c.ctx(), signed, *current, *next)
+	signed := &signin.Signed{Actor: c.Actor, User: &directory.User{ID: id, Name: c.Actor.Name, DisplayName: "this user"}}
+	_, r, err := s.SignIn.ChangePassword(c.Ctx(), signed, *current, *next)
 	if err != nil {
 		return err
 	}
-	return c.done(manage.Act{}, r, 0, nil)
+	return c.Done(manage.Act{}, r, 0, nil)
 }

@@ -1,4 +1,4 @@
-package graph
+package own
 
 import (
 	"net/http"
@@ -6,35 +6,36 @@ import (
 
 	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/manage"
+	"github.com/curfew-id/curfew/internal/web/graph/api"
 	"github.com/curfew-id/curfew/internal/web/graph/odata"
 )
 
 // keyRoutes are the keys that tokens are signed with.
-func (s *Server) keyRoutes() map[string]func(*call) error {
-	return map[string]func(*call) error{
+func (s Server) keyRoutes() api.Routes {
+	return api.Routes{
 		"GET /curfew/keys":              s.getKeys,
 		"POST /curfew/keys/rotate":      s.postRotateKeys,
 		"POST /curfew/keys/{id}/retire": s.postRetireKey,
 	}
 }
 
-func (s *Server) getKeys(c *call) error {
-	if _, err := c.parameters(); err != nil {
+func (s Server) getKeys(c *call) error {
+	if _, err := c.Parameters(); err != nil {
 		return err
 	}
-	all, err := s.Issue.SigningKeys(c.ctx(), c.actor)
+	all, err := s.Issue.SigningKeys(c.Ctx(), c.Actor)
 	if err == nil {
-		s.page(c, "", -1, "", views(all))
+		s.Page(c, "", -1, "", views(all))
 	}
 	return err
 }
 
 // postRotateKeys publishes new keys. To drop the old ones ends every token of the
 // directory, so its name must be typed as for revoking everyone.
-func (s *Server) postRotateKeys(c *call) error {
+func (s Server) postRotateKeys(c *call) error {
 	var alg, confirm *string
 	var now, drop *bool
-	act, err := c.ownOrder(odata.Form{"alg": odata.Text(&alg), "now": odata.Truth(&now), "drop": odata.Truth(&drop), "confirm": odata.Text(&confirm)})
+	act, err := c.OwnOrder(odata.Form{"alg": odata.Text(&alg), "now": odata.Truth(&now), "drop": odata.Truth(&drop), "confirm": odata.Text(&confirm)})
 	if err != nil {
 		return err
 	}
@@ -43,7 +44,7 @@ func (s *Server) postRotateKeys(c *call) error {
 		k.Alg = *alg
 	}
 	if k.Drop {
-		domain, err := s.Domain(c.ctx())
+		domain, err := s.Domain(c.Ctx())
 		if err != nil {
 			return err
 		}
@@ -51,28 +52,28 @@ func (s *Server) postRotateKeys(c *call) error {
 			return odata.Unreadable("To drop keys, which ends every token, the property confirm must hold the domain of the directory.")
 		}
 	}
-	out, err := s.Issue.RotateKeys(c.ctx(), c.actor, k)
+	out, err := s.Issue.RotateKeys(c.Ctx(), c.Actor, k)
 	return s.keysChanged(c, act, out, err)
 }
 
-func (s *Server) postRetireKey(c *call) error {
-	act, err := c.ownOrder(odata.Form{})
+func (s Server) postRetireKey(c *call) error {
+	act, err := c.OwnOrder(odata.Form{})
 	if err != nil {
 		return err
 	}
-	out, err := s.Issue.RetireKey(c.ctx(), c.actor, c.r.PathValue("id"), issue.KeyChange{Reason: act.Reason, DryRun: act.DryRun})
+	out, err := s.Issue.RetireKey(c.Ctx(), c.Actor, c.R.PathValue("id"), issue.KeyChange{Reason: act.Reason, DryRun: act.DryRun})
 	return s.keysChanged(c, act, out, err)
 }
 
-func (s *Server) keysChanged(c *call, act manage.Act, out *issue.KeysChanged, err error) error {
+func (s Server) keysChanged(c *call, act manage.Act, out *issue.KeysChanged, err error) error {
 	if err != nil {
 		return err
 	}
 	o := object{{"dryRun", act.DryRun}, {"already", out.Already}, {"keys", views(out.Keys)}, {"receipt", nil}}
 	if r := out.Receipt; r != nil {
-		c.w.Header().Set("Curfew-Receipt", r.ID)
-		o[3].value = view(s.receipt(c, r))
+		c.W.Header().Set("Curfew-Receipt", r.ID)
+		o[3].Value = view(s.receipt(c, r))
 	}
-	c.write(http.StatusOK, o)
+	c.Write(http.StatusOK, o)
 	return nil
 }

@@ -1,4 +1,4 @@
-package graph
+package own
 
 import (
 	"encoding/json"
@@ -8,20 +8,39 @@ import (
 
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/manage"
+	"github.com/curfew-id/curfew/internal/web/graph/api"
 	"github.com/curfew-id/curfew/internal/web/graph/odata"
 )
 
-func (c *call) app() directory.AppID { return directory.AppID(c.r.PathValue("id")) }
+// appRoutes are registrations by client_id and by the identifier of a resource.
+func (s Server) appRoutes() api.Routes {
+	return api.Routes{
+		"GET /curfew/apps":                          s.getApps,
+		"POST /curfew/apps":                         s.postApps,
+		"GET /curfew/apps/{id}":                     s.getApp,
+		"PATCH /curfew/apps/{id}":                   s.patchApp,
+		"DELETE /curfew/apps/{id}":                  s.deleteApp,
+		"POST /curfew/apps/{id}/secrets":            s.postSecret,
+		"DELETE /curfew/apps/{id}/secrets/{secret}": s.deleteSecret,
+		"GET /curfew/resources":                     s.getResources,
+		"POST /curfew/resources":                    s.postResources,
+		"GET /curfew/resources/{id}":                s.getResource,
+		"PATCH /curfew/resources/{id}":              s.patchResource,
+		"DELETE /curfew/resources/{id}":             s.deleteResource,
+	}
+}
 
-func (c *call) resource() directory.ResourceID { return directory.ResourceID(c.r.PathValue("id")) }
+func app(c *call) directory.AppID { return directory.AppID(c.R.PathValue("id")) }
 
-func (s *Server) getApps(c *call) error {
-	all, err := s.Manage.Apps(c.ctx(), c.actor)
+func resource(c *call) directory.ResourceID { return directory.ResourceID(c.R.PathValue("id")) }
+
+func (s Server) getApps(c *call) error {
+	all, err := s.Manage.Apps(c.Ctx(), c.Actor)
 	return shown(s, c, all, err)
 }
 
 // shown answers with all of something.
-func shown[T seen](s *Server, c *call, all []*T, err error) error {
+func shown[T seen](s Server, c *call, all []*T, err error) error {
 	if err != nil {
 		return err
 	}
@@ -29,16 +48,16 @@ func shown[T seen](s *Server, c *call, all []*T, err error) error {
 	for i, x := range all {
 		out[i] = view(x)
 	}
-	s.page(c, "", -1, "", out)
+	s.Page(c, "", -1, "", out)
 	return nil
 }
 
-func (s *Server) getApp(c *call) error {
-	a, err := s.Manage.App(c.ctx(), c.actor, c.app())
+func (s Server) getApp(c *call) error {
+	a, err := s.Manage.App(c.Ctx(), c.Actor, app(c))
 	if err != nil {
 		return err
 	}
-	c.write(http.StatusOK, view(a))
+	c.Write(http.StatusOK, view(a))
 	return nil
 }
 
@@ -49,13 +68,13 @@ func appForm(p *manage.AppPatch) odata.Form {
 		"guards": odata.List(&p.Guards, "texts"), "accessTokenMinutes": odata.Whole(&p.AccessTokenMinutes)}
 }
 
-func (s *Server) postApps(c *call) error {
+func (s Server) postApps(c *call) error {
 	var n manage.NewApp
 	var id *string
 	var enabled, secret *bool
 	f := appForm(&n.AppPatch)
 	f["id"], f["enabled"], f["withSecret"] = odata.Text(&id), odata.Truth(&enabled), odata.Truth(&secret)
-	act, err := c.ownOrder(f)
+	act, err := c.OwnOrder(f)
 	if err != nil {
 		return err
 	}
@@ -63,7 +82,7 @@ func (s *Server) postApps(c *call) error {
 		n.ID = directory.AppID(*id)
 	}
 	n.Disabled, n.WithSecret = enabled != nil && !*enabled, secret != nil && *secret
-	a, made, err := s.Manage.CreateApp(c.ctx(), c.actor, n, act)
+	a, made, err := s.Manage.CreateApp(c.Ctx(), c.Actor, n, act)
 	if err != nil {
 		return err
 	}
@@ -71,8 +90,8 @@ func (s *Server) postApps(c *call) error {
 	if made != nil {
 		out = append(out, member{"secret", secretObject(made)})
 	}
-	c.w.Header().Set("Location", s.root(c)+"/curfew/apps/"+url.PathEscape(string(a.ID)))
-	return c.done(act, nil, http.StatusCreated, out)
+	c.W.Header().Set("Location", s.Root(c)+"/curfew/apps/"+url.PathEscape(string(a.ID)))
+	return c.Done(act, nil, http.StatusCreated, out)
 }
 
 // secretObject shows a secret, this once.
@@ -99,39 +118,39 @@ func span(name string, to **time.Duration) odata.Reader {
 	}
 }
 
-func (s *Server) patchApp(c *call) error {
+func (s Server) patchApp(c *call) error {
 	var p manage.AppPatch
 	var enabled *bool
 	f := appForm(&p)
 	f["enabled"] = odata.Truth(&enabled)
-	act, err := c.ownOrder(f)
+	act, err := c.OwnOrder(f)
 	if err != nil {
 		return err
 	}
 	var r *manage.Receipt
 	switch {
 	case enabled == nil:
-		r, err = s.Manage.UpdateApp(c.ctx(), c.actor, c.app(), p, act)
+		r, err = s.Manage.UpdateApp(c.Ctx(), c.Actor, app(c), p, act)
 	case p == manage.AppPatch{}:
-		r, err = s.Manage.SetAppEnabled(c.ctx(), c.actor, c.app(), *enabled, act)
+		r, err = s.Manage.SetAppEnabled(c.Ctx(), c.Actor, app(c), *enabled, act)
 	default: // two acts, which could half succeed
 		err = odata.Unreadable("The property enabled is changed by a request of its own.")
 	}
-	return c.finish(act, r, err)
+	return c.Finish(act, r, err)
 }
 
-func (s *Server) deleteApp(c *call) error {
-	return c.do(func(act manage.Act) (*manage.Receipt, error) {
-		return s.Manage.DeleteApp(c.ctx(), c.actor, c.app(), act)
+func (s Server) deleteApp(c *call) error {
+	return c.Do(func(act manage.Act) (*manage.Receipt, error) {
+		return s.Manage.DeleteApp(c.Ctx(), c.Actor, app(c), act)
 	})
 }
 
 // postSecret makes a secret, and with "rotate" removes all others.
-func (s *Server) postSecret(c *call) error {
+func (s Server) postSecret(c *call) error {
 	var expires time.Time
 	var rotate *bool
 	var overlap *time.Duration
-	act, err := c.ownOrder(odata.Form{"expires": instantOf(&expires), "rotate": odata.Truth(&rotate), "overlapMs": span("overlapMs", &overlap)})
+	act, err := c.OwnOrder(odata.Form{"expires": instantOf(&expires), "rotate": odata.Truth(&rotate), "overlapMs": span("overlapMs", &overlap)})
 	if err != nil {
 		return err
 	}
@@ -143,9 +162,9 @@ func (s *Server) postSecret(c *call) error {
 	var made *manage.NewSecret
 	var r *manage.Receipt
 	if rotate != nil && *rotate {
-		made, r, err = s.Manage.RotateSecret(c.ctx(), c.actor, c.app(), expires, *overlap, act)
+		made, r, err = s.Manage.RotateSecret(c.Ctx(), c.Actor, app(c), expires, *overlap, act)
 	} else {
-		made, err = s.Manage.AddSecret(c.ctx(), c.actor, c.app(), expires, act)
+		made, err = s.Manage.AddSecret(c.Ctx(), c.Actor, app(c), expires, act)
 	}
 	if err != nil {
 		return err
@@ -154,66 +173,66 @@ func (s *Server) postSecret(c *call) error {
 	if made != nil {
 		out = secretObject(made)
 	}
-	return c.done(act, r, http.StatusCreated, out)
+	return c.Done(act, r, http.StatusCreated, out)
 }
 
-func (s *Server) deleteSecret(c *call) error {
-	return c.do(func(act manage.Act) (*manage.Receipt, error) {
-		return s.Manage.RemoveSecret(c.ctx(), c.actor, c.app(), c.r.PathValue("secret"), act)
+func (s Server) deleteSecret(c *call) error {
+	return c.Do(func(act manage.Act) (*manage.Receipt, error) {
+		return s.Manage.RemoveSecret(c.Ctx(), c.Actor, app(c), c.R.PathValue("secret"), act)
 	})
 }
 
-func (s *Server) getResources(c *call) error {
-	all, err := s.Manage.Resources(c.ctx(), c.actor)
+func (s Server) getResources(c *call) error {
+	all, err := s.Manage.Resources(c.Ctx(), c.Actor)
 	return shown(s, c, all, err)
 }
 
-func (s *Server) getResource(c *call) error {
-	r, err := s.Manage.Resource(c.ctx(), c.actor, c.resource())
+func (s Server) getResource(c *call) error {
+	r, err := s.Manage.Resource(c.Ctx(), c.Actor, resource(c))
 	if err != nil {
 		return err
 	}
-	c.write(http.StatusOK, view(r))
+	c.Write(http.StatusOK, view(r))
 	return nil
 }
 
 // resourceOrder reads the body of a write to a resource.
-func (c *call) resourceOrder(id **string) (p manage.ResourcePatch, act manage.Act, err error) {
+func resourceOrder(c *call, id **string) (p manage.ResourcePatch, act manage.Act, err error) {
 	f := odata.Form{"name": odata.Text(&p.Name), "scopes": odata.List(&p.Scopes, "objects with name, text and adminOnly"), "appRoles": odata.List(&p.AppRoles, "texts"), "tokenLifeMs": span("tokenLifeMs", &p.TokenLife)}
 	if id != nil {
 		f["id"] = odata.Text(id)
 	}
-	act, err = c.ownOrder(f)
+	act, err = c.OwnOrder(f)
 	return p, act, err
 }
 
-func (s *Server) postResources(c *call) error {
+func (s Server) postResources(c *call) error {
 	var id *string
-	p, act, err := c.resourceOrder(&id)
+	p, act, err := resourceOrder(c, &id)
 	if err != nil {
 		return err
 	}
 	if id == nil {
 		return odata.Unreadable("The property id is missing.")
 	}
-	r, err := s.Manage.CreateResource(c.ctx(), c.actor, directory.ResourceID(*id), p, act)
+	r, err := s.Manage.CreateResource(c.Ctx(), c.Actor, directory.ResourceID(*id), p, act)
 	if err != nil {
 		return err
 	}
-	c.w.Header().Set("Location", s.root(c)+"/curfew/resources/"+url.PathEscape(string(r.ID)))
-	return c.done(act, nil, http.StatusCreated, view(r))
+	c.W.Header().Set("Location", s.Root(c)+"/curfew/resources/"+url.PathEscape(string(r.ID)))
+	return c.Done(act, nil, http.StatusCreated, view(r))
 }
 
-func (s *Server) patchResource(c *call) error {
-	p, act, err := c.resourceOrder(nil)
+func (s Server) patchResource(c *call) error {
+	p, act, err := resourceOrder(c, nil)
 	if err != nil {
 		return err
 	}
-	return c.finish(act, nil, s.Manage.UpdateResource(c.ctx(), c.actor, c.resource(), p, act))
+	return c.Finish(act, nil, s.Manage.UpdateResource(c.Ctx(), c.Actor, resource(c), p, act))
 }
 
-func (s *Server) deleteResource(c *call) error {
-	return c.do(func(act manage.Act) (*manage.Receipt, error) {
-		return nil, s.Manage.DeleteResource(c.ctx(), c.actor, c.resource(), act)
+func (s Server) deleteResource(c *call) error {
+	return c.Do(func(act manage.Act) (*manage.Receipt, error) {
+		return nil, s.Manage.DeleteResource(c.Ctx(), c.Actor, resource(c), act)
 	})
 }

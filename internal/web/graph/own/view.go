@@ -1,11 +1,7 @@
-package graph
+package own
 
 import (
-	"bytes"
-	"encoding/json"
-	"net/http"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -16,88 +12,6 @@ import (
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/relay"
 )
-
-// object is a JSON object whose members keep their order.
-type object []member
-
-type member struct {
-	name  string
-	value any
-}
-
-// MarshalJSON writes the members in order.
-func (o object) MarshalJSON() ([]byte, error) {
-	b := []byte{'{'}
-	for i, m := range o {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		name, err := json.Marshal(m.name)
-		if err != nil {
-			return nil, err
-		}
-		value, err := encode(m.value)
-		if err != nil {
-			return nil, err
-		}
-		b = append(append(append(b, name...), ':'), value...)
-	}
-	return append(b, '}'), nil
-}
-
-// encode leaves & and < as they are: addresses stay readable, and nothing here
-// is ever part of a page.
-func encode(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	err := e.Encode(v)
-	return bytes.TrimRight(b.Bytes(), "\n"), err
-}
-
-// pick returns the named members, in that order.
-func (o object) pick(names []string) object {
-	out := make(object, 0, len(names))
-	for _, n := range names {
-		if i := slices.IndexFunc(o, func(m member) bool { return m.name == n }); i >= 0 {
-			out = append(out, o[i])
-		}
-	}
-	return out
-}
-
-// writeTime bounds how long a reader may take over an answer.
-const writeTime = 30 * time.Second
-
-// write sends v as JSON.
-func (c *call) write(status int, v any) {
-	b, err := encode(v)
-	if err != nil {
-		panic("graph: " + err.Error()) // texts, numbers and times of ours
-	}
-	// Not every writer has deadlines (recorders in tests); the server's do.
-	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(writeTime))
-	c.w.Header().Set("Content-Type", "application/json;odata.metadata=minimal;charset=utf-8")
-	c.w.WriteHeader(status)
-	c.w.Write(append(b, '\n')) // who does not read it asks again
-}
-
-// Graph's own properties are null when there is nothing.
-
-func textOrNull(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
-}
-
-// instant is Edm.DateTimeOffset as Graph writes it, to the second.
-func instant(t time.Time) any {
-	if t.IsZero() {
-		return nil
-	}
-	return t.UTC().Format("2006-01-02T15:04:05Z")
-}
 
 // milli is an instant in our own JSON.
 func milli(t time.Time) any {

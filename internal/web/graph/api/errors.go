@@ -1,4 +1,4 @@
-package graph
+package api
 
 import (
 	"encoding/base64"
@@ -49,17 +49,17 @@ var statuses = map[odata.Code]int{
 	odata.OtherMedia: http.StatusUnsupportedMediaType,
 }
 
-// errSent: the answer has begun; nothing can be told any more.
-var errSent = errors.New("answer interrupted")
+// ErrSent: the answer has begun; nothing can be told any more.
+var ErrSent = errors.New("answer interrupted")
 
 // challengeText is what tools search for. No comma: kiota splits the header at
 // commas.
 const challengeText = "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: TokenIssuedBeforeRevocationTimestamp"
 
-// fail tells an error in Graph's form, also when the caller seems to be gone: half
+// Fail tells an error in Graph's form, also when the caller seems to be gone: half
 // a connection may be left, and no answer would be a 200.
-func (s *Server) fail(c *call, err error) {
-	if errors.Is(err, errSent) {
+func (s *Server) Fail(c *Call, err error) {
+	if errors.Is(err, ErrSent) {
 		return
 	}
 	kind, message := fault.KindOf(err), fault.Public(err)
@@ -74,11 +74,11 @@ func (s *Server) fail(c *call, err error) {
 			t.status = status
 		}
 	}
-	h := c.w.Header()
+	h := c.W.Header()
 	switch {
 	case kind == fault.Internal:
-		if s.Log != nil && c.ctx().Err() == nil {
-			s.Log.LogAttrs(c.ctx(), slog.LevelError, "graph", slog.String("route", c.r.Pattern), slog.String("request", c.requestID()), slog.Any("error", err))
+		if s.Log != nil && c.Ctx().Err() == nil {
+			s.Log.LogAttrs(c.Ctx(), slog.LevelError, "graph", slog.String("route", c.R.Pattern), slog.String("request", c.requestID()), slog.Any("error", err))
 		}
 	case t.status == http.StatusUnauthorized:
 		if kind == fault.Revoked && c.capable() {
@@ -88,20 +88,20 @@ func (s *Server) fail(c *call, err error) {
 	case kind == fault.Limited || kind == fault.Unavailable:
 		h.Set("Retry-After", s.retryAfter(err))
 	}
-	c.write(t.status, object{{"error", object{
+	c.Write(t.status, Object{{"error", Object{
 		{"code", t.code}, {"message", message},
-		{"innerError", object{
-			{"date", s.now().UTC().Format("2006-01-02T15:04:05")},
+		{"innerError", Object{
+			{"date", s.Time().UTC().Format("2006-01-02T15:04:05")},
 			{"request-id", h.Get("request-id")}, {"client-request-id", h.Get("client-request-id")}}}}}})
 }
 
 // capable reports whether the client said that it understands claims challenges.
-func (c *call) capable() bool { return c.access != nil && slices.Contains(c.access.CC, "CP1") }
+func (c *Call) capable() bool { return c.Access != nil && slices.Contains(c.Access.CC, "CP1") }
 
 // challenge is the one WWW-Authenticate value: Bearer first, every parameter
 // quoted, no comma inside a value, the claims in padded standard base64
 // (reference/clients.md rule 9).
-func (s *Server) challenge(c *call, err error, special odata.Code, message string) string {
+func (s *Server) challenge(c *Call, err error, special odata.Code, message string) string {
 	var b strings.Builder
 	if c.dpop { // who sends proofs is none of the clients of that rule
 		b.WriteString(`DPoP algs="` + strings.Join(proof.AssertionAlgs, " ") + `"`)
@@ -117,7 +117,7 @@ func (s *Server) challenge(c *call, err error, special odata.Code, message strin
 		return b.String()
 	case fault.Is(err, fault.Revoked) && c.capable():
 		// "Mint me one newer than now": the issuer takes it as "judge again".
-		claims := `{"access_token":{"nbf":{"essential":true,"value":"` + strconv.FormatInt(s.now().Unix(), 10) + `"}}}`
+		claims := `{"access_token":{"nbf":{"essential":true,"value":"` + strconv.FormatInt(s.Time().Unix(), 10) + `"}}}`
 		add("error", "insufficient_claims")
 		add("claims", base64.StdEncoding.EncodeToString([]byte(claims)))
 	case errors.As(err, &e) && strings.HasSuffix(e.Code, "_dpop_proof"), e != nil && e.Code == "use_dpop_nonce":
@@ -132,7 +132,7 @@ func (s *Server) challenge(c *call, err error, special odata.Code, message strin
 func (s *Server) retryAfter(err error) string {
 	var many *signin.TooMany
 	if errors.As(err, &many) {
-		if wait := many.Until.Sub(s.now()); wait > 0 {
+		if wait := many.Until.Sub(s.Time()); wait > 0 {
 			return strconv.Itoa(int((wait + time.Second - 1) / time.Second))
 		}
 	}
