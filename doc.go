@@ -18,7 +18,7 @@
 //	 rules   internal/role               who may do what to whom
 //	         internal/policy             conditional access to a verdict
 //	         internal/grant              session, grant, rotation, reuse
-//	         internal/standing           is this still good?
+//	         internal/standing           is this still good? what ends what
 //	         internal/audit              record types
 //	         internal/secevent           security event tokens
 //	         internal/proof              what others sign: assertions, DPoP proofs, their ID and logout tokens

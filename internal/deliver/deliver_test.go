@@ -138,9 +138,9 @@ func TestEachEndIsToldToWhomItConcernsAndNobodyElse(t *testing.T) {
 		do(t, func() (revoke.Result, error) { return w.revoke.Grant(ctx, w.grace(), twin.ID, revoke.Options{}) })
 		w.settle()
 		w.want("the last of them", "mailroom", of(w.Ada, s))
-		for _, cause := range []standing.Cause{standing.Revoked, standing.Reused} {
+		for _, e := range []standing.Event{standing.GrantReturned, standing.GrantReused} {
 			g := w.in("mailroom", w.Session(w.Ada))
-			do(t, func() (revoke.Result, error) { return w.revoke.EndGrant(ctx, g.ID, cause) })
+			do(t, func() (revoke.Result, error) { return w.revoke.EndGrant(ctx, g.ID, e) })
 		}
 		w.settle()
 		w.want("given back, or used twice", "mailroom")

@@ -162,7 +162,7 @@ func (s *Service) dropKeys(ctx context.Context, actor directory.Actor, c KeyChan
 		named = []string{c.Alg}
 	}
 	out := &KeysChanged{}
-	res, err := s.Revoke.Tokens(ctx, actor, standing.KeyDropped, revoke.Options{Reason: c.Reason, DryRun: c.DryRun}, func(tx *store.Tx) error {
+	res, err := s.Revoke.Tokens(ctx, actor, standing.KeyStolen, revoke.Options{Reason: c.Reason, DryRun: c.DryRun}, func(tx *store.Tx) error {
 		if err := mayChangeKeys(tx, actor); err != nil {
 			return err
 		}

@@ -97,7 +97,7 @@ func (s *Service) refreshOnce(ctx context.Context, client *Client, reg *registra
 	}
 	switch {
 	case errors.Is(err, errReused):
-		if _, err := s.Revoke.EndGrant(ctx, t.Grant, standing.Reused); err != nil {
+		if _, err := s.Revoke.EndGrant(ctx, t.Grant, standing.GrantReused); err != nil {
 			return nil, fault.Wrap(fault.Unavailable, "The refresh token was used before, and the grant could not be ended. Try again.", err)
 		}
 		s.Log.Warn("an old refresh token was used again", "grant", t.Grant, "client", client.ID, "network", grant.NetworkOf(r.IP))
@@ -143,7 +143,7 @@ func (s *Service) lost(ctx context.Context, client *Client, id directory.GrantID
 		return err
 	})
 	if err == nil && swept {
-		if _, err := s.Revoke.EndGrant(ctx, id, standing.Reused); err != nil {
+		if _, err := s.Revoke.EndGrant(ctx, id, standing.GrantReused); err != nil {
 			return fault.Wrap(fault.Unavailable, "The grant is not there any more, and what was made from it could not be ended. Try again.", err)
 		}
 	}

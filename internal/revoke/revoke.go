@@ -114,7 +114,7 @@ func (s *Service) Session(ctx context.Context, actor directory.Actor, id directo
 		if err := Pace(tx, a, u.ID); err != nil {
 			return nil, err
 		}
-		c, err := s.cutSession(tx, x, u, standing.Revoked)
+		c, err := s.cutSession(tx, x, u, standing.SessionRevoked)
 		if c == nil && err == nil {
 			err = errNothing // what writes no line takes no place
 		}
@@ -122,16 +122,21 @@ func (s *Service) Session(ctx context.Context, actor directory.Actor, id directo
 	})
 }
 
-// cutSession cuts a session and, because a grant with offline_access remembers
-// its session without belonging to it, each such grant by its own id.
-func (s *Service) cutSession(tx *store.Tx, x *grant.Session, u *directory.User, cause standing.Cause) (*store.Cut, error) {
-	c := &store.Cut{Cause: cause, WithReceipt: true, Target: sessionParty(x, u)}
+// cutSession cuts a session and, where the event ends them, each grant with
+// offline_access by its own id, because it remembers its session without
+// belonging to it. What is dead already is not cut again.
+func (s *Service) cutSession(tx *store.Tx, x *grant.Session, u *directory.User, e standing.Event) (*store.Cut, error) {
+	row, err := tx.Row(e)
+	if err != nil {
+		return nil, err
+	}
+	var v standing.Victim
 	if alive, err := aliveSession(tx, x); err != nil {
 		return nil, err
 	} else if alive {
-		c.Cuts = append(c.Cuts, cutoff.Cutoff{Scope: cutoff.Session, ID: x.ID.String(), Reach: cutoff.Everything})
+		v.Session = x.ID.String()
 	}
-	if cause != standing.SignedOut {
+	if row.Has(standing.GivenInIt) {
 		if err := tx.HoldSession(x.ID); err != nil {
 			return nil, err
 		}
@@ -143,16 +148,29 @@ func (s *Service) cutSession(tx *store.Tx, x *grant.Session, u *directory.User, 
 			if alive, err := aliveGrant(tx, g); err != nil {
 				return nil, err
 			} else if alive && g.EndsWith().IsZero() {
-				c.Cuts = append(c.Cuts, cutGrant(g.ID))
+				v.Grants = append(v.Grants, g.ID.String())
 			}
 		}
 	}
-	if len(c.Cuts) == 0 {
+	if v.Session == "" && len(v.Grants) == 0 {
 		return nil, nil
 	}
-	tx.Cut(c)
+	v.User = u.ID.String()
+	c, err := cutEvent(tx, e, v, sessionParty(x, u))
+	if err != nil {
+		return nil, err
+	}
 	tx.Audit(audit.Record{Action: "Revoke session", Target: c.Target, Whose: u.ID.String()})
 	return c, nil
+}
+
+// cutEvent appends the line of an event.
+func cutEvent(tx *store.Tx, e standing.Event, v standing.Victim, target audit.Party) (*store.Cut, error) {
+	c, err := tx.Event(e, v, target)
+	if err == nil {
+		tx.Cut(c)
+	}
+	return c, err
 }
 
 func sessionParty(x *grant.Session, u *directory.User) audit.Party {
@@ -182,20 +200,20 @@ func (s *Service) Grant(ctx context.Context, actor directory.Actor, id directory
 		if err := allow(tx, a, role.RevokeSession, u); err != nil {
 			return nil, err
 		}
-		return cutOneGrant(tx, a, g, u, standing.Revoked)
+		return cutOneGrant(tx, a, g, u, standing.GrantRevoked)
 	})
 }
 
-// EndGrant ends a grant for a cause that is not an administrator's: its old
+// EndGrant ends a grant by an event that is not an administrator's: its old
 // refresh token or code was presented again, or its own client gave it back. It
 // writes one line for each grant at most, so that nobody can grow the ledger by
 // presenting it again and again. When the grant's row was swept, what was made
 // from it still ends.
-func (s *Service) EndGrant(ctx context.Context, id directory.GrantID, cause standing.Cause) (Result, error) {
+func (s *Service) EndGrant(ctx context.Context, id directory.GrantID, e standing.Event) (Result, error) {
 	return s.cut(ctx, directory.Actor{System: true}, Options{}, func(tx *store.Tx, a directory.Actor, _ [32]byte) (*store.Cut, error) {
 		g, err := tx.Grant(id)
 		if errors.Is(err, store.ErrNotFound) {
-			return cutBelow(tx, id, cause)
+			return cutBelow(tx, id, e)
 		}
 		if err != nil {
 			return nil, err
@@ -204,12 +222,12 @@ func (s *Service) EndGrant(ctx context.Context, id directory.GrantID, cause stan
 		if err != nil {
 			return nil, err
 		}
-		return cutOneGrant(tx, a, g, u, cause)
+		return cutOneGrant(tx, a, g, u, e)
 	})
 }
 
 // cutBelow ends what was made from a grant that is not there any more.
-func cutBelow(tx *store.Tx, id directory.GrantID, cause standing.Cause) (*store.Cut, error) {
+func cutBelow(tx *store.Tx, id directory.GrantID, e standing.Event) (*store.Cut, error) {
 	below, err := tx.GrantsBelow(id)
 	if err != nil {
 		return nil, err
@@ -222,15 +240,16 @@ func cutBelow(tx *store.Tx, id directory.GrantID, cause standing.Cause) (*store.
 		if !alive {
 			continue
 		}
-		c := &store.Cut{Cause: cause, WithReceipt: true, Cuts: []cutoff.Cutoff{cutGrant(id)}, Target: audit.Party{Kind: "grant", ID: id.String()}}
-		tx.Cut(c)
-		tx.Audit(audit.Record{Action: "Revoke grant", Target: c.Target, Whose: g.User.String(), Elaborate: string(cause)})
-		return c, nil
+		c, err := cutEvent(tx, e, standing.Victim{User: g.User.String(), Grants: []string{id.String()}}, audit.Party{Kind: "grant", ID: id.String()})
+		if err == nil {
+			tx.Audit(audit.Record{Action: "Revoke grant", Target: c.Target, Whose: g.User.String(), Elaborate: string(c.Cause)})
+		}
+		return c, err
 	}
 	return nil, nil
 }
 
-func cutOneGrant(tx *store.Tx, a directory.Actor, g *grant.Grant, u *directory.User, cause standing.Cause) (*store.Cut, error) {
+func cutOneGrant(tx *store.Tx, a directory.Actor, g *grant.Grant, u *directory.User, e standing.Event) (*store.Cut, error) {
 	alive, err := aliveGrant(tx, g)
 	if err != nil || !alive {
 		return nil, err
@@ -238,15 +257,12 @@ func cutOneGrant(tx *store.Tx, a directory.Actor, g *grant.Grant, u *directory.U
 	if err := Pace(tx, a, u.ID); err != nil {
 		return nil, err
 	}
-	c := &store.Cut{Cause: cause, WithReceipt: true, Cuts: []cutoff.Cutoff{cutGrant(g.ID)},
-		Target: audit.Party{Kind: "grant", ID: g.ID.String(), Name: u.Name + " in " + string(g.App)}}
-	tx.Cut(c)
-	tx.Audit(audit.Record{Action: "Revoke grant", Target: c.Target, Whose: u.ID.String(), Elaborate: string(cause)})
-	return c, nil
-}
-
-func cutGrant(id directory.GrantID) cutoff.Cutoff {
-	return cutoff.Cutoff{Scope: cutoff.Grant, ID: id.String(), Reach: cutoff.Everything}
+	c, err := cutEvent(tx, e, standing.Victim{User: u.ID.String(), Grants: []string{g.ID.String()}},
+		audit.Party{Kind: "grant", ID: g.ID.String(), Name: u.Name + " in " + string(g.App)})
+	if err == nil {
+		tx.Audit(audit.Record{Action: "Revoke grant", Target: c.Target, Whose: u.ID.String(), Elaborate: string(c.Cause)})
+	}
+	return c, err
 }
 
 func aliveGrant(tx *store.Tx, g *grant.Grant) (bool, error) {
@@ -269,11 +285,11 @@ func (s *Service) App(ctx context.Context, actor directory.Actor, id directory.A
 		if err := role.Allowed(a, role.CutApp, role.Target{}).Err(app.Name); err != nil {
 			return nil, err
 		}
-		c := &store.Cut{Cause: standing.Revoked, WithReceipt: true, Target: store.AppParty(app),
-			Cuts: []cutoff.Cutoff{{Scope: cutoff.App, ID: string(id), Reach: cutoff.Everything}}}
-		tx.Cut(c)
-		tx.Audit(audit.Record{Action: "Revoke application", Target: c.Target})
-		return c, nil
+		c, err := cutEvent(tx, standing.ClientRevoked, standing.Victim{App: string(id)}, store.AppParty(app))
+		if err == nil {
+			tx.Audit(audit.Record{Action: "Revoke application", Target: c.Target})
+		}
+		return c, err
 	})
 }
 
@@ -293,12 +309,11 @@ func (s *Service) UserApp(ctx context.Context, actor directory.Actor, user direc
 		if err := Pace(tx, a, u.ID); err != nil {
 			return nil, err
 		}
-		c := &store.Cut{Cause: standing.Revoked, WithReceipt: true,
-			Cuts:   []cutoff.Cutoff{{Scope: cutoff.UserApp, ID: cutoff.UserAppID(user.String(), string(app)), Reach: cutoff.Everything}},
-			Target: audit.Party{Kind: "user", ID: u.ID.String(), Name: u.Name + " in " + string(app)}}
-		tx.Cut(c)
-		tx.Audit(audit.Record{Action: "Revoke application", Target: c.Target})
-		return c, nil
+		c, err := cutEvent(tx, standing.UserAppRevoked, standing.Victim{User: user.String(), App: string(app)}, audit.Party{Kind: "user", ID: u.ID.String(), Name: u.Name + " in " + string(app)})
+		if err == nil {
+			tx.Audit(audit.Record{Action: "Revoke application", Target: c.Target})
+		}
+		return c, err
 	})
 }
 
@@ -310,12 +325,12 @@ func (s *Service) Everyone(ctx context.Context, actor directory.Actor, o Options
 		if err := mayCutDirectory(tx, a, "revoke everyone"); err != nil {
 			return nil, err
 		}
-		c := &store.Cut{Cause: standing.Revoked, WithReceipt: true, Keep: o.KeepSession, Cookie: cookie,
-			Cuts:   []cutoff.Cutoff{{Scope: cutoff.All, Reach: cutoff.Everything}},
-			Target: audit.Party{Kind: "directory", Name: "everyone"}}
-		tx.Cut(c)
-		tx.Audit(audit.Record{Action: activity, Target: c.Target})
-		return c, nil
+		c, err := cutEvent(tx, standing.EveryoneRevoked, standing.Victim{}, audit.Party{Kind: "directory", Name: "everyone"})
+		if err == nil {
+			c.Keep, c.Cookie = o.KeepSession, cookie
+			tx.Audit(audit.Record{Action: activity, Target: c.Target})
+		}
+		return c, err
 	})
 }
 

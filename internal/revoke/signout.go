@@ -50,7 +50,7 @@ func (s *Service) SignOut(ctx context.Context, id directory.SessionID) (Result, 
 				return nil, err
 			}
 		}
-		return s.cutSession(tx, x, u, standing.SignedOut)
+		return s.cutSession(tx, x, u, standing.SessionSignedOut)
 	})
 	res.Already = res.Already && !quiet
 	return res, err

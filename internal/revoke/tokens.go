@@ -3,7 +3,6 @@ package revoke
 import (
 	"context"
 
-	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
@@ -16,16 +15,17 @@ import (
 // same transaction: it is for what is wrong with all tokens at once, such as a
 // key that somebody else can sign them with. Browser sessions stay: no such key
 // makes one. It needs what Everyone needs. Kinds as User, and those of also.
-func (s *Service) Tokens(ctx context.Context, actor directory.Actor, cause standing.Cause, o Options, also func(*store.Tx) error) (Result, error) {
+func (s *Service) Tokens(ctx context.Context, actor directory.Actor, e standing.Event, o Options, also func(*store.Tx) error) (Result, error) {
 	o.KeepSession = directory.SessionID{} // it stays anyhow
 	return s.cut(ctx, actor, o, func(tx *store.Tx, a directory.Actor, _ [32]byte) (*store.Cut, error) {
 		if err := mayCutDirectory(tx, a, "end every token"); err != nil {
 			return nil, err
 		}
-		c := &store.Cut{Cause: cause, WithReceipt: true, Cuts: []cutoff.Cutoff{{Scope: cutoff.All, Reach: cutoff.Tokens}},
-			Target: audit.Party{Kind: "directory", Name: "every token"}}
-		tx.Cut(c)
-		tx.Audit(audit.Record{Action: activity, Target: c.Target, Elaborate: string(cause)})
+		c, err := cutEvent(tx, e, standing.Victim{}, audit.Party{Kind: "directory", Name: "every token"})
+		if err != nil {
+			return nil, err
+		}
+		tx.Audit(audit.Record{Action: activity, Target: c.Target, Elaborate: string(c.Cause)})
 		return c, also(tx)
 	})
 }

@@ -1,13 +1,3 @@
-// Package standing answers one question for everything that was handed out: is
-// this still good?
-//
-// [Check] lists every cause for which a session, a code or a grant is no longer
-// good, not the first one. Whatever issues or accepts asks it: code exchange,
-// refresh, device codes, client credentials, introspection, userinfo, cookies,
-// the portal. Deleting rows is housekeeping and never the mechanism.
-//
-// The package is pure; it trusts its caller to have read the ledger's head
-// before the facts, in the same transaction.
 package standing
 
 import (

@@ -2,12 +2,12 @@ package store
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/standing"
@@ -145,37 +145,66 @@ func (tx *Tx) SaveApp(a *directory.App) error {
 	if err != nil {
 		return err
 	}
-	tx.diffApp(old, a)
+	if err := tx.diffApp(old, a); err != nil {
+		return err
+	}
 	return tx.followApp(old, a)
 }
 
-// diffApp is the rows of DESIGN §7's table that a change of an application is.
-func (tx *Tx) diffApp(old, a *directory.App) {
-	c := &Cut{Cause: standing.AppNarrowed, Target: AppParty(a), WithReceipt: true}
+// diffApp appends the line of what a change of an application is: one line, with
+// the cause that comes first, whatever came together.
+func (tx *Tx) diffApp(old, a *directory.App) error {
+	was := standing.Victim{App: string(a.ID)}
+	is := was
+	is.Identity = identity(a)
+	var all []*Cut
+	var err error
+	add := func(e standing.Event, v standing.Victim) {
+		c, eerr := tx.Event(e, v, AppParty(a))
+		if err = errors.Join(err, eerr); eerr == nil && len(c.Cuts) > 0 {
+			all = append(all, c)
+		}
+	}
+	if old != nil {
+		was.Identity = identity(old)
+	}
 	switch {
 	case old == nil:
 	case old.Enabled && !a.Enabled:
-		c.Cause, c.Cuts = standing.AppDisabled, []cutoff.Cutoff{{Scope: cutoff.App, ID: string(a.ID), Reach: cutoff.Everything}}
+		add(standing.ClientDisabled, was)
 	default:
 		if !old.Principal.IsZero() && old.Principal != a.Principal {
-			c.Cuts = append(c.Cuts, cutUser(old.Principal, cutoff.Everything)...)
+			add(standing.IdentityReplaced, was)
 		}
 		// A first-party application needed nobody's consent; now it does. One that
 		// let everybody in lets only those in who are assigned.
 		if narrowed(old.Permissions, a.Permissions) || narrowed(old.AppPermissions, a.AppPermissions) || old.FirstParty && !a.FirstParty || !old.AssignmentRequired && a.AssignmentRequired {
-			c.Cuts = append(c.Cuts, cutoff.Cutoff{Scope: cutoff.App, ID: string(a.ID), Reach: cutoff.Tokens})
+			add(standing.ClientNarrowed, is)
 		}
-		if credentialRemoved(old, a) && !a.Principal.IsZero() {
-			if len(c.Cuts) == 0 {
-				c.Cause = standing.SecretRemoved
-			}
-			c.Cuts = append(c.Cuts, cutUser(a.Principal, cutoff.Tokens)...)
+		if credentialRemoved(old, a) {
+			add(standing.CredentialGone, is)
 		}
 	}
-	if len(c.Cuts) == 0 {
-		c = &Cut{Cause: standing.AppChanged}
+	if len(all) == 0 {
+		c, eerr := tx.Event(standing.ClientChanged, is, audit.Party{})
+		all, err = []*Cut{c}, errors.Join(err, eerr)
 	}
-	tx.Cut(c)
+	if err != nil {
+		return err
+	}
+	for _, more := range all[1:] {
+		all[0].Cuts = append(all[0].Cuts, more.Cuts...)
+	}
+	tx.Cut(all[0])
+	return nil
+}
+
+// identity is the object id of an application's own identity; empty: it has none.
+func identity(a *directory.App) string {
+	if a.Principal.IsZero() {
+		return ""
+	}
+	return a.Principal.String()
 }
 
 // AppParty names an application in ledger, receipts and audit.
@@ -218,10 +247,9 @@ func (tx *Tx) DeleteApp(id directory.AppID) error {
 	if err != nil {
 		return err
 	}
-	c := &Cut{Cause: standing.AppDeleted, Target: AppParty(a), WithReceipt: true,
-		Cuts: []cutoff.Cutoff{{Scope: cutoff.App, ID: string(id), Reach: cutoff.Everything}}}
-	if !a.Principal.IsZero() {
-		c.Cuts = append(c.Cuts, cutUser(a.Principal, cutoff.Everything)...)
+	c, err := tx.Event(standing.ClientDeleted, standing.Victim{App: string(id), Identity: identity(a)}, AppParty(a))
+	if err != nil {
+		return err
 	}
 	tx.Cut(c)
 	if err := tx.followApp(a, nil); err != nil {
@@ -347,7 +375,9 @@ func (tx *Tx) SaveConsent(c directory.Consent) error {
 		return err
 	}
 	if len(old) > 0 && narrowed([]directory.Permission{{Scopes: old[0].Scopes}}, []directory.Permission{{Scopes: c.Scopes}}) {
-		tx.cutConsent(c.User, c.App)
+		if err := tx.cutConsent(c.User, c.App); err != nil {
+			return err
+		}
 	}
 	_, err = tx.exec(`INSERT INTO consents (user_id, app_id, resource, scopes, given) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (user_id, app_id, resource) DO UPDATE SET scopes = excluded.scopes, given = excluded.given`,
@@ -362,15 +392,20 @@ func (tx *Tx) WithdrawConsent(user directory.UserID, app directory.AppID) error 
 	if err == nil && n == 0 {
 		return ErrNotFound
 	}
-	tx.cutConsent(user, app)
-	return err
+	if err != nil {
+		return err
+	}
+	return tx.cutConsent(user, app)
 }
 
-func (tx *Tx) cutConsent(user directory.UserID, app directory.AppID) {
-	c := cutoff.Cutoff{Scope: cutoff.UserApp, ID: cutoff.UserAppID(user.String(), string(app)), Reach: cutoff.Everything}
+func (tx *Tx) cutConsent(user directory.UserID, app directory.AppID) error {
+	e := standing.UserWithdrew
 	if user.IsZero() {
-		c = cutoff.Cutoff{Scope: cutoff.App, ID: string(app), Reach: cutoff.Everything}
+		e = standing.AdminWithdrew
 	}
-	tx.Cut(&Cut{Cause: standing.ConsentWithdrawn, Cuts: []cutoff.Cutoff{c}, WithReceipt: true,
-		Target: audit.Party{Kind: "app", ID: string(app), Name: string(app)}})
+	c, err := tx.Event(e, standing.Victim{User: user.String(), App: string(app)}, audit.Party{Kind: "app", ID: string(app), Name: string(app)})
+	if err == nil {
+		tx.Cut(c)
+	}
+	return err
 }

@@ -3,7 +3,6 @@ package store
 import (
 	"slices"
 
-	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/directory"
 )
 
@@ -108,14 +107,9 @@ func (tx *Tx) Unassigned(app *directory.App, user directory.UserID) (bool, error
 	return !assigned, err
 }
 
-// cutUnassigned cuts what a user holds of the applications lost between two
-// lists, whether or not these demand an assignment at the moment: somebody may be
-// about to make them.
-func cutUnassigned(id directory.UserID, before, after []directory.AppID) (cuts []cutoff.Cutoff) {
-	for _, app := range before {
-		if !slices.Contains(after, app) {
-			cuts = append(cuts, cutoff.Cutoff{Scope: cutoff.UserApp, ID: cutoff.UserAppID(id.String(), string(app)), Reach: cutoff.Tokens})
-		}
-	}
-	return cuts
+// without lists the applications of a list that another does not have: what a
+// user lost or gained, whether or not they demand an assignment at the moment,
+// since somebody may be about to make them.
+func without(all, others []directory.AppID) []directory.AppID {
+	return slices.DeleteFunc(slices.Clone(all), func(a directory.AppID) bool { return slices.Contains(others, a) })
 }

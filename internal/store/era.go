@@ -139,7 +139,7 @@ func (tx *Tx) beginEra(h head, seen cutoff.Pos) error {
 		return fault.New(fault.Unavailable, "The ledger is ahead of the clock. Set the clock right and start again.")
 	}
 	tx.Cut(&Cut{
-		Cuts:  []cutoff.Cutoff{{Scope: cutoff.All, Reach: cutoff.Everything}},
+		Cuts:  standing.RowOf(standing.HistoryGone).Cuts(standing.Victim{}),
 		Cause: standing.HistoryLost, Pos: cutoff.Pos(quotient << eraShift), era: true, WithReceipt: true,
 	})
 	tx.db.cfg.Log.Error("history was lost: everything born before is cut", "head", h.pos, "seen", seen, "era", quotient<<eraShift)

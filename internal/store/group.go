@@ -3,7 +3,6 @@ package store
 import (
 	"slices"
 
-	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
@@ -76,8 +75,7 @@ func (tx *Tx) diffRights() error {
 		ids = append(ids, id)
 	}
 	slices.SortFunc(ids, func(a, b directory.UserID) int { return slices.Compare(a[:], b[:]) })
-	lost := &Cut{Cause: standing.RightsRemoved, WithReceipt: true}
-	gained, users := false, 0
+	lost, gained := tally{}, tally{}
 	for _, id := range ids {
 		before := tx.rights[id]
 		after, err := tx.Held(id)
@@ -88,28 +86,57 @@ func (tx *Tx) diffRights() error {
 		if err != nil {
 			return err
 		}
-		cuts := cutUnassigned(id, before.apps, apps)
-		if !subset(before.held.Roles, after.Roles) {
-			cuts = cutUser(id, cutoff.Tokens)
+		v := standing.Victim{User: id.String()}
+		if subset(before.held.Roles, after.Roles) {
+			for _, app := range without(before.apps, apps) {
+				v.App = string(app)
+				if err := lost.add(tx, standing.UserUnassigned, v, before.user); err != nil {
+					return err
+				}
+			}
+		} else {
 			if before.held.Has(role.GlobalAdministrator) && !after.Has(role.GlobalAdministrator) {
 				tx.admins = true
 			}
+			if err := lost.add(tx, standing.RoleRemoved, v, before.user); err != nil {
+				return err
+			}
 		}
-		if len(cuts) > 0 {
-			lost.Cuts, lost.Target = append(lost.Cuts, cuts...), before.user
-			users++
+		if !subset(after.Roles, before.held.Roles) || len(without(apps, before.apps)) > 0 {
+			if err := gained.add(tx, standing.RightsGiven, v, before.user); err != nil {
+				return err
+			}
 		}
-		gained = gained || !subset(after.Roles, before.held.Roles) || len(cutUnassigned(id, apps, before.apps)) > 0
-	}
-	if users > 1 {
-		lost.Target = audit.Party{Kind: "directory", Name: "several users"}
 	}
 	switch {
-	case len(lost.Cuts) > 0:
-		tx.Cut(lost)
-	case gained:
-		tx.Cut(&Cut{Cause: standing.RightsAdded})
+	case lost.line != nil && len(lost.line.Cuts) > 0:
+		tx.Cut(lost.line)
+	case gained.line != nil:
+		tx.Cut(gained.line)
 	}
+	return nil
+}
+
+// tally is one line about what happened to several users.
+type tally struct {
+	line *Cut
+	last string // whom it named last
+}
+
+func (t *tally) add(tx *Tx, e standing.Event, v standing.Victim, user audit.Party) error {
+	c, err := tx.Event(e, v, user)
+	switch {
+	case err != nil:
+		return err
+	case t.line == nil:
+		t.line = c
+	default:
+		t.line.Cuts = append(t.line.Cuts, c.Cuts...)
+		if t.last != user.ID {
+			t.line.Target = audit.Party{Kind: "directory", Name: "several users"}
+		}
+	}
+	t.last = user.ID
 	return nil
 }
 

@@ -41,6 +41,8 @@ type Cut struct {
 	mark Mark
 	prev cutoff.Pos
 	era  bool
+	// spares: the table lets the session stay in which it was done.
+	spares bool
 }
 
 func (c *Cut) line() cutoff.Line { return cutoff.Line{Pos: c.Pos, Cuts: c.Cuts} }
@@ -48,10 +50,18 @@ func (c *Cut) line() cutoff.Line { return cutoff.Line{Pos: c.Pos, Cuts: c.Cuts} 
 // Cut appends c when the transaction commits, after everything it may change.
 func (tx *Tx) Cut(c *Cut) { tx.lines = append(tx.lines, c) }
 
-// User cutoffs and their like, spelled once.
+// Row is what an event ends, as the table has it.
+func (tx *Tx) Row(e standing.Event) (standing.Row, error) { return standing.RowOf(e), nil }
 
-func cutUser(id directory.UserID, r cutoff.Reach) []cutoff.Cutoff {
-	return []cutoff.Cutoff{{Scope: cutoff.User, ID: id.String(), Reach: r}}
+// Event is the line of an event, with the cutoffs that the table has for it.
+func (tx *Tx) Event(e standing.Event, v standing.Victim, target audit.Party) (*Cut, error) {
+	r, err := tx.Row(e)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cut{Cause: r.Cause, Cuts: r.Cuts(v), Target: target, spares: r.Spares}
+	c.WithReceipt = len(c.Cuts) > 0
+	return c, nil
 }
 
 // head is the one row that orders everything.

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/role"
@@ -75,7 +74,7 @@ type UserChange struct {
 // ChangeUser locks the user's row, lets f change it, writes it, and appends
 // what follows from the difference. It returns the lines appended (at most
 // one); their positions are known after the commit. ErrNotFound, ErrDuplicate.
-func (tx *Tx) ChangeUser(id directory.UserID, how UserChange, f func(*directory.User) error) (*Cut, error) {
+func (tx *Tx) ChangeUser(id directory.UserID, how UserChange, f func(*directory.User) error) (cut *Cut, err error) {
 	old, err := scanUser(tx.row(`SELECT `+userColumns+` FROM users u WHERE u.id = $1`+tx.lock(), id[:]))
 	if err != nil {
 		return nil, err
@@ -88,8 +87,13 @@ func (tx *Tx) ChangeUser(id directory.UserID, how UserChange, f func(*directory.
 	if u.Password.Hash != old.Password.Hash && u.Password.Version == old.Password.Version {
 		u.Password.Version++ // another hash is another password, whoever forgot to say so
 	}
-	cut := diffUser(old, &u, how)
-	if cut != nil {
+	if e := diffUser(old, &u, how); e != "" {
+		if cut, err = tx.Event(e, standing.Victim{User: id.String()}, UserParty(old)); err != nil {
+			return nil, err
+		}
+		if cut.spares {
+			cut.Keep, cut.Cookie = how.Keep, how.Cookie
+		}
 		if len(cut.Cuts) > 0 {
 			u.ValidFrom = tx.Now
 		}
@@ -105,25 +109,21 @@ func (tx *Tx) ChangeUser(id directory.UserID, how UserChange, f func(*directory.
 	return cut, tx.writeUser(old, &u)
 }
 
-// diffUser is the row of DESIGN §7's table that a change of a user's row is.
-func diffUser(old, u *directory.User, how UserChange) *Cut {
-	party := UserParty(old)
-	c := &Cut{Target: party, WithReceipt: true, Cuts: cutUser(u.ID, cutoff.Everything)}
+// diffUser is the event that a change of a user's row is; empty: none.
+func diffUser(old, u *directory.User, how UserChange) standing.Event {
 	switch {
 	case old.Deleted.IsZero() && !u.Deleted.IsZero():
-		c.Cause = standing.Deleted
+		return standing.UserDeleted
 	case old.Enabled && !u.Enabled:
-		c.Cause = standing.Disabled
+		return standing.UserDisabled
 	case old.Password.Version != u.Password.Version && (how.Own || !how.Keep.IsZero()):
-		c.Cause, c.Keep, c.Cookie = standing.PasswordChanged, how.Keep, how.Cookie
+		return standing.PasswordReplaced
 	case old.Password.Version != u.Password.Version:
-		c.Cause = standing.PasswordReset
+		return standing.PasswordGiven
 	case !old.Enabled && u.Enabled:
-		return &Cut{Target: party, Cause: standing.Enabled}
-	default:
-		return nil
+		return standing.UserEnabled
 	}
-	return c
+	return ""
 }
 
 // RevokeUser cuts everything of the user at this transaction's line. A user is
@@ -133,7 +133,11 @@ func (tx *Tx) RevokeUser(id directory.UserID, keep directory.SessionID, cookie [
 	if err != nil {
 		return nil, nil, err
 	}
-	c := &Cut{Cuts: cutUser(id, cutoff.Everything), Cause: standing.Revoked, Target: UserParty(old), WithReceipt: true, Keep: keep, Cookie: cookie}
+	c, err := tx.Event(standing.UserRevoked, standing.Victim{User: id.String()}, UserParty(old))
+	if err != nil {
+		return nil, nil, err
+	}
+	c.Keep, c.Cookie = keep, cookie
 	tx.Cut(c)
 	n, err := tx.exec(`UPDATE users SET valid_from = $1 WHERE id = $2`, micros(tx.Now), id[:])
 	if err == nil {
