@@ -12,7 +12,8 @@ import (
 
 func appCommand(c *console) *cobra.Command {
 	return group("app", "Registered applications", appListCommand(c), appShowCommand(c), appCreateCommand(c), appUpdateCommand(c),
-		appEnabledCommand(c, true), appEnabledCommand(c, false), appDeleteCommand(c), appSecretCommand(c))
+		appEnabledCommand(c, true), appEnabledCommand(c, false), appDeleteCommand(c), appSecretCommand(c), appOwnerCommand(c),
+		appAssignmentsCommand(c), appAssignCommand(c), appUnassignCommand(c))
 }
 
 func appListCommand(c *console) *cobra.Command {
@@ -83,11 +84,13 @@ func appFacts(c *console, a *client.App) [][2]string {
 	}
 	facts := [][2]string{{"status", appStatus(a)}, {"kind", appKind(a)}, {"publisher", a.Publisher}, {"trust", trust}, {"device code", device}}
 	facts = append(facts, each("redirects to", a.RedirectURIs)...)
+	facts = append(facts, each("in a browser at", a.SPARedirectURIs)...)
 	facts = append(facts, each("after logout", a.PostLogoutURIs)...)
 	facts = append(facts, each("may ask for", permitted(a.Permissions))...)
 	facts = append(facts, each("holds itself", permitted(a.AppPermissions))...)
 	facts = append(facts, each("may guard", a.Guards)...)
 	facts = append(facts, [2]string{"access tokens", minutes}, [2]string{"identity", a.Principal})
+	facts = append(facts, protocolFacts(a)...)
 	for _, s := range a.Secrets {
 		until := "does not expire"
 		if !s.Expires.IsZero() {
@@ -98,7 +101,39 @@ func appFacts(c *console, a *client.App) [][2]string {
 		}
 		facts = append(facts, [2]string{"secret", s.ID + "  " + s.Hint + "…  made " + c.When(s.Created) + ", " + until})
 	}
+	for _, k := range a.Keys {
+		facts = append(facts, [2]string{"key", k.ID + "  made " + c.When(k.Created)})
+	}
 	return append(facts, [2]string{"created", c.When(a.Created)})
+}
+
+// protocolFacts are those of what an application proves and is told.
+func protocolFacts(a *client.App) [][2]string {
+	var demands []string
+	for _, d := range []struct {
+		set  bool
+		what string
+	}{{a.RequirePAR, "pushed requests"}, {a.RequireDPoP, "tokens bound to a key"}} {
+		if d.set {
+			demands = append(demands, d.what)
+		}
+	}
+	absolute, assigned := "", ""
+	if a.GrantAbsoluteMs > 0 {
+		absolute = term.Span(ms(a.GrantAbsoluteMs)) + " after the sign-in"
+	}
+	if a.AssignmentRequired {
+		assigned = "only who is assigned"
+	}
+	logout := func(address string, session bool) string {
+		if address != "" && session {
+			return address + "  with the session"
+		}
+		return address
+	}
+	return [][2]string{{"lets in", assigned}, {"refresh", a.Refresh}, {"grants end", absolute}, {"only with", strings.Join(demands, ", ")}, {"signed with", a.SigningAlg},
+		{"keys at", a.KeysURI}, {"told of logout", logout(a.BackChannelLogoutURI, a.BackChannelSession)},
+		{"shown at logout", logout(a.FrontChannelLogoutURI, a.FrontChannelSession)}}
 }
 
 // permitted writes permissions as their flags are written.

@@ -35,20 +35,27 @@ piped to where it is kept; everything else is said on standard error.`,
 
 func appSecretRotateCommand(c *console) *cobra.Command {
 	var act client.Act
-	var expires string
+	var expires, overlap string
 	var yes bool
-	cmd := &cobra.Command{Use: "rotate CLIENT_ID", Short: "Make a secret and remove all others",
+	cmd := &cobra.Command{Use: "rotate CLIENT_ID", Short: "Make a secret and remove all others, at once or a while later",
 		Long: `Make a secret and remove all others: the application's own access tokens end, and
-it is locked out until it has the new one. What people gave it goes on. The secret
-alone goes to standard output.`,
-		Example: "  curfew app secret rotate mail --reason \"Secret was in a log\" --yes > mail.secret", Args: cobra.ExactArgs(1)}
+it is locked out until it has the new one. What people gave it goes on. With
+--overlap the others go on working that long, and nothing ends until then. The
+secret alone goes to standard output.`,
+		Example: `  curfew app secret rotate mail --reason "Secret was in a log" --yes > mail.secret
+  curfew app secret rotate mail --overlap 24h > mail.secret`, Args: cobra.ExactArgs(1)}
 	cmd.RunE = run(func(ctx context.Context, cmd *cobra.Command, args []string) error {
-		ask := unless(yes, "Remove all other secrets of "+args[0]+" at once?")
+		both, err := length(overlap)
+		if err != nil {
+			return usagef(cmd, "--overlap: %w", err)
+		}
+		ask := unless(yes || both > 0, "Remove all other secrets of "+args[0]+" at once?")
 		return c.makeSecret(ctx, cmd, args[0], expires, act, ask, func(ctx context.Context, api *client.Client, app string, at time.Time) (*client.NewSecret, client.Done, error) {
-			return api.RotateSecret(ctx, app, at, act)
+			return api.RotateSecret(ctx, app, at, both, act)
 		})
 	})
 	expiresFlag(cmd, &expires)
+	cmd.Flags().StringVar(&overlap, "overlap", "", "how long the other secrets go on working, such as 24h; at once when absent")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	actFlags(cmd, &act)
 	return cmd
@@ -95,6 +102,9 @@ func (c *console) makeSecret(ctx context.Context, cmd *cobra.Command, app, expir
 		until = "until " + c.When(made.Expires)
 	}
 	c.Sayf("secret %s of %s, %s\n", made.ID, app, until)
+	if !made.OldUntil.IsZero() {
+		c.Sayf("the secrets before it work until %s\n", c.When(made.OldUntil))
+	}
 	if done.Receipt != "" {
 		c.Sayf("its own access tokens are cut, receipt %s\n", done.Receipt)
 	}

@@ -23,6 +23,19 @@ var appProperties = []property{
 	{"app-permission", "appPermissions", permits, "RESOURCE/ROLE that it holds as itself; once for each"},
 	{"guard", "guards", plains, "resource that it may guard, and whose access tokens it may exchange; once for each"},
 	{"access-token-minutes", "accessTokenMinutes", whole, "life of its access tokens, 10 to 60; 0 is what each resource says"},
+	{"spa-redirect-uri", "spaRedirectUris", plains, "address of a browser-only application: scripts there may ask for tokens, grants end after 24 hours; once for each"},
+	{"key", "keys", publics, "file with its public keys (JWK, JWK set, PEM), by which it proves who it is instead of a secret; - is standard input; once for each"},
+	{"jwks-uri", "keysUri", plain, "address at which it publishes its keys itself"},
+	{"refresh", "refresh", plain, "how refresh tokens are renewed: rotate, strict, or bound to a key"},
+	{"grant-absolute", "grantAbsoluteMs", lasting, "end of its grants however often they are renewed, 1h to ten years; 0 is never"},
+	{"require-pushed-requests", "requirePAR", truth, "authorization requests must be pushed (RFC 9126)"},
+	{"require-dpop", "requireDPoP", truth, "tokens are handed out only bound to a key (RFC 9449)"},
+	{"signing-alg", "signingAlg", plain, "of its ID and logout tokens: ES256, RS256 or EdDSA"},
+	{"backchannel-logout-uri", "backChannelLogoutUri", plain, "address that is told when somebody's session ends"},
+	{"backchannel-logout-session", "backChannelSession", truth, "it wants to be told the session, not just the person"},
+	{"frontchannel-logout-uri", "frontChannelLogoutUri", plain, "page that is loaded in a frame when somebody signs out"},
+	{"frontchannel-logout-session", "frontChannelSession", truth, "that page is given iss and sid"},
+	{"assignment-required", "assignmentRequired", truth, "only people who are assigned to it get in; see curfew app assign"},
 }
 
 // appHelp says how lists are written, in all commands that have them.

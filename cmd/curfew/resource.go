@@ -17,6 +17,8 @@ var resourceProperties = []property{
 	{"admin-scope", "scopes", scopeSet, "NAME=TEXT of a permission that only an administrator can consent to; once for each"},
 	{"app-role", "appRoles", plains, "what applications can hold as themselves; once for each"},
 	{"token-life", "tokenLifeMs", lasting, "life of its access tokens, 10m to 28h, more than 1h where a guard enforces"},
+	{"signing-alg", "signingAlg", plain, "of its access tokens: ES256, RS256 or EdDSA"},
+	{"encryption-key", "encryptionKey", public, "file with a public key to which its access tokens are encrypted (JWK or PEM); - is standard input"},
 }
 
 func resourceCommand(c *console) *cobra.Command {

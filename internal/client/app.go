@@ -27,8 +27,31 @@ type App struct {
 	Guards             []string     `json:"guards"`             // resources it may guard
 	AccessTokenMinutes int          `json:"accessTokenMinutes"` // 0: the resource's
 	Secrets            []Secret     `json:"secrets"`
-	Principal          string       `json:"principal,omitempty"` // object id of its own identity; empty: it has none
-	Created            time.Time    `json:"created"`
+
+	SPARedirectURIs       []string `json:"spaRedirectUris"` // of a browser-only application
+	Keys                  []AppKey `json:"keys"`            // by which it proves who it is
+	KeysURI               string   `json:"keysUri"`         // jwks_uri instead
+	Refresh               string   `json:"refresh"`         // "rotate" (or empty), "strict" or "bound"
+	GrantAbsoluteMs       float64  `json:"grantAbsoluteMs"` // 0: grants have no absolute end
+	RequirePAR            bool     `json:"requirePAR"`
+	RequireDPoP           bool     `json:"requireDPoP"`
+	SigningAlg            string   `json:"signingAlg"` // empty: ES256
+	BackChannelLogoutURI  string   `json:"backChannelLogoutUri"`
+	BackChannelSession    bool     `json:"backChannelSession"`
+	FrontChannelLogoutURI string   `json:"frontChannelLogoutUri"`
+	FrontChannelSession   bool     `json:"frontChannelSession"`
+	AssignmentRequired    bool     `json:"assignmentRequired"`
+
+	Principal string    `json:"principal,omitempty"` // object id of its own identity; empty: it has none
+	Created   time.Time `json:"created"`
+}
+
+// AppKey is a public key of an application.
+type AppKey struct {
+	ID      string    `json:"id"` // SHA-256 of it
+	JWK     string    `json:"jwk"`
+	Created time.Time `json:"created"`
+	Expires time.Time `json:"expires,omitzero"` // absent: never
 }
 
 // Secret is what is known of an application's secret. Its value is never read back.
@@ -45,6 +68,9 @@ type NewSecret struct {
 	Value   string    `json:"value"`
 	Hint    string    `json:"hint"`
 	Expires time.Time `json:"expires,omitzero"`
+	// OldUntil is when the secrets before it stop working; absent: at once, or
+	// they go on.
+	OldUntil time.Time `json:"oldUntil,omitzero"`
 }
 
 // String keeps the value out of logs.
@@ -93,9 +119,14 @@ func (c *Client) AddSecret(ctx context.Context, app string, expires time.Time, a
 	return c.secret(ctx, app, expires, map[string]any{}, act)
 }
 
-// RotateSecret makes a secret and removes all others.
-func (c *Client) RotateSecret(ctx context.Context, app string, expires time.Time, act Act) (*NewSecret, Done, error) {
-	return c.secret(ctx, app, expires, map[string]any{"rotate": true}, act)
+// RotateSecret makes a secret and removes all others: at once, or with an overlap
+// at the end of it.
+func (c *Client) RotateSecret(ctx context.Context, app string, expires time.Time, overlap time.Duration, act Act) (*NewSecret, Done, error) {
+	in := map[string]any{"rotate": true}
+	if overlap > 0 {
+		in["overlapMs"] = overlap.Milliseconds()
+	}
+	return c.secret(ctx, app, expires, in, act)
 }
 
 func (c *Client) secret(ctx context.Context, app string, expires time.Time, in map[string]any, act Act) (*NewSecret, Done, error) {
@@ -110,4 +141,55 @@ func (c *Client) secret(ctx context.Context, app string, expires time.Time, in m
 // RemoveSecret removes a secret by its id.
 func (c *Client) RemoveSecret(ctx context.Context, app, secret string, act Act) (Done, error) {
 	return c.change(ctx, call{method: "DELETE", path: "/curfew" + at("apps", app, "secrets", secret)}, act, nil)
+}
+
+// Owners lists who may change an application's registration without a role.
+func (c *Client) Owners(ctx context.Context, app string) ([]*Owner, error) {
+	return all[Owner](ctx, c, "/curfew"+at("apps", app, "owners"), nil)
+}
+
+// Owner is a person who owns an application.
+type Owner struct {
+	ID   string `json:"id"`
+	Name string `json:"name"` // user name
+}
+
+// AddOwner makes a user an owner; RemoveOwner takes that away. Both by id.
+func (c *Client) AddOwner(ctx context.Context, app, user string, act Act) (Done, error) {
+	return c.change(ctx, call{method: "POST", path: "/curfew" + at("apps", app, "owners"), in: map[string]any{"user": user}}, act, nil)
+}
+
+// RemoveOwner takes an application from an owner, by the user's id.
+func (c *Client) RemoveOwner(ctx context.Context, app, user string, act Act) (Done, error) {
+	return c.change(ctx, call{method: "DELETE", path: "/curfew" + at("apps", app, "owners", user)}, act, nil)
+}
+
+// AppAssignment lets a user, or the members of a group, into an application.
+type AppAssignment struct {
+	ID      string    `json:"id"`
+	User    string    `json:"user"`  // id; empty: Group
+	Group   string    `json:"group"` // id; empty: User
+	Name    string    `json:"name"`  // user name, or name of the group
+	Role    string    `json:"role"`
+	Created time.Time `json:"created"`
+}
+
+// AppAssignments lists who is assigned to an application.
+func (c *Client) AppAssignments(ctx context.Context, app string) ([]*AppAssignment, error) {
+	return all[AppAssignment](ctx, c, "/curfew"+at("apps", app, "assignments"), nil)
+}
+
+// AssignApp lets a user (or, with group, the members of a group) into an
+// application, by id.
+func (c *Client) AssignApp(ctx context.Context, app, id string, group bool, act Act) (Done, error) {
+	of := "user"
+	if group {
+		of = "group"
+	}
+	return c.change(ctx, call{method: "POST", path: "/curfew" + at("apps", app, "assignments"), in: map[string]any{of: id}}, act, nil)
+}
+
+// UnassignApp takes an assignment away, by its id.
+func (c *Client) UnassignApp(ctx context.Context, app, assignment string, act Act) (Done, error) {
+	return c.change(ctx, call{method: "DELETE", path: "/curfew" + at("apps", app, "assignments", assignment)}, act, nil)
 }

@@ -22,11 +22,19 @@ func (s Server) appRoutes() api.Routes {
 		"DELETE /curfew/apps/{id}":                  s.deleteApp,
 		"POST /curfew/apps/{id}/secrets":            s.postSecret,
 		"DELETE /curfew/apps/{id}/secrets/{secret}": s.deleteSecret,
-		"GET /curfew/resources":                     s.getResources,
-		"POST /curfew/resources":                    s.postResources,
-		"GET /curfew/resources/{id}":                s.getResource,
-		"PATCH /curfew/resources/{id}":              s.patchResource,
-		"DELETE /curfew/resources/{id}":             s.deleteResource,
+
+		"GET /curfew/apps/{id}/owners":                      s.getOwners,
+		"POST /curfew/apps/{id}/owners":                     s.postOwner,
+		"DELETE /curfew/apps/{id}/owners/{user}":            s.deleteOwner,
+		"GET /curfew/apps/{id}/assignments":                 s.getAssignments,
+		"POST /curfew/apps/{id}/assignments":                s.postAssignment,
+		"DELETE /curfew/apps/{id}/assignments/{assignment}": s.deleteAssignment,
+
+		"GET /curfew/resources":         s.getResources,
+		"POST /curfew/resources":        s.postResources,
+		"GET /curfew/resources/{id}":    s.getResource,
+		"PATCH /curfew/resources/{id}":  s.patchResource,
+		"DELETE /curfew/resources/{id}": s.deleteResource,
 	}
 }
 
@@ -65,7 +73,24 @@ func appForm(p *manage.AppPatch) odata.Form {
 	return odata.Form{"name": odata.Text(&p.Name), "publisher": odata.Text(&p.Publisher), "public": odata.Truth(&p.Public), "firstParty": odata.Truth(&p.FirstParty), "deviceCode": odata.Truth(&p.DeviceCode),
 		"redirectUris": odata.List(&p.RedirectURIs, "texts"), "postLogoutUris": odata.List(&p.PostLogoutURIs, "texts"),
 		"permissions": odata.List(&p.Permissions, "objects with resource and scopes"), "appPermissions": odata.List(&p.AppPermissions, "objects with resource and scopes"),
-		"guards": odata.List(&p.Guards, "texts"), "accessTokenMinutes": odata.Whole(&p.AccessTokenMinutes)}
+		"guards": odata.List(&p.Guards, "texts"), "accessTokenMinutes": odata.Whole(&p.AccessTokenMinutes),
+		"spaRedirectUris": odata.List(&p.SPARedirectURIs, "texts"), "keys": odata.List(&p.Keys, "texts, each a public JWK"), "keysUri": odata.Text(&p.KeysURI),
+		"refresh": word(&p.Refresh), "grantAbsoluteMs": span("grantAbsoluteMs", &p.GrantAbsolute), "requirePAR": odata.Truth(&p.RequirePAR), "requireDPoP": odata.Truth(&p.RequireDPoP),
+		"signingAlg": odata.Text(&p.SigningAlg), "backChannelLogoutUri": odata.Text(&p.BackChannelLogoutURI), "backChannelSession": odata.Truth(&p.BackChannelSession),
+		"frontChannelLogoutUri": odata.Text(&p.FrontChannelLogoutURI), "frontChannelSession": odata.Truth(&p.FrontChannelSession), "assignmentRequired": odata.Truth(&p.AssignmentRequired)}
+}
+
+// word reads a text that is one of a few.
+func word[T ~string](to **T) odata.Reader {
+	return func(raw json.RawMessage) (string, error) {
+		var s *string
+		what, err := odata.Text(&s)(raw)
+		if s != nil {
+			x := T(*s)
+			*to = &x
+		}
+		return what, err
+	}
 }
 
 func (s Server) postApps(c *call) error {
@@ -198,7 +223,8 @@ func (s Server) getResource(c *call) error {
 
 // resourceOrder reads the body of a write to a resource.
 func resourceOrder(c *call, id **string) (p manage.ResourcePatch, act manage.Act, err error) {
-	f := odata.Form{"name": odata.Text(&p.Name), "scopes": odata.List(&p.Scopes, "objects with name, text and adminOnly"), "appRoles": odata.List(&p.AppRoles, "texts"), "tokenLifeMs": span("tokenLifeMs", &p.TokenLife)}
+	f := odata.Form{"name": odata.Text(&p.Name), "scopes": odata.List(&p.Scopes, "objects with name, text and adminOnly"), "appRoles": odata.List(&p.AppRoles, "texts"), "tokenLifeMs": span("tokenLifeMs", &p.TokenLife),
+		"signingAlg": odata.Text(&p.SigningAlg), "encryptionKey": odata.Text(&p.EncryptionKey)}
 	if id != nil {
 		f["id"] = odata.Text(id)
 	}

@@ -24,7 +24,7 @@ func milli(t time.Time) any {
 // seen are the views that [view] writes.
 type seen interface {
 	relay.ReceiptView | relay.Exposure | relay.SessionView | relay.GrantView | relay.GuardView | relay.LedgerLine |
-		manage.ImportReport | manage.ApplyReport | directory.App | directory.Resource | deliver.Recipient | deliver.Letter | issue.SigningKey
+		manage.ImportReport | manage.ApplyReport | directory.App | directory.Resource | manage.AppAssignment | deliver.Recipient | deliver.Letter | issue.SigningKey
 }
 
 // view is the JSON of one of our own views, by the names of its fields: camelCase,
@@ -95,7 +95,7 @@ func wireName(f reflect.StructField) string {
 	case tag != "":
 		return tag
 	}
-	name := strings.NewReplacer("URI", "Uri", "ID", "Id").Replace(f.Name)
+	name := strings.NewReplacer("URI", "Uri", "ID", "Id", "SPA", "Spa").Replace(f.Name)
 	if strings.ToUpper(name) == name {
 		name = strings.ToLower(name)
 	}

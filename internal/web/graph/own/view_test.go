@@ -57,7 +57,7 @@ func TestNamesOnTheWire(t *testing.T) {
 		}
 	}
 	for name, v := range map[string]any{"receipt": relay.ReceiptView{}, "exposure": relay.Exposure{}, "guard": relay.GuardView{}, "line": relay.LedgerLine{},
-		"import": manage.ImportReport{}, "apply": manage.ApplyReport{}, "app": directory.App{}, "resource": directory.Resource{}, "delivery": deliver.Recipient{}, "deadLetter": deliver.Letter{}, "key": issue.SigningKey{}} {
+		"import": manage.ImportReport{}, "apply": manage.ApplyReport{}, "app": directory.App{}, "resource": directory.Resource{}, "assignment": manage.AppAssignment{}, "delivery": deliver.Recipient{}, "deadLetter": deliver.Letter{}, "key": issue.SigningKey{}} {
 		walk(name, reflect.TypeOf(v))
 	}
 	slices.Sort(names)
