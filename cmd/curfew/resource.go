@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +17,8 @@ var resourceProperties = []property{
 	{"scope", "scopes", scopeSet, "NAME=TEXT of a permission, TEXT as people read it at consent; once for each"},
 	{"admin-scope", "scopes", scopeSet, "NAME=TEXT of a permission that only an administrator can consent to; once for each"},
 	{"app-role", "appRoles", plains, "what applications can hold as themselves; once for each"},
-	{"token-life", "tokenLifeMs", lasting, "life of its access tokens, 10m to 28h, more than 1h where a guard enforces"},
+	{"token-life", "tokenLifeMs", lasting, "life of its access tokens, 10m to 28h, more than 1h only with --guarded"},
+	{"guarded", "guarded", truth, "every instance is behind a guard, one of which must be live when this is said"},
 	{"signing-alg", "signingAlg", plain, "of its access tokens: ES256, RS256 or EdDSA"},
 	{"encryption-key", "encryptionKey", public, "file with a public key to which its access tokens are encrypted (JWK or PEM); - is standard input"},
 }
@@ -57,7 +59,11 @@ func tokenLife(r *client.Resource) string {
 	if r.TokenLifeMs == 0 {
 		return "1 h"
 	}
-	return term.Span(ms(r.TokenLifeMs))
+	life := term.Span(ms(r.TokenLifeMs))
+	if ms(r.TokenLifeMs) > time.Hour {
+		life += ", while a guard answers"
+	}
+	return life
 }
 
 func resourceShowCommand(c *console) *cobra.Command {
@@ -79,6 +85,9 @@ func resourceShowCommand(c *console) *cobra.Command {
 			scopes = append(scopes, text)
 		}
 		facts := append(each("scope", scopes), each("app role", r.AppRoles)...)
+		if r.Guarded {
+			facts = append(facts, [2]string{"guarded", "yes, every instance"})
+		}
 		c.facts(append(facts, [2]string{"access tokens", tokenLife(r)}, [2]string{"signed with", r.SigningAlg}, [2]string{"created", c.When(r.Created)}))
 		return nil
 	})}
@@ -127,7 +136,12 @@ func resourceUpdateCommand(c *console) *cobra.Command {
 	var act client.Act
 	var name string
 	cmd := &cobra.Command{Use: "update RESOURCE", Short: "Change a resource's registration",
-		Long:    "Change what the flags name, and nothing else." + appHelp + " --scope and --admin-scope are one list.",
+		Long: "Change what the flags name, and nothing else." + appHelp + ` --scope and --admin-scope are one list.
+
+--guarded says that every instance of the resource is behind a guard. It is believed
+while a guard of the resource is live, and lets its access tokens live up to 28 hours.
+Tokens that are made while no guard answers live one hour; --guarded=false makes that
+the rule again. What was given before lives to its end, and receipts say so.`,
 		Example: `  curfew resource update api://mail --token-life 30m`, Args: cobra.ExactArgs(1)}
 	cmd.RunE = run(func(ctx context.Context, cmd *cobra.Command, args []string) error {
 		set, err := c.propertiesOf(cmd, resourceProperties)

@@ -115,6 +115,9 @@ type Resource struct {
 	// Guarded says that every instance of the resource is behind a guard, which
 	// was proven by a live one when it was set.
 	Guarded bool
+	// LongUntil is when the last token ends that was given while lives were longer
+	// than TokenLife says; zero: they never were.
+	LongUntil time.Time
 	// SigningAlg of its access tokens: ES256 (empty), RS256 or EdDSA.
 	SigningAlg string
 	// EncryptionKey is a public JWK; when set, access tokens are encrypted to it

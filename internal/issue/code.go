@@ -391,7 +391,7 @@ func (s *Service) choose(reg *registrations, d *draft, allowed []directory.Permi
 	}
 	p.Resource = r
 	d.resource, d.scopes, d.echo = r, slices.Clone(p.All[0].Scopes), p.echo()
-	d.expires = d.now.Add(s.life(r, d.app))
+	d.expires = d.now.Add(s.life(reg, r, d.app))
 	d.expires = earlier(earlier(d.expires, d.grant.End), d.limit)
 	return nil
 }

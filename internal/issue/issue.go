@@ -131,7 +131,14 @@ type registrations struct {
 	pos       cutoff.Pos
 	apps      map[directory.AppID]*directory.App
 	resources map[directory.ResourceID]*directory.Resource
+	long      bool                               // some resource has lives above an hour
+	until     map[directory.ResourceID]time.Time // until when guards vouch, if long
+	read      time.Time                          // when that was read
 }
+
+// guardsEvery is how old what is known of guards may be: whether a token lives
+// longer than an hour turns on it, and its own lag is larger.
+const guardsEvery = time.Second
 
 func (r *registry) get(ctx context.Context, s *Service) (*registrations, error) {
 	r.mu.Lock()
@@ -140,7 +147,7 @@ func (r *registry) get(ctx context.Context, s *Service) (*registrations, error) 
 		lines, head, _, ok := s.DB.View().After(r.cur.pos)
 		if ok && !touchesRegistrations(lines) {
 			r.cur.pos = head
-			return r.cur, nil
+			return r.guarded(ctx, s)
 		}
 	}
 	next := &registrations{apps: map[directory.AppID]*directory.App{}, resources: map[directory.ResourceID]*directory.Resource{directory.OwnAPI: directory.OwnResource()}}
@@ -156,6 +163,7 @@ func (r *registry) get(ctx context.Context, s *Service) (*registrations, error) 
 		resources, err := tx.Resources()
 		for _, x := range resources {
 			next.resources[x.ID] = x
+			next.long = next.long || x.TokenLife > time.Hour
 		}
 		return err
 	})
@@ -163,7 +171,26 @@ func (r *registry) get(ctx context.Context, s *Service) (*registrations, error) 
 		return nil, err
 	}
 	r.cur = next
-	return next, nil
+	return r.guarded(ctx, s)
+}
+
+// guarded is the current registrations with what is known of guards, as far as it
+// matters. The caller holds mu.
+func (r *registry) guarded(ctx context.Context, s *Service) (*registrations, error) {
+	now := s.Now()
+	if age := now.Sub(r.cur.read); !r.cur.long || age >= 0 && age < guardsEvery {
+		return r.cur, nil
+	}
+	next := *r.cur // others read it
+	err := s.DB.Read(ctx, func(tx *store.Tx) (err error) {
+		next.until, err = tx.GuardedUntil()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	next.read, r.cur = now, &next
+	return r.cur, nil
 }
 
 func touchesRegistrations(lines []store.LineAt) bool {

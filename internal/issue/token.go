@@ -79,10 +79,15 @@ func newJTI() string {
 
 // life is how long an access token lives. Clients count it as over five minutes
 // early, so anything below ten minutes would never be cached.
-func (s *Service) life(r *directory.Resource, app *directory.App) time.Duration {
+// More than an hour is given only where all is guarded, as far as anybody said,
+// and a guard is live at this moment: doubt makes it an hour.
+func (s *Service) life(reg *registrations, r *directory.Resource, app *directory.App) time.Duration {
 	d := s.Lifetimes.AccessToken
 	if r.TokenLife > 0 {
 		d = r.TokenLife
+	}
+	if d > time.Hour && !(r.Guarded && s.Now().Before(reg.until[r.ID])) {
+		d = time.Hour
 	}
 	if app.AccessTokenMinutes > 0 {
 		d = min(d, time.Duration(app.AccessTokenMinutes)*time.Minute)

@@ -23,7 +23,7 @@ func declaredUser(u *manifest.User) NewUser {
 }
 
 func resourcePatch(r *manifest.Resource) ResourcePatch {
-	p := ResourcePatch{Name: r.Name, TokenLife: r.Life, AppRoles: present(r.AppRoles), SigningAlg: r.SigningAlg, EncryptionKey: r.EncryptionKey}
+	p := ResourcePatch{Name: r.Name, TokenLife: r.Life, Guarded: r.Guarded, AppRoles: present(r.AppRoles), SigningAlg: r.SigningAlg, EncryptionKey: r.EncryptionKey}
 	if r.Scope != nil {
 		scopes := []directory.Scope{}
 		for _, x := range r.Scope {

@@ -22,6 +22,9 @@ type ResourcePatch struct {
 	Scopes    *[]directory.Scope
 	AppRoles  *[]string
 	TokenLife *time.Duration // of its access tokens; 0: one hour
+	// Guarded says that every instance is behind a guard. Saying so, and making
+	// lives longer than an hour, takes a live guard; see [Service.UpdateResource].
+	Guarded *bool
 	// SigningAlg of its access tokens; EncryptionKey is the public JWK to which they
 	// are encrypted, empty: none.
 	SigningAlg, EncryptionKey *string
@@ -83,7 +86,7 @@ func (c *step) createResource(id directory.ResourceID, p ResourcePatch) (*direct
 		return nil, err
 	}
 	r := &directory.Resource{ID: id, Created: c.Now}
-	if err := p.apply(r); err != nil {
+	if err := c.patchResource(r, &p); err != nil {
 		return nil, err
 	}
 	if err := c.SaveResource(r); err != nil {
@@ -96,11 +99,22 @@ func (c *step) createResource(id directory.ResourceID, p ResourcePatch) (*direct
 	return r, nil
 }
 
-func (p *ResourcePatch) apply(r *directory.Resource) error {
+// patchResource writes p into r and checks the whole.
+func (c *step) patchResource(r *directory.Resource, p *ResourcePatch) error {
+	old := *r
 	set(&r.Name, p.Name)
 	set(&r.Scopes, p.Scopes)
 	set(&r.AppRoles, p.AppRoles)
 	set(&r.TokenLife, p.TokenLife)
+	set(&r.Guarded, p.Guarded)
+	if !r.Guarded && p.TokenLife == nil {
+		r.TokenLife = min(r.TokenLife, time.Hour)
+	}
+	if old.TokenLife > time.Hour && r.TokenLife < old.TokenLife {
+		if until := c.Now.Add(old.TokenLife).UTC(); until.After(r.LongUntil) {
+			r.LongUntil = until
+		}
+	}
 	set(&r.SigningAlg, p.SigningAlg)
 	set(&r.EncryptionKey, p.EncryptionKey)
 	if err := directory.CheckRequired("The name of the resource", r.Name, 256); err != nil {
@@ -132,11 +146,50 @@ func (p *ResourcePatch) apply(r *directory.Resource) error {
 		}
 		seen[x] = true
 	}
-	return errors.Join(signingAlg(r.SigningAlg), encryptionKey(r.EncryptionKey), tokenLife(r.TokenLife))
+	if err := errors.Join(signingAlg(r.SigningAlg), encryptionKey(r.EncryptionKey), tokenLife(r.TokenLife, r.Guarded)); err != nil {
+		return err
+	}
+	if r.Guarded && !old.Guarded || r.TokenLife > max(old.TokenLife, time.Hour) {
+		return c.proveGuarded(r.ID)
+	}
+	return nil
+}
+
+// proveGuarded refuses unless a live guard of the resource has acknowledged what it
+// was given, within its own limit of staleness. It proves that one instance is
+// guarded; that all are is what the administrator says.
+func (c *step) proveGuarded(id directory.ResourceID) error {
+	until, err := c.GuardedUntil()
+	if err != nil {
+		return err
+	}
+	if c.Now.Before(until[id]) {
+		return nil
+	}
+	all, err := c.Tx.Guards()
+	if err != nil {
+		return err
+	}
+	var last *store.Guard
+	for _, g := range all {
+		if g.Resource == id && g.Gone.IsZero() && (last == nil || g.Answered.After(last.Answered)) {
+			last = g
+		}
+	}
+	why := "No guard of it is registered. Start one, as an application that may guard it"
+	switch {
+	case last != nil && last.Acked == 0:
+		why = "Its guard " + fault.Quote(last.Name) + " has not acknowledged anything yet"
+	case last != nil:
+		why = "Its guard " + fault.Quote(last.Name) + " was last answered at " + last.Answered.Format(time.RFC3339) + ", longer ago than its limit of " + last.MaxStaleness.String()
+	}
+	return fault.New(fault.Conflict, "There is no proof that the resource "+fault.Quote(string(id))+" is guarded. "+why+"; then try again.")
 }
 
 // UpdateResource changes what p names. A scope or application role that an
-// application names stays. Kinds: Denied, Invalid, NotFound, Conflict, Unavailable.
+// application names stays. To call it guarded, or to make lives longer than an
+// hour, a guard of it must be live (Conflict says what is missing); no longer
+// guarded, lives are an hour again. Kinds: Denied, Invalid, NotFound, Conflict, Unavailable.
 func (s *Service) UpdateResource(ctx context.Context, actor directory.Actor, id directory.ResourceID, p ResourcePatch, act Act) error {
 	_, err := s.write(ctx, actor, act, false, func(c *step) error {
 		if err := c.allow("Update resource", audit.Party{Kind: "resource", ID: string(id)}, "", role.UpdateApp, role.Target{}); err != nil {
@@ -158,7 +211,7 @@ func (c *step) changeResource(old *directory.Resource, p ResourcePatch) (bool, e
 		return false, err
 	}
 	r := *old
-	if err := p.apply(&r); err != nil {
+	if err := c.patchResource(&r, &p); err != nil {
 		return false, err
 	}
 	changes := resourceChanges(old, &r)
@@ -224,6 +277,7 @@ func resourceChanges(old, r *directory.Resource) (changes []audit.Change) {
 	add("scopes", old.Scopes, r.Scopes)
 	add("appRoles", old.AppRoles, r.AppRoles)
 	add("tokenLife", old.TokenLife, r.TokenLife)
+	add("guarded", old.Guarded, r.Guarded)
 	add("signingAlg", old.SigningAlg, r.SigningAlg)
 	add("encryptionKey", old.EncryptionKey, r.EncryptionKey)
 	return changes

@@ -107,9 +107,9 @@ func (s *Service) Overview(ctx context.Context, actor directory.Actor) (o *Overv
 	return o, nil
 }
 
-// tokenLife is the longest life a token for r can be given now.
+// tokenLife is the longest life a token for r can be given now, or has left.
 func (s *Service) tokenLife(sc *scene, r *directory.Resource) time.Duration {
-	life := cmp.Or(r.TokenLife, s.Lifetimes.AccessToken)
+	life := max(cmp.Or(r.TokenLife, s.Lifetimes.AccessToken), r.LongUntil.Sub(sc.now))
 	for _, a := range sc.apps {
 		life = max(life, time.Duration(a.AccessTokenMinutes)*time.Minute)
 	}

@@ -298,6 +298,18 @@ func TestOverviewNamesTheWorstResource(t *testing.T) {
 		if _, err := h.s.Ledger(t.Context(), h.admin, -1, 2); !fault.Is(err, fault.Invalid) {
 			t.Errorf("before -1: %v", err)
 		}
+		// Tokens that live longer than the resource's life says now are the worst.
+		h.update(func(tx *store.Tx) error {
+			r, err := tx.Resource(legacy)
+			if err != nil {
+				return err
+			}
+			r.LongUntil = tx.Now.Add(5 * time.Hour)
+			return tx.SaveResource(r)
+		})
+		if long, err := h.s.Overview(t.Context(), h.admin); err != nil || long.Worst != 5*time.Hour+Leeway {
+			t.Errorf("worst %v, %v", long.Worst, err)
+		}
 	})
 }
 

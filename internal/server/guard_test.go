@@ -21,6 +21,7 @@ import (
 type mailService struct {
 	url   string
 	guard *guard.Guard
+	stop  func() // the guard says goodbye
 }
 
 const stepUpAge = 2 * time.Second
@@ -40,7 +41,8 @@ func (n *node) mailService(t *testing.T) *mailService {
 	ctx, stop := context.WithCancel(context.Background())
 	over := make(chan struct{})
 	go func() { defer close(over); m.guard.Run(ctx) }()
-	t.Cleanup(func() { stop(); <-over })
+	m.stop = func() { stop(); <-over }
+	t.Cleanup(m.stop)
 	ready, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	if err := m.guard.Ready(ready); err != nil {
@@ -196,4 +198,84 @@ func TestStepUpFromTheRefusalToTheFreshSignIn(t *testing.T) {
 		}
 	}
 	t.Error("a fresh sign-in was not taken")
+}
+
+// Lives above an hour are believed only while a real guard vouches for them, and
+// then a revoke still ends them at once, as the receipt says.
+func TestALongTokenIsGivenWhileAGuardIsThereAndEndsByIt(t *testing.T) {
+	t.Parallel()
+	n := start(t, "")
+	grace := n.anew(t).signIn(t, "openid https://graph.microsoft.com/.default", "grace@contoso.example")
+	call := func(method, path, body string, into any) int {
+		t.Helper()
+		r, err := http.NewRequest(method, n.base+"/v1.0"+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+grace.Access)
+		res, err := n.http.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		if err := json.NewDecoder(res.Body).Decode(into); err != nil && res.StatusCode != http.StatusNoContent {
+			t.Fatal(err)
+		}
+		return res.StatusCode
+	}
+	const resource, long = "/curfew/resources/api:%2F%2Fmail", `{"guarded":true,"tokenLifeMs":100800000}`
+	var refused struct{ Error struct{ Message string } }
+	if status := call("PATCH", resource, long, &refused); status != http.StatusConflict || !strings.Contains(refused.Error.Message, "No guard of it is registered.") {
+		t.Fatalf("without a guard: %d %+v", status, refused)
+	}
+	m := n.mailService(t)
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) { // until it has acknowledged
+		status := call("PATCH", resource, long, &refused)
+		if status == http.StatusNoContent {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("with a guard: %d %+v", status, refused)
+		}
+	}
+	got := n.signIn(t, mailScope, "ada@contoso.example")
+	if got.Expires != 28*3600 {
+		t.Errorf("a token lives %d s while a guard is there", got.Expires)
+	}
+	if res := m.ask(t, "/inbox", got.Access, ""); res.StatusCode != http.StatusNoContent {
+		t.Fatalf("before the revoke: %d", res.StatusCode)
+	}
+	var cut struct {
+		Receipt string `json:"@curfew.receipt"`
+	}
+	if status := call("POST", "/users/ada@contoso.example/revokeSignInSessions", "", &cut); status != http.StatusOK {
+		t.Fatalf("revoke: %d", status)
+	}
+	var receipt struct {
+		Complete bool
+		Rows     []struct{ State, Resource string }
+	}
+	for end := time.Now().Add(10 * time.Second); !receipt.Complete; time.Sleep(20 * time.Millisecond) {
+		call("GET", "/curfew/receipts/"+cut.Receipt, "", &receipt)
+		if time.Now().After(end) {
+			t.Fatalf("not confirmed: %+v", receipt)
+		}
+	}
+	for _, row := range receipt.Rows {
+		if row.Resource == "api://mail" && row.State != "confirmed" {
+			t.Errorf("receipt: %+v", row)
+		}
+	}
+	if res := m.ask(t, "/inbox", got.Access, ""); res.StatusCode != http.StatusUnauthorized {
+		t.Errorf("confirmed, and the token works for 28 hours: %d", res.StatusCode)
+	}
+	m.stop()
+	for end := time.Now().Add(10 * time.Second); ; { // a node asks about guards once a second
+		if got = n.signIn(t, mailScope, "ada@contoso.example"); got.Expires == 3600 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("a token lives %d s after the guard has left", got.Expires)
+		}
+	}
 }

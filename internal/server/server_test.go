@@ -206,6 +206,7 @@ type tokens struct {
 	ID      string `json:"id_token"`
 	Error   string `json:"error"`
 	Sub     string `json:"suberror"`
+	Expires int    `json:"expires_in"`
 }
 
 func (n *node) token(tb testing.TB, form url.Values) (int, tokens) {

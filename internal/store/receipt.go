@@ -181,6 +181,25 @@ func (tx *Tx) Guards() (all []*Guard, err error) {
 	return all, err
 }
 
+// GuardLag is how far a guard's row may lag behind its answers: the instant of an
+// answer is written only every few seconds.
+const GuardLag = 5 * time.Second
+
+// GuardedUntil says for each resource until when the most lasting of its guards
+// accepts anything unless it is answered again. Only a guard that has acknowledged
+// what it was given counts, and none that said goodbye.
+func (tx *Tx) GuardedUntil() (map[directory.ResourceID]time.Time, error) {
+	until := map[directory.ResourceID]time.Time{}
+	err := tx.each(`SELECT resource, MAX(answered + max_staleness) FROM guards WHERE gone = 0 AND acked > 0 GROUP BY resource`, func(r scanner) error {
+		var id directory.ResourceID
+		var at int64
+		err := r.Scan(&id, &at)
+		until[id] = fromMicros(at).Add(GuardLag)
+		return err
+	})
+	return until, err
+}
+
 // SaveGuard writes what moves in a guard's life. Positions only grow: what
 // nodes know of one process is merged, and a goodbye is never taken back.
 func (tx *Tx) SaveGuard(g *Guard) error {

@@ -84,7 +84,8 @@ type Scope struct {
 type Resource struct {
 	ID            directory.ResourceID
 	Name          *string
-	TokenLife     string   `toml:"token_life"`
+	TokenLife     string `toml:"token_life"`
+	Guarded       *bool
 	Scope         []Scope  // nil: left alone
 	AppRoles      []string `toml:"app_roles"`
 	SigningAlg    *string  `toml:"signing_alg"`

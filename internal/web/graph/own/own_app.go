@@ -224,7 +224,7 @@ func (s Server) getResource(c *call) error {
 // resourceOrder reads the body of a write to a resource.
 func resourceOrder(c *call, id **string) (p manage.ResourcePatch, act manage.Act, err error) {
 	f := odata.Form{"name": odata.Text(&p.Name), "scopes": odata.List(&p.Scopes, "objects with name, text and adminOnly"), "appRoles": odata.List(&p.AppRoles, "texts"), "tokenLifeMs": span("tokenLifeMs", &p.TokenLife),
-		"signingAlg": odata.Text(&p.SigningAlg), "encryptionKey": odata.Text(&p.EncryptionKey)}
+		"signingAlg": odata.Text(&p.SigningAlg), "encryptionKey": odata.Text(&p.EncryptionKey), "guarded": odata.Truth(&p.Guarded)}
 	if id != nil {
 		f["id"] = odata.Text(id)
 	}
