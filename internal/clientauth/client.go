@@ -21,6 +21,9 @@ type Credentials struct {
 	Secret    string          // empty: none was sent
 	Assertion string          // signed by the client (RFC 7523), for the issuer where it is presented
 	Issuer    grant.Issuer
+	// Directory is the directory's name in the address that was asked, as the
+	// client wrote it and the surface has found it to be one of ours; empty: none.
+	Directory string
 	// Certificate is the one of the connection (RFC 8705), whose key the peer has
 	// proven to hold; nil: none.
 	Certificate *x509.Certificate
@@ -104,10 +107,11 @@ func (x *certificate) opens(app *directory.App, now time.Time) bool {
 // Verifier is what the clients of one issuer are authenticated with.
 type Verifier struct {
 	DB *store.DB
-	// Issuer and TokenURL are the audiences an assertion may be for.
-	Issuer, TokenURL string
-	Published        *Published // keys that clients publish
-	Now              func() time.Time
+	// Issuer and TokenURLs are the audiences an assertion may be for.
+	Issuer    string
+	TokenURLs []string
+	Published *Published // keys that clients publish
+	Now       func() time.Time
 }
 
 // Named returns the client that credentials name. Kinds: Unauthenticated.
@@ -164,7 +168,7 @@ func (v *Verifier) asserted(ctx context.Context, app *directory.App, c Credentia
 	if app.Public {
 		return nil, nil, refuse(700025, "This client is public: it must not send a client assertion.")
 	}
-	x := &assertion{token: c.Assertion, want: proof.Assertion{Client: string(app.ID), Issuer: v.Issuer, TokenURL: v.TokenURL, Strict: app.RequirePAR, Now: v.Now()}}
+	x := &assertion{token: c.Assertion, want: proof.Assertion{Client: string(app.ID), Issuer: v.Issuer, TokenURLs: v.TokenURLs, Strict: app.RequirePAR, Now: v.Now()}}
 	var claims *proof.Claims
 	err := v.withKeys(ctx, app, &x.keySource, func(keys *proof.Keys) (err error) {
 		claims, err = x.want.Verify(c.Assertion, keys)

@@ -29,7 +29,10 @@ func (s *Service) Client(ctx context.Context, c Credentials) (*Client, error) {
 	if app == nil {
 		return nil, errClient
 	}
-	v := clientauth.Verifier{DB: s.DB, Issuer: s.Issuer(c.Issuer), TokenURL: s.Endpoint(c.Issuer, "token"), Published: s.ClientKeys, Now: s.Now}
+	v := clientauth.Verifier{DB: s.DB, Issuer: s.Issuer(c.Issuer), TokenURLs: []string{s.Endpoint(c.Issuer, "token")}, Published: s.ClientKeys, Now: s.Now}
+	if c.Directory != "" { // msal-node signs for the name it knows us by
+		v.TokenURLs = append(v.TokenURLs, s.Base+"/"+c.Directory+"/oauth2/v2.0/token")
+	}
 	client, err := v.Verify(ctx, app, c)
 	if errors.Is(err, clientauth.ErrDisabled) {
 		return nil, dead([]standing.Cause{standing.AppDisabled})

@@ -16,9 +16,10 @@ const maxJTI = 256
 // Assertion is what a client assertion has to be for one client at one issuer.
 type Assertion struct {
 	Client string
-	// Issuer identifies this server; TokenURL is its token endpoint, which
-	// Microsoft's libraries and OpenID Connect Core 1.0 §9 name instead.
-	Issuer, TokenURL string
+	Issuer string // identifies this server
+	// TokenURLs are the addresses of its token endpoint, of which Microsoft's
+	// libraries and OpenID Connect Core 1.0 §9 name one instead.
+	TokenURLs []string
 	// Strict takes nothing but the issuer, as a single string (FAPI 2.0 §5.3.2.1):
 	// a client that also speaks to a hostile server cannot be led to sign a token
 	// endpoint's address that is really ours.
@@ -32,7 +33,7 @@ func (a Assertion) Verify(token string, keys *Keys) (*Claims, error) {
 	w := Want{Algs: AssertionAlgs, Types: []string{"", "JWT", "client-authentication+jwt"}, Issuer: a.Client, Subject: a.Client,
 		Audience: []string{a.Issuer}, OnlyAudience: true, StringAudience: a.Strict, Now: a.Now, MaxLife: MaxAssertion, NeedJTI: true}
 	if !a.Strict {
-		w.Audience = append(w.Audience, a.TokenURL)
+		w.Audience = append(w.Audience, a.TokenURLs...)
 	}
 	c, err := Verify(token, keys, w)
 	if err == nil && len(c.JTI) > maxJTI {

@@ -21,7 +21,7 @@ var assertion = claims{"iss": "daemon", "sub": "daemon", "aud": issuer, "jti": "
 func TestAnAssertionProvesTheClientAtOneIssuer(t *testing.T) {
 	t.Parallel()
 	s := newSigner(t, "PS256", "k")
-	a := Assertion{Client: "daemon", Issuer: issuer, TokenURL: tokenURL, Now: now}
+	a := Assertion{Client: "daemon", Issuer: issuer, TokenURLs: []string{tokenURL}, Now: now}
 	strict := a
 	strict.Strict = true
 	for name, x := range map[string]struct {

@@ -3,6 +3,7 @@ package azure_test
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net/http"
@@ -40,19 +41,28 @@ func bounded(t *testing.T) context.Context {
 // status and the token that was shown last.
 func mail(t *testing.T, w *world.World, cred azcore.TokenCredential) (status int, token string) {
 	t.Helper()
-	p := azruntime.NewPipeline("mail", "v0", azruntime.PipelineOptions{PerRetry: []policy.Policy{azruntime.NewBearerTokenPolicy(cred, []string{mailAll}, nil)}},
+	status, token, err := call(t, w, "/mail", mailAll, cred)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return status, token
+}
+
+func call(t *testing.T, w *world.World, path, scope string, cred azcore.TokenCredential) (status int, token string, err error) {
+	t.Helper()
+	p := azruntime.NewPipeline("mail", "v0", azruntime.PipelineOptions{PerRetry: []policy.Policy{azruntime.NewBearerTokenPolicy(cred, []string{scope}, nil)}},
 		&policy.ClientOptions{Transport: w.Client, Retry: policy.RetryOptions{MaxRetries: -1}})
-	r, err := azruntime.NewRequest(bounded(t), http.MethodGet, w.API+"/mail")
+	r, err := azruntime.NewRequest(bounded(t), http.MethodGet, w.API+path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	res, err := p.Do(r)
 	if err != nil {
-		t.Fatal(err)
+		return 0, "", err
 	}
 	io.Copy(io.Discard, res.Body)
 	res.Body.Close()
-	return res.StatusCode, strings.TrimPrefix(res.Request.Header.Get("Authorization"), "Bearer ")
+	return res.StatusCode, strings.TrimPrefix(res.Request.Header.Get("Authorization"), "Bearer "), nil
 }
 
 // device makes a credential that asks its person with a device code and counts
@@ -87,6 +97,12 @@ func TestChallengeLeadsToANewSignIn(t *testing.T) {
 	if status, again := mail(t, w, cred); status != http.StatusOK || prompts != 1 || again != first {
 		t.Fatalf("%d after %d prompts: the cache does not find the token", status, prompts)
 	}
+	// The refresh token, for other scopes.
+	narrow, err := cred.GetToken(bounded(t), policy.TokenRequestOptions{Scopes: []string{world.MailRead}, EnableCAE: true})
+	if err != nil || narrow.Token == first || prompts != 1 {
+		t.Fatalf("renewed, after %d prompts: %v", prompts, err)
+	}
+	w.MailOpen(t, narrow.Token)
 	fresh := w.SameSecond(t, admin, world.Ada, func() string {
 		n := 0
 		status, token := mail(t, w, device(t, w, w.Browser(t, world.Ada), false, &n))
@@ -96,6 +112,7 @@ func TestChallengeLeadsToANewSignIn(t *testing.T) {
 		return token
 	})
 	world.Claims(t, w.MailShut(t, first))
+	w.MailShut(t, narrow.Token)
 	status, second := mail(t, w, cred)
 	if status != http.StatusOK || prompts != 2 || second == first {
 		t.Fatalf("after the revoke: %d after %d prompts", status, prompts)
@@ -199,6 +216,82 @@ func TestInteractiveBrowser(t *testing.T) {
 	}
 	w.MailOpen(t, second)
 	w.MailShut(t, first)
+}
+
+// A service that proves itself by a certificate, as itself.
+func TestClientCertificate(t *testing.T) {
+	t.Parallel()
+	w := world.Start(t)
+	cert, key := world.Certificate()
+	cred, err := azidentity.NewClientCertificateCredential(world.Domain, world.Vault, []*x509.Certificate{cert}, key, &azidentity.ClientCertificateCredentialOptions{ClientOptions: options(w), DisableInstanceDiscovery: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, first := mail(t, w, cred)
+	if status != http.StatusOK {
+		t.Fatalf("the API answered %d", status)
+	}
+	w.RevokeApp(t, w.Admin(t), world.Vault)
+	world.Claims(t, w.MailShut(t, first))
+	if status, second := mail(t, w, cred); status != http.StatusOK || second == first {
+		t.Fatalf("after the revoke: %d", status)
+	}
+	w.MailShut(t, first)
+}
+
+// The mail calls the archive on behalf of ada. The pipeline takes the archive's
+// challenge to the server, which refuses: the mail must ask ada's application.
+func TestOnBehalfOf(t *testing.T) {
+	t.Parallel()
+	w := world.Start(t)
+	admin := w.Admin(t)
+	ctx := bounded(t)
+	ask := policy.TokenRequestOptions{Scopes: []string{mailAll}, EnableCAE: true}
+	shown := func() string {
+		t.Helper()
+		n := 0
+		tok, err := device(t, w, w.Browser(t, world.Ada), false, &n).GetToken(ctx, ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tok.Token
+	}
+	behalf := func(token string) azcore.TokenCredential {
+		t.Helper()
+		cred, err := azidentity.NewOnBehalfOfCredentialWithSecret(world.Domain, world.MailAPI, token, world.MailAPIPass, &azidentity.OnBehalfOfCredentialOptions{ClientOptions: options(w), DisableInstanceDiscovery: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cred
+	}
+	old := shown()
+	cred := behalf(old)
+	status, first, err := call(t, w, "/archive", world.ArchiveAudience+"/.default", cred)
+	if err != nil || status != http.StatusOK {
+		t.Fatalf("%d %v", status, err)
+	}
+	// Its refresh token, for other scopes.
+	narrow, err := cred.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{world.ArchiveRead}, EnableCAE: true})
+	if err != nil || narrow.Token == first {
+		t.Fatalf("renewed: %v", err)
+	}
+	w.ArchiveOpen(t, narrow.Token)
+
+	fresh := w.SameSecond(t, admin, world.Ada, shown)
+	world.Claims(t, w.ArchiveShut(t, first))
+	var failed *azidentity.AuthenticationFailedError
+	if _, _, err := call(t, w, "/archive", world.ArchiveAudience+"/.default", cred); !errors.As(err, &failed) || failed.RawResponse.StatusCode != http.StatusBadRequest {
+		t.Errorf("after the revoke: %v", err)
+	}
+	if _, _, err := call(t, w, "/archive", world.ArchiveAudience+"/.default", behalf(old)); !errors.As(err, &failed) {
+		t.Errorf("ada's dead token, exchanged: %v", err)
+	}
+	status, second, err := call(t, w, "/archive", world.ArchiveAudience+"/.default", behalf(fresh))
+	if err != nil || status != http.StatusOK || second == first {
+		t.Fatalf("ada signed in again: %d %v", status, err)
+	}
+	w.ArchiveShut(t, first)
+	w.ArchiveShut(t, narrow.Token)
 }
 
 func TestClientSecret(t *testing.T) {

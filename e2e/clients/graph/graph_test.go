@@ -5,6 +5,7 @@ package graph_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -33,8 +34,15 @@ func TestMain(m *testing.M) { world.Main(m) }
 // wire notes what the SDK sends.
 type wire struct {
 	next http.RoundTripper
-	mu   sync.Mutex // guards sent
-	sent []string   // method, path, encoding of the body, status
+	mu    sync.Mutex // guards what follows
+	sent  []string   // method, path, encoding of the body, status
+	token string     // shown last
+}
+
+func (x *wire) last() string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.token
 }
 
 func (x *wire) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -48,6 +56,7 @@ func (x *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	x.mu.Lock()
 	x.sent = append(x.sent, line)
+	x.token = strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 	x.mu.Unlock()
 	return res, err
 }
@@ -61,7 +70,9 @@ func (x *wire) saw(line string) bool {
 // person is somebody with the SDK.
 type person struct {
 	*msgraph.GraphServiceClient
+	mail    *msgraph.GraphRequestAdapter // to the guarded API: a token is for one
 	wire    *wire
+	mailed  *wire
 	browser *world.Browser
 	prompts int
 }
@@ -70,11 +81,17 @@ type person struct {
 // hosts that may see the token and the trust in the CA are set.
 func client(t *testing.T, w *world.World, cred azcore.TokenCredential) (*msgraph.GraphServiceClient, *wire) {
 	t.Helper()
-	u, err := url.Parse(w.Base)
+	adapter, x := adapt(t, w, w.Base, "https://graph.microsoft.com/.default", cred)
+	return msgraph.NewGraphServiceClient(adapter), x
+}
+
+func adapt(t *testing.T, w *world.World, base, scope string, cred azcore.TokenCredential) (*msgraph.GraphRequestAdapter, *wire) {
+	t.Helper()
+	u, err := url.Parse(base)
 	if err != nil {
 		t.Fatal(err)
 	}
-	auth, err := azureauth.NewAzureIdentityAuthenticationProviderWithScopesAndValidHosts(cred, []string{"https://graph.microsoft.com/.default"}, []string{u.Hostname()}) // without the port
+	auth, err := azureauth.NewAzureIdentityAuthenticationProviderWithScopesAndValidHosts(cred, []string{scope}, []string{u.Hostname()}) // without the port
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,8 +103,8 @@ func client(t *testing.T, w *world.World, cred azcore.TokenCredential) (*msgraph
 	if err != nil {
 		t.Fatal(err)
 	}
-	adapter.SetBaseUrl(w.Base + "/v1.0")
-	return msgraph.NewGraphServiceClient(adapter), x
+	adapter.SetBaseUrl(base + "/v1.0")
+	return adapter, x
 }
 
 func options(w *world.World) azcore.ClientOptions {
@@ -107,7 +124,18 @@ func sdk(t *testing.T, w *world.World, user string) *person {
 		t.Fatal(err)
 	}
 	p.GraphServiceClient, p.wire = client(t, w, cred)
+	p.mail, p.mailed = adapt(t, w, w.API, world.Audience+"/.default", cred)
 	return p
+}
+
+// readMail calls the guarded API through the SDK's request adapter.
+func (p *person) readMail(ctx context.Context) error {
+	r := abstractions.NewRequestInformationWithMethodAndUrlTemplateAndPathParameters(abstractions.GET, "{+baseurl}/mail", map[string]string{})
+	body, err := p.mail.SendPrimitive(ctx, r, "[]byte", nil)
+	if b, ok := body.([]byte); err == nil && (!ok || !strings.Contains(string(b), world.Native)) {
+		return fmt.Errorf("the mail answered %q", body)
+	}
+	return err
 }
 
 // refused checks that an error is Graph's, with a status and a code.
@@ -235,6 +263,50 @@ func TestAdministratorRevokesAndTheSDKSignsInAgain(t *testing.T) {
 	if _, err := ada.Me().Get(ctx, nil); err != nil || ada.prompts != 3 {
 		t.Errorf("disabled and enabled: %d prompts, %v", ada.prompts, err)
 	}
+}
+
+// One sign-in for two APIs, the guarded one through the SDK's request adapter: the
+// second token is got by the refresh token, each challenge is answered by the SDK,
+// and a new sign-in within the second of the revoke works.
+func TestAPersonCallsAGuardedAPI(t *testing.T) {
+	t.Parallel()
+	w := world.Start(t)
+	admin := w.Admin(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	ada := sdk(t, w, world.Ada)
+	both := func(what string, prompts int) {
+		t.Helper()
+		if err := ada.readMail(ctx); err != nil {
+			t.Fatalf("%s, the mail: %v", what, err)
+		}
+		if _, err := ada.Me().Get(ctx, nil); err != nil {
+			t.Fatalf("%s, me: %v", what, err)
+		}
+		if ada.prompts != prompts || ada.browser.Asked != prompts {
+			t.Fatalf("%s: %d prompts and %d passwords, want %d", what, ada.prompts, ada.browser.Asked, prompts)
+		}
+	}
+	both("at first", 1)
+	first := ada.mailed.last()
+	both("again, from the cache", 1)
+	if ada.mailed.last() != first {
+		t.Error("the cache does not find the token")
+	}
+	fresh := w.SameSecond(t, admin, world.Ada, func() string {
+		other := sdk(t, w, world.Ada)
+		if err := other.readMail(ctx); err != nil {
+			t.Fatalf("in the second of the revoke: %v", err)
+		}
+		return other.mailed.last()
+	})
+	world.Claims(t, w.MailShut(t, first))
+	both("after the revoke", 2)
+	if !ada.mailed.saw("GET /v1.0/mail 401") || !ada.wire.saw("GET /v1.0/me 401") {
+		t.Errorf("no challenge: %q, %q", ada.mailed.sent, ada.wire.sent)
+	}
+	w.MailOpen(t, fresh)
+	w.MailShut(t, first)
 }
 
 // A program that calls as itself reads, and may not write.

@@ -12,17 +12,21 @@ async function graph(user) {
   const browser = new w.Browser(user);
   const signIn = (claims) => app.acquireTokenInteractive({ scopes: [w.graphAll], claims, openBrowser: (url) => browser.visit(url) });
   let { account, accessToken } = await signIn();
-  const client = Client.initWithMiddleware({
-    baseUrl: w.base, defaultVersion: "v1.0", customHosts: new Set([new URL(w.base).hostname]),
-    authProvider: { getAccessToken: async () => accessToken },
+  // A token is for one API, so the guarded one gets a client of its own.
+  let mailToken = (await app.acquireTokenSilent({ scopes: [w.mailRead], account })).accessToken;
+  const make = (baseUrl, token) => Client.initWithMiddleware({
+    baseUrl, defaultVersion: "v1.0", customHosts: new Set([new URL(baseUrl).hostname]), authProvider: { getAccessToken: async () => token() },
   });
   return {
-    client, browser,
-    async renew(claims) {
-      ({ accessToken, account } = await app.acquireTokenSilent({ scopes: [w.graphAll], account, claims }));
+    client: make(w.base, () => accessToken), mail: make(w.api, () => mailToken), browser,
+    token: () => mailToken,
+    async renew(more) {
+      ({ accessToken, account } = await app.acquireTokenSilent({ scopes: [w.graphAll], account, ...more }));
+      ({ accessToken: mailToken } = await app.acquireTokenSilent({ scopes: [w.mailRead], account, ...more }));
     },
     async again(claims) {
       ({ accessToken, account } = await signIn(claims));
+      ({ accessToken: mailToken } = await app.acquireTokenSilent({ scopes: [w.mailRead], account, claims, forceRefresh: true }));
     },
   };
 }
@@ -41,18 +45,38 @@ test("microsoft-graph-client", async () => {
   await assert.rejects(admin.api("/users/nobody@contoso.example").get(), (e) => e instanceof GraphError && e.statusCode === 404 && e.code === "Request_ResourceNotFound");
   await assert.rejects(person.client.api(`/users/${grace}/revokeSignInSessions`).post(), (e) => e instanceof GraphError && e.statusCode === 403 && e.code === "Authorization_RequestDenied");
 
+  // Renewed, the client goes on.
+  assert.equal((await person.mail.api("/mail").get()).user, me.id);
+  const old = person.token();
+  await person.renew({ forceRefresh: true });
+  assert.notEqual(person.token(), old);
+  assert.equal((await person.mail.api("/mail").get()).user, me.id);
+  assert.equal((await person.client.api("/me").get()).id, me.id);
+
   const answer = await admin.api(`/users/${me.id}/revokeSignInSessions`).post();
   assert.equal(answer.value, true);
   let challenge;
-  await assert.rejects(person.client.api("/me").get(), (e) => {
+  const refused = (e) => {
     assert.equal(e.statusCode, 401);
-    assert.equal(e.code, "InvalidAuthenticationToken");
     challenge = e.headers.get("www-authenticate");
     return true;
-  });
+  };
+  await assert.rejects(person.client.api("/me").get(), (e) => refused(e) && e.code === "InvalidAuthenticationToken");
+  await w.mailShut(person.token()); // the guard was told
+  await assert.rejects(person.mail.api("/mail").get(), refused);
   const claims = w.claimsOf(challenge);
-  await assert.rejects(person.renew(claims), { name: "InteractionRequiredAuthError" });
+  await assert.rejects(person.renew({ claims }), { name: "InteractionRequiredAuthError" });
+  const dead = person.token();
   await person.again(claims);
   assert.equal(person.browser.asked, 2);
   assert.equal((await person.client.api("/me").get()).id, me.id);
+  assert.equal((await person.mail.api("/mail").get()).user, me.id);
+
+  await w.sameSecond(ada, async () => {
+    await person.again();
+    return person.token();
+  });
+  assert.equal((await person.client.api("/me").get()).id, me.id);
+  assert.equal((await person.mail.api("/mail").get()).user, me.id);
+  await w.mailShut(dead);
 });

@@ -4,6 +4,9 @@ package js_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"os"
 	"os/exec"
@@ -63,14 +66,23 @@ func TestJavaScript(t *testing.T) {
 	run(t, dir, 5*time.Minute, nil, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
 
 	w := world.Start(t)
+	cert, key := world.Certificate()
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
 	out := run(t, dir, 5*time.Minute, []string{
 		"CURFEW_BASE=" + w.Base, "CURFEW_AUTHORITY=" + w.Tenant, "CURFEW_ISSUER=" + w.Issuer, "CURFEW_API=" + w.API, "CURFEW_ADMIN=" + w.Admin(t),
-		"CURFEW_PASSWORD=" + world.Password, "CURFEW_SITE_SECRET=" + world.Secret, "CURFEW_ROBOT_SECRET=" + world.RobotPass, "NODE_EXTRA_CA_CERTS=" + w.CAFile,
+		"CURFEW_PASSWORD=" + world.Password, "CURFEW_SITE_SECRET=" + world.Secret, "CURFEW_ROBOT_SECRET=" + world.RobotPass, "CURFEW_MAIL_API_SECRET=" + world.MailAPIPass,
+		"CURFEW_VAULT_KEY=" + string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), fmt.Sprintf("CURFEW_VAULT_THUMBPRINT=%x", sha256.Sum256(cert.Raw)),
+		"NODE_EXTRA_CA_CERTS=" + w.CAFile,
 	}, "node", "--test", "--test-concurrency=1", "--test-reporter=tap")
 	t.Log("\n" + out)
 	// A runner that found no files is content, too.
 	for _, want := range []string{"openid-client, plain issuer", "openid-client, tenant issuer", "openid-client, device flow", "openid-client, as itself",
-		"msal-node, public client", "msal-node, device code", "msal-node, confidential client", "msal-node, as itself", "microsoft-graph-client"} {
+		"openid-client, pushed requests and DPoP", "openid-client, private_key_jwt", "openid-client, token exchange", "openid-client, sign-out",
+		"msal-node, public client", "msal-node, device code", "msal-node, confidential client, secret", "msal-node, confidential client, certificate", "msal-node, on behalf of", "msal-node, as itself",
+		"microsoft-graph-client"} {
 		if !strings.Contains(out, " - "+want+"\n") {
 			t.Errorf("%s did not run", want)
 		}

@@ -15,8 +15,12 @@ const site = need("CURFEW_SITE_SECRET"), robot = need("CURFEW_ROBOT_SECRET");
 export const host = new URL(base).host;
 export const desk = "desk";
 export const siteApp = { id: "site", secret: site, url: "https://site.fabrikam.example/callback" };
+export const mailAPI = { id: "mail-api", secret: need("CURFEW_MAIL_API_SECRET") };
+export const vaultApp = { id: "vault", key: need("CURFEW_VAULT_KEY"), thumbprint: need("CURFEW_VAULT_THUMBPRINT"), url: "https://vault.contoso.example/callback" };
 export const robotApp = { id: "robot", secret: robot };
 export const mailRead = "api://mail/Mail.Read";
+export const archiveRead = "api://archive/Archive.Read";
+export const archiveAll = "api://archive/.default";
 export const mailAll = "api://mail/.default";
 export const graphAll = "https://graph.microsoft.com/.default";
 export const cp1 = '{"access_token":{"xms_cc":{"values":["CP1"]}}}';
@@ -97,24 +101,28 @@ export class Browser {
 
 const get = (url, token) => fetch(url, { headers: { authorization: `Bearer ${token}` } });
 
-export async function mailOpen(token) {
-  const res = await get(`${api}/mail`, token);
+// opens calls a guarded API, the mail or the archive behind it, with a token that
+// must be good.
+export async function opens(path, token) {
+  const res = await get(`${api}/${path}`, token);
   assert.equal(res.status, 200, `the API refuses: ${res.headers.get("www-authenticate")}`);
   return res.json();
 }
 
-// mailShut waits until the API refuses a token, which must be soon, and returns
-// the challenge.
-export async function mailShut(token) {
+// shuts waits until the API refuses a token, which must be soon, and returns the
+// challenge.
+export async function shuts(path, token) {
   const end = Date.now() + 2000;
   for (;;) {
-    const res = await get(`${api}/mail`, token);
+    const res = await get(`${api}/${path}`, token);
     await res.arrayBuffer();
     if (res.status === 401) return res.headers.get("www-authenticate");
     assert.equal(res.status, 200);
     assert.ok(Date.now() < end, "the API lets a revoked token in for 2 s");
   }
 }
+
+export const mailOpen = (token) => opens("mail", token), mailShut = (token) => shuts("mail", token);
 
 // claimsOf reads what a challenge asks for, as JSON.
 export function claimsOf(challenge) {
@@ -124,22 +132,25 @@ export function claimsOf(challenge) {
   return text;
 }
 
-export async function revoke(user) {
-  const res = await fetch(`${base}/v1.0/users/${user}/revokeSignInSessions`, { method: "POST", headers: { authorization: `Bearer ${admin}` } });
-  assert.equal(res.status, 200, await res.text());
+async function post(path) {
+  const res = await fetch(`${base}/v1.0/${path}`, { method: "POST", headers: { authorization: `Bearer ${admin}` } });
+  assert.ok(res.ok, await res.text());
 }
+
+export const revoke = (user) => post(`users/${user}/revokeSignInSessions`);
+export const revokeApp = (id) => post(`curfew/apps/${id}/revoke`);
 
 const issuedAt = (token) => JSON.parse(Buffer.from(token.split(".")[1], "base64url")).iat;
 
 // sameSecond revokes and signs in again until both fell into one second of the
 // clock; every round must work.
-export async function sameSecond(user, signIn) {
+export async function sameSecond(user, signIn, open = mailOpen) {
   for (let i = 0; i < 5; i++) {
     await new Promise((done) => setTimeout(done, 1000 - (Date.now() % 1000)));
     await revoke(user);
     const second = Math.floor(Date.now() / 1000);
     const token = await signIn();
-    await mailOpen(token);
+    await open(token);
     if (issuedAt(token) === second) return token;
   }
   assert.fail("in five rounds none within one second");

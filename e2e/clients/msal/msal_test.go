@@ -3,6 +3,9 @@ package msal_test
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"io"
@@ -227,12 +230,53 @@ func TestDeviceCode(t *testing.T) {
 		return r
 	}
 	first := signIn()
-	w.Revoke(t, w.Admin(t), world.Ada)
+	own, err := c.AcquireTokenSilent(ctx, graph, public.WithSilentAccount(first.Account))
+	if err != nil {
+		t.Fatalf("renewed for Graph: %v", err)
+	}
+	admin := w.Admin(t)
+	w.Revoke(t, admin, world.Ada)
 	claims := world.Claims(t, w.MailShut(t, first.AccessToken))
-	_, err := c.AcquireTokenSilent(ctx, mail, public.WithSilentAccount(first.Account), public.WithClaims(claims))
+	if res, _ := w.Get(t, w.Base+"/v1.0/me", own.AccessToken); res.StatusCode != http.StatusUnauthorized {
+		t.Errorf("Graph answers a revoked token with %d", res.StatusCode)
+	}
+	_, err = c.AcquireTokenSilent(ctx, mail, public.WithSilentAccount(first.Account), public.WithClaims(claims))
 	dead(t, err)
-	signIn()
+	fresh := w.SameSecond(t, admin, world.Ada, func() string { return signIn().AccessToken })
+	w.MailOpen(t, fresh)
 	w.MailShut(t, first.AccessToken)
+}
+
+func secret(t *testing.T, text string) confidential.Credential {
+	t.Helper()
+	cred, err := confidential.NewCredFromSecret(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cred
+}
+
+func web(t *testing.T, w *world.World, id string, cred confidential.Credential) confidential.Client {
+	t.Helper()
+	c, err := confidential.New(w.Tenant, id, cred, confidential.WithInstanceDiscovery(false), confidential.WithHTTPClient(w.Client), confidential.WithClientCapabilities(cp1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// arrive goes through the browser to a web application's tokens.
+func arrive(t *testing.T, c confidential.Client, b *world.Browser, id, back string, scopes []string, claims string) confidential.AuthResult {
+	t.Helper()
+	addr, err := c.AuthCodeURL(t.Context(), id, back, scopes, confidential.WithClaims(claims))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.AcquireTokenByAuthCode(t.Context(), b.Visit(t, addr).Value("code"), back, scopes, confidential.WithClaims(claims))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
 }
 
 func TestConfidentialClient(t *testing.T) {
@@ -240,26 +284,10 @@ func TestConfidentialClient(t *testing.T) {
 	w := world.Start(t)
 	admin := w.Admin(t)
 	ctx := bounded(t)
-	cred, err := confidential.NewCredFromSecret(world.Secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := confidential.New(w.Tenant, world.Site, cred, confidential.WithInstanceDiscovery(false), confidential.WithHTTPClient(w.Client), confidential.WithClientCapabilities(cp1))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := web(t, w, world.Site, secret(t, world.Secret))
 	signIn := func(b *world.Browser, scopes []string, claims string) confidential.AuthResult {
 		t.Helper()
-		addr, err := c.AuthCodeURL(ctx, world.Site, world.SiteURL, scopes, confidential.WithClaims(claims))
-		if err != nil {
-			t.Fatal(err)
-		}
-		code := b.Visit(t, addr).Value("code")
-		got, err := c.AcquireTokenByAuthCode(ctx, code, world.SiteURL, scopes, confidential.WithClaims(claims))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return got
+		return arrive(t, c, b, world.Site, world.SiteURL, scopes, claims)
 	}
 	b := w.Browser(t, world.Ada)
 	first := signIn(b, mail, "")
@@ -286,30 +314,149 @@ func TestConfidentialClient(t *testing.T) {
 	}
 	w.MailOpen(t, all.AccessToken)
 
-	w.Revoke(t, admin, world.Ada)
+	fresh := w.SameSecond(t, admin, world.Ada, func() string { return signIn(w.Browser(t, world.Ada), mail, "").AccessToken })
 	claims := world.Claims(t, w.MailShut(t, first.AccessToken))
-	_, err = c.AcquireTokenSilent(ctx, []string{"https://graph.microsoft.com/.default"}, confidential.WithSilentAccount(first.Account))
-	dead(t, err)
+	w.MailShut(t, all.AccessToken)
+	// SameSecond has put younger tokens into the cache of c, so a client without
+	// them is asked what the old ones are worth.
 	back := signIn(b, mail, claims)
 	if b.Asked != 2 {
 		t.Errorf("%d passwords were asked for, want 2", b.Asked)
 	}
 	w.MailOpen(t, back.AccessToken)
+	w.MailOpen(t, fresh)
 	w.MailShut(t, first.AccessToken)
+	w.Revoke(t, admin, world.Ada)
+	_, err = c.AcquireTokenSilent(ctx, graph, confidential.WithSilentAccount(back.Account))
+	dead(t, err)
+}
+
+// A web application that proves itself by a certificate (private_key_jwt, PS256,
+// x5t#S256), for a person and as itself.
+func TestClientWithACertificate(t *testing.T) {
+	t.Parallel()
+	w := world.Start(t)
+	admin := w.Admin(t)
+	ctx := bounded(t)
+	cert, key := world.Certificate()
+	cred, err := confidential.NewCredFromCert([]*x509.Certificate{cert}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := web(t, w, world.Vault, cred)
+	signIn := func(b *world.Browser, claims string) confidential.AuthResult {
+		t.Helper()
+		got := arrive(t, c, b, world.Vault, world.VaultURL, mail, claims)
+		w.MailOpen(t, got.AccessToken)
+		return got
+	}
+	b := w.Browser(t, world.Ada)
+	first := signIn(b, "")
+	all := []string{world.Audience + "/.default"}
+	next, err := c.AcquireTokenSilent(ctx, all, confidential.WithSilentAccount(first.Account))
+	if err != nil || next.AccessToken == first.AccessToken {
+		t.Fatalf("renewed: %v", err)
+	}
+	w.MailOpen(t, next.AccessToken)
+	own, err := c.AcquireTokenByCredential(ctx, all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.MailOpen(t, own.AccessToken)
+
+	w.Revoke(t, admin, world.Ada)
+	claims := world.Claims(t, w.MailShut(t, first.AccessToken))
+	w.MailShut(t, next.AccessToken)
+	_, err = c.AcquireTokenSilent(ctx, graph, confidential.WithSilentAccount(first.Account))
+	dead(t, err)
+	w.MailOpen(t, own.AccessToken) // a person's revoke is not the application's
+	back := signIn(b, claims)
+	if b.Asked != 2 {
+		t.Errorf("%d passwords were asked for, want 2", b.Asked)
+	}
+	fresh := w.SameSecond(t, admin, world.Ada, func() string { return signIn(w.Browser(t, world.Ada), "").AccessToken })
+	w.MailShut(t, back.AccessToken)
+	w.MailOpen(t, fresh)
+
+	w.RevokeApp(t, admin, world.Vault)
+	claims = world.Claims(t, w.MailShut(t, own.AccessToken))
+	again, err := c.AcquireTokenByCredential(ctx, all, confidential.WithClaims(claims))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.MailOpen(t, again.AccessToken)
+	w.MailShut(t, own.AccessToken)
+
+	// Another key under the name of the registered certificate.
+	other, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stolen, err := confidential.NewCredFromCert([]*x509.Certificate{{Raw: cert.Raw, PublicKey: other.Public()}}, other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := web(t, w, world.Vault, stolen).AcquireTokenByCredential(ctx, all); err == nil || !strings.Contains(err.Error(), "invalid_client") {
+		t.Errorf("another key: %v", err)
+	}
+}
+
+// The mail calls the archive on behalf of ada (jwt-bearer, on_behalf_of): what is
+// revoked for her is over there, too.
+func TestOnBehalfOf(t *testing.T) {
+	t.Parallel()
+	w := world.Start(t)
+	admin := w.Admin(t)
+	ctx := bounded(t)
+	archive := []string{world.ArchiveRead}
+	person := func(b *world.Browser) string {
+		t.Helper()
+		got, err := desk(t, w, cp1).AcquireTokenInteractive(ctx, mail, opens(t, b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.AccessToken
+	}
+	middle := web(t, w, world.MailAPI, secret(t, world.MailAPIPass))
+	b := w.Browser(t, world.Ada)
+	shown := person(b)
+	first, err := middle.AcquireTokenOnBehalfOf(ctx, shown, archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.ArchiveOpen(t, first.AccessToken)
+	w.MailShut(t, first.AccessToken) // one token, one resource
+	if cached, err := middle.AcquireTokenOnBehalfOf(ctx, shown, archive); err != nil || cached.AccessToken != first.AccessToken {
+		t.Errorf("the cache does not find the token: %v", err)
+	}
+	// Other scopes are not in the cache, so it spends its own refresh token.
+	all, err := middle.AcquireTokenOnBehalfOf(ctx, shown, []string{world.ArchiveAudience + "/.default"})
+	if err != nil || all.AccessToken == first.AccessToken {
+		t.Fatalf("renewed: %v", err)
+	}
+	w.ArchiveOpen(t, all.AccessToken)
+
+	w.Revoke(t, admin, world.Ada)
+	claims := world.Claims(t, w.ArchiveShut(t, first.AccessToken))
+	w.ArchiveShut(t, all.AccessToken)
+	w.MailShut(t, shown)
+	// It tries its refresh token and then the person's token: neither is good.
+	_, err = middle.AcquireTokenOnBehalfOf(ctx, shown, archive, confidential.WithClaims(claims))
+	dead(t, err)
+	fresh := w.SameSecond(t, admin, world.Ada, func() string { return person(w.Browser(t, world.Ada)) })
+	back, err := middle.AcquireTokenOnBehalfOf(ctx, fresh, archive, confidential.WithClaims(claims))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.ArchiveOpen(t, back.AccessToken)
+	w.ArchiveShut(t, first.AccessToken)
 }
 
 func TestClientThatCallsAsItself(t *testing.T) {
 	t.Parallel()
 	w := world.Start(t)
 	ctx := bounded(t)
-	cred, err := confidential.NewCredFromSecret(world.RobotPass)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := confidential.New(w.Tenant, world.Robot, cred, confidential.WithInstanceDiscovery(false), confidential.WithHTTPClient(w.Client), confidential.WithClientCapabilities(cp1))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := web(t, w, world.Robot, secret(t, world.RobotPass))
 	scope := []string{world.Audience + "/.default"}
 	got, err := c.AcquireTokenByCredential(ctx, scope)
 	if err != nil {

@@ -188,25 +188,40 @@ func TestDeviceFlow(t *testing.T) {
 	w := world.Start(t)
 	a := discover(t, w, w.Base)
 	a.conf = oauth2.Config{ClientID: world.Native, Endpoint: a.provider.Endpoint(), Scopes: []string{oidc.ScopeOpenID, oidc.ScopeOfflineAccess, world.MailRead}}
-	code, err := a.conf.DeviceAuth(a.ctx)
+	signIn := func(more ...oauth2.AuthCodeOption) *oauth2.Token {
+		t.Helper()
+		code, err := a.conf.DeviceAuth(a.ctx, more...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code.Interval = 1 // else every sign-in takes five seconds
+		w.Browser(t, world.Ada).Device(t, code.VerificationURI, code.UserCode)
+		tok, err := a.conf.DeviceAccessToken(a.ctx, code)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.MailOpen(t, tok.AccessToken)
+		return tok
+	}
+	tok := signIn(oauth2.SetAuthURLParam("claims", cp1))
+	next, err := a.renew(tok)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Browser(t, world.Ada).Device(t, code.VerificationURI, code.UserCode)
-	tok, err := a.conf.DeviceAccessToken(a.ctx, code)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.MailOpen(t, tok.AccessToken)
+	w.MailOpen(t, next.AccessToken)
 	w.Revoke(t, w.Admin(t), world.Ada)
+	claims := world.Claims(t, w.MailShut(t, tok.AccessToken))
+	w.MailShut(t, next.AccessToken)
+	a.refused(next)
+	back := signIn(oauth2.SetAuthURLParam("claims", claims))
 	w.MailShut(t, tok.AccessToken)
-	a.refused(tok)
+	w.MailOpen(t, back.AccessToken)
 }
 
 func TestClientCredentials(t *testing.T) {
 	t.Parallel()
 	w := world.Start(t)
-	a := discover(t, w, w.Base)
+	a, admin := discover(t, w, w.Base), w.Admin(t)
 	for _, style := range []oauth2.AuthStyle{oauth2.AuthStyleAutoDetect, oauth2.AuthStyleInParams, oauth2.AuthStyleInHeader} {
 		conf := clientcredentials.Config{ClientID: world.Robot, ClientSecret: world.RobotPass, TokenURL: a.provider.Endpoint().TokenURL, Scopes: []string{world.Audience + "/.default"}, AuthStyle: style}
 		tok, err := conf.Token(a.ctx)
@@ -214,6 +229,14 @@ func TestClientCredentials(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.MailOpen(t, tok.AccessToken)
+		w.RevokeApp(t, admin, world.Robot)
+		w.MailShut(t, tok.AccessToken)
+		next, err := conf.Token(a.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.MailOpen(t, next.AccessToken)
+		w.MailShut(t, tok.AccessToken)
 		conf.ClientSecret = "another-secret-of-the-right-length"
 		if _, err := conf.Token(a.ctx); err == nil {
 			t.Error("a wrong secret gets a token")

@@ -18,14 +18,43 @@ import (
 	"github.com/curfew-id/curfew/guard"
 )
 
-// serveAPI starts the guarded API and returns the certificate it shows, which
-// clients must trust: they send tokens to https only.
+// serveAPI starts the two guarded APIs, the mail and the archive behind it, and
+// returns the certificate they show, which clients must trust: they send tokens to
+// https only.
 func (w *World) serveAPI(t *testing.T, ca []byte) []byte {
 	t.Helper()
 	trust := x509.NewCertPool()
 	trust.AppendCertsFromPEM(ca)
-	g, err := guard.New(guard.Config{Issuer: w.Base, ClientID: apiClient, ClientSecret: apiSecret, Audience: Audience, Log: slog.New(slog.DiscardHandler),
-		HTTPClient: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trust}}}})
+	mux := http.NewServeMux()
+	s := httptest.NewUnstartedServer(mux)
+	w.API = "https://" + s.Listener.Addr().String()
+	guarded := func(path string, c guard.Config, scope, role string) {
+		c.Issuer, c.ClientID, c.ClientSecret, c.Log = w.Base, MailAPI, MailAPIPass, slog.New(slog.DiscardHandler)
+		c.HTTPClient = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trust}}}
+		g := follow(t, c)
+		h := g.Middleware(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			c, ok := guard.FromContext(r.Context())
+			if !ok || !c.HasScope(scope) && !c.HasRole(role) {
+				http.Error(rw, "the token allows nothing here", http.StatusForbidden)
+				return
+			}
+			rw.Header().Set("Content-Type", "application/json")
+			json.NewEncoder(rw).Encode(map[string]any{"user": c.User, "client": c.ClientID})
+		}))
+		mux.Handle("GET "+path, h)
+		mux.Handle("GET /v1.0"+path, h) // where clients of Graph look
+	}
+	guarded("/mail", guard.Config{Audience: Audience, URL: w.API}, "Mail.Read", MailAll) // with a URL it takes DPoP proofs
+	guarded("/archive", guard.Config{Audience: ArchiveAudience}, "Archive.Read", "nobody has this role")
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return encodePEM(s.Certificate())
+}
+
+// follow runs a guard until the test ends and returns it when it is ready.
+func follow(t *testing.T, c guard.Config) *guard.Guard {
+	t.Helper()
+	g, err := guard.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,43 +67,47 @@ func (w *World) serveAPI(t *testing.T, ca []byte) []byte {
 			t.Errorf("guard: %v", err)
 		}
 	})
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /mail", func(rw http.ResponseWriter, r *http.Request) {
-		c, ok := guard.FromContext(r.Context())
-		if !ok || !c.HasScope("Mail.Read") && !c.HasRole(MailAll) {
-			http.Error(rw, "the token allows nothing here", http.StatusForbidden)
-			return
-		}
-		rw.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(rw).Encode(map[string]any{"user": c.User, "client": c.ClientID})
-	})
-	s := httptest.NewTLSServer(g.Middleware(mux))
-	t.Cleanup(s.Close)
-	w.API = s.URL
 	ready, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	if err := g.Ready(ready); err != nil {
 		t.Fatal(err)
 	}
-	return encodePEM(s.Certificate())
+	return g
 }
 
 // MailOpen calls the guarded API with a token that must be good.
-func (w *World) MailOpen(t *testing.T, token string) {
+func (w *World) MailOpen(t *testing.T, token string) { t.Helper(); w.open(t, "/mail", token) }
+
+// MailShut waits until the API refuses a token, which must be soon, and returns
+// the challenge.
+func (w *World) MailShut(t *testing.T, token string) (challenge string) {
 	t.Helper()
-	if res, text := w.Get(t, w.API+"/mail", token); res.StatusCode != http.StatusOK {
+	return w.shut(t, "/mail", token)
+}
+
+// ArchiveOpen and ArchiveShut are the same for the API behind the mail, which is
+// called on behalf of people.
+func (w *World) ArchiveOpen(t *testing.T, token string) { t.Helper(); w.open(t, "/archive", token) }
+
+func (w *World) ArchiveShut(t *testing.T, token string) (challenge string) {
+	t.Helper()
+	return w.shut(t, "/archive", token)
+}
+
+func (w *World) open(t *testing.T, path, token string) {
+	t.Helper()
+	if res, text := w.Get(t, w.API+path, token); res.StatusCode != http.StatusOK {
 		t.Fatalf("the API answered %d %s %s", res.StatusCode, res.Header.Get("WWW-Authenticate"), text)
 	}
 }
 
-// MailShut waits until the API refuses a token, which must be soon, and returns
-// the challenge. The guard is told in milliseconds; two seconds are for a machine
-// with other work.
-func (w *World) MailShut(t *testing.T, token string) (challenge string) {
+// shut: the guard is told in milliseconds; two seconds are for a machine with
+// other work.
+func (w *World) shut(t *testing.T, path, token string) (challenge string) {
 	t.Helper()
 	began := time.Now()
 	for {
-		res, text := w.Get(t, w.API+"/mail", token)
+		res, text := w.Get(t, w.API+path, token)
 		switch took := time.Since(began); {
 		case res.StatusCode == http.StatusUnauthorized:
 			return res.Header.Get("WWW-Authenticate")

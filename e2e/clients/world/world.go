@@ -4,12 +4,17 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -47,11 +52,17 @@ const (
 	Secret    = "an-example-secret-for-the-site"
 	Robot     = "robot" // calls as itself
 	RobotPass = "an-example-secret-for-the-robot"
+	Vault     = "vault" // as Site, but first party, and proves itself by Certificate; calls as itself, too
+	VaultURL  = "https://vault.contoso.example/callback"
 	Audience  = "api://mail"
 	MailRead  = Audience + "/Mail.Read"
-	MailAll   = "Mail.Read.All" // the application role of Robot
-	apiClient = "mail-api"
-	apiSecret = "an-example-secret-for-the-mail-api"
+	MailAll   = "Mail.Read.All" // the application role of Robot and Vault
+
+	// MailAPI guards the mail, and the archive, which it calls on behalf of people.
+	MailAPI         = "mail-api"
+	MailAPIPass     = "an-example-secret-for-the-mail-api"
+	ArchiveAudience = "api://archive"
+	ArchiveRead     = ArchiveAudience + "/Archive.Read"
 )
 
 const manifest = `
@@ -83,6 +94,13 @@ app_roles = ["Mail.Read.All"]
 name = "Mail.Read"
 text = "Read your mail"
 
+[[resource]]
+id = "api://archive"
+name = "Archive"
+[[resource.scope]]
+name = "Archive.Read"
+text = "Read your archive"
+
 [[app]]
 id = "desk"
 name = "Desk"
@@ -100,6 +118,7 @@ id = "site"
 name = "Site"
 publisher = "Fabrikam"
 redirect_uris = ["https://site.fabrikam.example/callback"]
+post_logout_uris = ["https://site.fabrikam.example/bye"]
 secret = "an-example-secret-for-the-site"
 permissions = [
   { resource = "api://mail", scopes = ["Mail.Read"] },
@@ -118,8 +137,19 @@ app_permissions = [
 [[app]]
 id = "mail-api"
 name = "Mail API"
+first_party = true
 secret = "an-example-secret-for-the-mail-api"
-guards = ["api://mail"]
+guards = ["api://mail", "api://archive"]
+permissions = [{ resource = "api://archive", scopes = ["Archive.Read"] }]
+
+[[app]]
+id = "vault"
+name = "Vault"
+first_party = true
+redirect_uris = ["https://vault.contoso.example/callback"]
+keys = ['{{certificate}}']
+permissions = [{ resource = "api://mail", scopes = ["Mail.Read"] }]
+app_permissions = [{ resource = "api://mail", scopes = ["Mail.Read.All"] }]
 `
 
 // Main runs a package's tests and takes away what they built.
@@ -160,7 +190,8 @@ func Start(t *testing.T) *World {
 	}
 	dir := t.TempDir()
 	file, data := filepath.Join(dir, "manifest.toml"), filepath.Join(dir, "data")
-	if err := os.WriteFile(file, []byte(manifest), 0o600); err != nil {
+	cert, _ := Certificate()
+	if err := os.WriteFile(file, []byte(strings.Replace(manifest, "{{certificate}}", jwk(cert), 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	// Made before the server: what it prints is what the server will use.
@@ -301,6 +332,34 @@ func (w *World) do(t *testing.T, method, addr, token string) (*http.Response, st
 		t.Fatal(err)
 	}
 	return res, string(b)
+}
+
+// Certificate is what Vault proves itself by, made once in each test program.
+func Certificate() (*x509.Certificate, *rsa.PrivateKey) {
+	x := certificate()
+	return x.Leaf, x.PrivateKey.(*rsa.PrivateKey)
+}
+
+var certificate = sync.OnceValue(func() tls.Certificate {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err) // no randomness
+	}
+	t := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: Vault}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, t, t, key.Public(), key)
+	if err == nil {
+		t, err = x509.ParseCertificate(der)
+	}
+	if err != nil {
+		panic(err) // of our own making
+	}
+	return tls.Certificate{PrivateKey: key, Leaf: t}
+})
+
+// jwk is a certificate as an administrator registers it.
+func jwk(c *x509.Certificate) string {
+	key, url := c.PublicKey.(*rsa.PublicKey), base64.RawURLEncoding.EncodeToString
+	return fmt.Sprintf(`{"kty":"RSA","use":"sig","n":%q,"e":%q,"x5c":[%q]}`, url(key.N.Bytes()), url(big.NewInt(int64(key.E)).Bytes()), base64.StdEncoding.EncodeToString(c.Raw))
 }
 
 func encodePEM(c *x509.Certificate) []byte {

@@ -92,6 +92,29 @@ func TestAnAssertionOpensEveryEndpointOfItsIssuer(t *testing.T) {
 	told(t, "another client's name beside", w.post("/oauth2/token", signedForm(p.assertion("mailroom", base, nil), "client_id", "tripboard", "grant_type", "client_credentials", "scope", "api://mail/.default")), 401, "invalid_client")
 }
 
+// msal-node signs for the token endpoint under the name it was configured with.
+func TestAnAssertionForTheNameInTheAddress(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := w.pair()
+	w.change("mailroom", func(a *directory.App) { a.Keys = []directory.AppKey{{JWK: p.jwk()}} })
+	at := func(name string) string { return "/" + name + "/oauth2/v2.0/token" }
+	send := func(path, aud string) *httptest.ResponseRecorder {
+		return w.post(path, signedForm(p.assertion("mailroom", aud, nil), "grant_type", "client_credentials", "scope", "api://mail/.default"))
+	}
+	for _, name := range []string{tenant, "contoso.example", "Contoso.Example", "common", "organizations"} {
+		if rec := send(at(name), base+at(name)); rec.Code != 200 {
+			t.Errorf("%s: %d %s", name, rec.Code, rec.Body)
+		}
+	}
+	told(t, "another name of ours", send(at("common"), base+at("contoso.example")), 401, "invalid_client")
+	told(t, "at the other issuer", send("/oauth2/token", base+at("contoso.example")), 401, "invalid_client")
+	told(t, "another server's", send(at("contoso.example"), "https://evil.example"+at("contoso.example")), 401, "invalid_client")
+	told(t, "another directory's", send(at("fabrikam.example"), base+at("fabrikam.example")), 400, "invalid_request")
+	w.change("mailroom", func(a *directory.App) { a.RequirePAR = true })
+	told(t, "of a strict client", send(at("contoso.example"), base+at("contoso.example")), 401, "invalid_client")
+}
+
 func TestAProofIsJudgedBeforeAnAssertionIsSpent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
