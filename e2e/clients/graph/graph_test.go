@@ -33,7 +33,7 @@ func TestMain(m *testing.M) { world.Main(m) }
 
 // wire notes what the SDK sends.
 type wire struct {
-	next http.RoundTripper
+	next  http.RoundTripper
 	mu    sync.Mutex // guards what follows
 	sent  []string   // method, path, encoding of the body, status
 	token string     // shown last
