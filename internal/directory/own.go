@@ -20,6 +20,7 @@ func OwnResource() *Resource {
 		{Name: "openid", Text: "Sign you in"},
 		{Name: "profile", Text: "See your name and user name"},
 		{Name: "email", Text: "See your mail address"},
+		{Name: "phone", Text: "See your mobile number"},
 		{Name: "User.Read", Text: "See your own profile"},
 		{Name: "User.ReadWrite", Text: "Change your own profile"},
 		{Name: "User.ReadBasic.All", Text: "See everyone's name and address", AdminOnly: true},
@@ -44,6 +45,9 @@ func OwnResource() *Resource {
 		if x.AdminOnly {
 			r.AppRoles = append(r.AppRoles, x.Name)
 		}
+	}
+	for _, c := range Claims {
+		r.Scopes = append(r.Scopes, Scope{Name: InUserinfo + c.Name, Text: c.text}, Scope{Name: InIDToken + c.Name, Text: c.text})
 	}
 	return r
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 )
 
@@ -14,13 +15,37 @@ const acr = "1"
 
 // ClaimsRequest is what is obeyed of the parameter claims (OpenID Connect Core 1.0
 // §5.5, with Microsoft's additions). The other members ask for what comes anyway
-// or is optional to give. Among them is nbf, in the answer to a claims challenge:
-// "mint one newer than this" is obeyed by judging everything again, as at every
-// request; it is another machine's clock and is not compared.
+// or is not known here, which is no error. Among them is nbf, in the answer to a
+// claims challenge: "mint one newer than this" is obeyed by judging everything
+// again, as at every request; it is another machine's clock and is not compared.
 type ClaimsRequest struct {
 	CP1 bool // the client understands claims challenges
 	// Unmet: an authentication context is essential that nobody here can reach.
 	Unmet bool
+	// Single are the scopes of claims that were asked for one by one.
+	Single []string
+	// Subject is the only person whose tokens are wanted; empty: anybody's.
+	Subject string
+}
+
+// everybodys are the scopes that every application may ask for.
+var everybodys = slices.Concat(oidcScopes, directory.ClaimScopes())
+
+// Ask adds claims that were asked for one by one, but for those of userinfo that a
+// scope gives anyway. Without openid nobody is told anything.
+func (p *Plan) Ask(names []string) {
+	if !slices.Contains(p.OIDC, "openid") {
+		return
+	}
+	for _, n := range names {
+		if !slices.ContainsFunc(directory.Claims, func(c directory.Claim) bool {
+			return n == directory.InUserinfo+c.Name && slices.Contains(p.OIDC, c.Scope)
+		}) {
+			p.OIDC = append(p.OIDC, n)
+			p.add(directory.OwnAPI, []string{n})
+		}
+	}
+	p.Scopes = p.All[0].Scopes
 }
 
 // wanted is one member of a request for claims.
@@ -55,21 +80,37 @@ func ParseClaims(text string) (ClaimsRequest, error) {
 		return ClaimsRequest{CP1: true}, nil
 	}
 	var c struct {
-		AccessToken struct {
-			CC   *wanted `json:"xms_cc"`
-			ACRs *wanted `json:"acrs"`
-			ACR  *wanted `json:"acr"`
-		} `json:"access_token"`
-		IDToken struct {
-			ACR  *wanted `json:"acr"`
-			ACRs *wanted `json:"acrs"`
-		} `json:"id_token"`
+		AccessToken map[string]json.RawMessage `json:"access_token"`
+		IDToken     map[string]json.RawMessage `json:"id_token"`
+		Userinfo    map[string]json.RawMessage `json:"userinfo"`
 	}
-	if len(text) > maxClaims || !strings.HasPrefix(strings.TrimLeft(text, " \t\r\n"), "{") || json.Unmarshal([]byte(text), &c) != nil {
+	bad := len(text) > maxClaims || !strings.HasPrefix(strings.TrimLeft(text, " \t\r\n"), "{") || json.Unmarshal([]byte(text), &c) != nil
+	read := func(m map[string]json.RawMessage, name string) (w *wanted) {
+		if raw, ok := m[name]; ok && json.Unmarshal(raw, &w) != nil {
+			bad = true
+		}
+		return w
+	}
+	out := ClaimsRequest{CP1: read(c.AccessToken, "xms_cc").names("cp1")}
+	for _, w := range []*wanted{read(c.AccessToken, "acr"), read(c.IDToken, "acr"), read(c.AccessToken, "acrs"), read(c.IDToken, "acrs")} {
+		out.Unmet = out.Unmet || w.unmet(acr)
+	}
+	for i, m := range []map[string]json.RawMessage{c.Userinfo, c.IDToken} {
+		for _, x := range directory.Claims {
+			if read(m, x.Name); m[x.Name] != nil {
+				out.Single = append(out.Single, []string{directory.InUserinfo, directory.InIDToken}[i]+x.Name)
+			}
+		}
+		if w := read(m, "sub"); w != nil && w.Value != nil {
+			subject, ok := w.Value.(string)
+			bad = bad || !ok || out.Subject != "" && out.Subject != subject
+			out.Subject = subject
+		}
+	}
+	if bad {
 		return ClaimsRequest{}, refuse(fault.Invalid, "invalid_request", 9002313, "", "The parameter claims is not the JSON object it should be.")
 	}
-	a, id := c.AccessToken, c.IDToken
-	return ClaimsRequest{CP1: a.CC.names("cp1"), Unmet: a.ACR.unmet(acr) || id.ACR.unmet(acr) || a.ACRs.unmet(acr) || id.ACRs.unmet(acr)}, nil
+	return out, nil
 }
 
 // ErrUnmet answers an authorization request for an essential authentication

@@ -1,6 +1,7 @@
 package issue_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -23,13 +24,17 @@ func TestOfTheClaimsParameterIsObeyedWhatCanBe(t *testing.T) {
 		`{"id_token":{"acr":{"essential":true,"value":"2"}}}`:                                                                 {Unmet: true},
 		`{"access_token":{"acrs":{"essential":true,"value":"c1"},"xms_cc":{"values":["cp1"]}}}`:                               {CP1: true, Unmet: true},
 		`{"id_token":{"acrs":{"essential":true,"values":["c1","c2"]}}}`:                                                       {Unmet: true},
+		`{"userinfo":{"name":{"essential":true}}}`:                                                                            {Single: []string{"userinfo:name"}},
+		`{"id_token":{"email":null,"sub":{"value":"x"},"locale":{}},"userinfo":null}`:                                         {Single: []string{"id_token:locale", "id_token:email"}, Subject: "x"},
+		`{"userinfo":{"sub":{"value":"x"},"shoe_size":{"essential":true},"sub_jwk":7}}`:                                       {Subject: "x"},
 		`{"access_token":{"acr":{"essential":true,"value":7}}}`:                                                               {Unmet: true},
 	} {
-		if got, err := issue.ParseClaims(text); got != want || err != nil {
+		if got, err := issue.ParseClaims(text); !reflect.DeepEqual(got, want) || err != nil {
 			t.Errorf("%s: %+v, %v", text, got, err)
 		}
 	}
-	for _, text := range []string{"{", "[]", `"CP1"`, "null", "7", `{"access_token":{"xms_cc":{"values":"CP1"}}}`, `{"id_token":{"acr":7}}`, `{"id_token":{"acr":{"essential":"yes"}}}`,
+	for _, text := range []string{"{", "[]", `"CP1"`, "null", "7", `{"access_token":{"xms_cc":{"values":"CP1"}}}`, `{"id_token":{"acr":7}}`, `{"id_token":{"acr":{"essential":"yes"}}}`, `{"userinfo":{"name":"Ada"}}`, `{"userinfo":[]}`,
+		`{"id_token":{"sub":{"value":7}}}`, `{"id_token":{"sub":{"value":"x"}},"userinfo":{"sub":{"value":"y"}}}`,
 		`{"x":"` + strings.Repeat("a", 16<<10) + `"}`} {
 		_, err := issue.ParseClaims(text)
 		refusedAs(t, text[:min(len(text), 40)], err, "invalid_request", 9002313)
@@ -40,7 +45,7 @@ func FuzzClaims(f *testing.F) {
 	f.Add(`{"access_token":{"xms_cc":{"values":["CP1"]},"acrs":{"essential":true,"value":"c1"}}}`)
 	f.Add(`{"id_token":{"acr":null}}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		if c, err := issue.ParseClaims(text); err != nil && c != (issue.ClaimsRequest{}) {
+		if c, err := issue.ParseClaims(text); err != nil && !reflect.DeepEqual(c, issue.ClaimsRequest{}) {
 			t.Errorf("%q: refused, and %+v", text, c)
 		}
 	})

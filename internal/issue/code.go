@@ -107,7 +107,7 @@ func allowed(tx *store.Tx, app *directory.App, user directory.UserID, want []dir
 	if unassigned, err := tx.Unassigned(app, user); err != nil || unassigned {
 		return cmp.Or(err, errUnassigned)
 	}
-	if !covers(widen(app.Permissions, []directory.Permission{{Resource: directory.OwnAPI, Scopes: oidcScopes}}), want) {
+	if !covers(widen(app.Permissions, []directory.Permission{{Resource: directory.OwnAPI, Scopes: everybodys}}), want) {
 		return refuse(fault.Invalid, "invalid_scope", 70011, "", "The application may not ask for that any more.")
 	}
 	if app.FirstParty {
@@ -333,7 +333,7 @@ func (s *Service) bear(tx *store.Tx, client *Client, reg *registrations, t *stor
 func (r *request) taken(d *draft, scope string) (all []directory.Permission, offline bool) {
 	named := strings.Fields(r.Scope + " " + scope)
 	for _, n := range r.OIDC {
-		if slices.Contains(named, n) {
+		if slices.Contains(named, n) || !slices.Contains(oidcScopes, n) {
 			d.oidc = append(d.oidc, n)
 		}
 	}

@@ -294,15 +294,10 @@ func (s *Service) Userinfo(ctx context.Context, token, key string) (map[string]a
 		return nil, err
 	}
 	out := map[string]any{"sub": a.Subject, "oid": a.OID, "tid": a.TID}
-	if slices.Contains(scopes, "profile") {
-		for k, v := range map[string]string{"name": u.DisplayName, "preferred_username": u.Name, "given_name": u.GivenName, "family_name": u.Surname, "locale": u.Language} {
-			if v != "" {
-				out[k] = v
-			}
+	for _, c := range directory.Claims {
+		if v := c.Of(u); v != "" && (slices.Contains(scopes, c.Scope) || slices.Contains(scopes, directory.InUserinfo+c.Name)) {
+			out[c.Name] = v
 		}
-	}
-	if slices.Contains(scopes, "email") && u.Mail != "" {
-		out["email"] = u.Mail
 	}
 	return out, nil
 }

@@ -66,6 +66,10 @@ type IDToken struct {
 	Username      string   `json:"preferred_username,omitempty"`
 	LoginHint     string   `json:"login_hint,omitempty"`
 	Email         string   `json:"email,omitempty"`
+	GivenName     string   `json:"given_name,omitempty"` // this and the next three only where asked for one by one
+	FamilyName    string   `json:"family_name,omitempty"`
+	Locale        string   `json:"locale,omitempty"`
+	Phone         string   `json:"phone_number,omitempty"`
 	SessionExpiry int64    `json:"session_expiry,omitempty"`
 	JTI           string   `json:"uti"`
 	Version       string   `json:"ver"`
@@ -175,6 +179,14 @@ func (s *Service) idToken(d *draft) *IDToken {
 	}
 	if slices.Contains(d.oidc, "email") {
 		t.Email = d.user.Mail
+	}
+	for _, n := range d.oidc {
+		name, ok := strings.CutPrefix(n, directory.InIDToken)
+		for _, c := range directory.Claims {
+			if ok && c.Name == name {
+				*map[string]*string{"name": &t.Name, "preferred_username": &t.Username, "given_name": &t.GivenName, "family_name": &t.FamilyName, "locale": &t.Locale, "email": &t.Email, "phone_number": &t.Phone}[name] = c.Of(d.user)
+			}
+		}
 	}
 	return t
 }

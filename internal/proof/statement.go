@@ -144,6 +144,26 @@ func Peek(token string) (*Unverified, error) {
 	return &Unverified{Alg: t.header.Alg, Type: t.header.Typ, KeyID: t.header.Kid, Issuer: c.Issuer, Subject: c.Subject, JWTID: c.JTI, Audience: c.Audience}, nil
 }
 
+// RedirectInside is the redirect_uri that a request object names (OpenID Connect
+// Core 1.0 §6), signed or not, without believing it: good for telling its sender
+// that no object is obeyed, for nothing else.
+func RedirectInside(text string) string {
+	parts := strings.Split(text, ".")
+	if len(text) > MaxStatement || len(parts) != 3 {
+		return ""
+	}
+	b, err := base64.RawURLEncoding.Strict().DecodeString(parts[1])
+	if err != nil {
+		return ""
+	}
+	m, err := object(b)
+	var uri string
+	if err != nil || json.Unmarshal(m["redirect_uri"], &uri) != nil {
+		return ""
+	}
+	return uri
+}
+
 // token is a compact JWS taken apart, not verified.
 type token struct {
 	text    string

@@ -76,13 +76,18 @@ const CLIClient directory.AppID = "curfew-cli"
 // start, history is checked, the manifest is applied. Nothing listens yet. Close
 // what it returns. Kinds: Invalid, Conflict, Unavailable.
 func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*Server, error) {
+	return OpenAt(ctx, cfg, log, time.Now)
+}
+
+// OpenAt is Open for a node that goes by another clock: one that a test moves.
+func OpenAt(ctx context.Context, cfg config.Config, log *slog.Logger, now func() time.Time) (*Server, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("make data folder: %w", err)
 	}
-	s := &Server{cfg: cfg, log: log, now: time.Now}
+	s := &Server{cfg: cfg, log: log, now: now}
 	var err error
 	if s.tls, err = tlsConfig(cfg, s.now); err != nil {
 		return nil, err

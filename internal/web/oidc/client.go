@@ -30,7 +30,7 @@ const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 // (RFC 6749 §2.3).
 func (s *Server) client(r *http.Request, f form, issuer grant.Issuer) (*issue.Client, error) {
 	c := issue.Credentials{ID: directory.AppID(f.get("client_id")), Secret: f.get("client_secret"), Assertion: f.get("client_assertion"),
-		Issuer: issuer, Directory: r.PathValue("tenant"), Certificate: webkit.Certificate(r), IP: address(r)}
+		Issuer: issuer, Directory: r.PathValue("tenant"), Certificate: webkit.Certificate(r), IP: webkit.Address(r)}
 	header := r.Header["Authorization"]
 	kind := f.get("client_assertion_type")
 	switch {

@@ -45,6 +45,9 @@ type metadata struct {
 	RequestURI            bool              `json:"request_uri_parameter_supported"`
 	HTTPLogout            bool              `json:"http_logout_supported"`
 	FrontchannelLogout    bool              `json:"frontchannel_logout_supported"`
+	FrontchannelSession   bool              `json:"frontchannel_logout_session_supported"`
+	BackchannelLogout     bool              `json:"backchannel_logout_supported"`
+	BackchannelSession    bool              `json:"backchannel_logout_session_supported"`
 	UILocales             []string          `json:"ui_locales_supported"`
 	PAR                   string            `json:"pushed_authorization_request_endpoint"`
 	RequirePAR            bool              `json:"require_pushed_authorization_requests"`
@@ -101,7 +104,7 @@ func (s *Server) documents() map[grant.Issuer][]byte {
 			Authorization: s.Issue.Endpoint(i, "authorize"), Token: s.Issue.Endpoint(i, "token"), Device: s.Issue.Endpoint(i, "devicecode"),
 			JWKS: s.Issue.Base + paths[0], Userinfo: s.Issue.Base + paths[1], EndSession: s.Issue.Endpoint(i, "logout"),
 			Introspection: s.Issue.Endpoint(i, "introspect"), Revocation: s.Issue.Endpoint(i, "revoke"),
-			Scopes:        []string{"openid", "profile", "email", "offline_access"},
+			Scopes:        []string{"openid", "profile", "email", "phone", "offline_access"},
 			ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "fragment", "form_post"},
 			GrantTypes:   grantTypes,
 			SubjectTypes: []string{"public"}, SigningAlgs: directory.SigningAlgs(),
@@ -110,10 +113,8 @@ func (s *Server) documents() map[grant.Issuer][]byte {
 			IntrospectionAlgs: directory.SigningAlgs(), DPoPAlgs: proof.AssertionAlgs, CertificateBound: s.Issue.MTLS != "", MTLS: s.aliases(i, paths[1]),
 			RefreshExpiration: []string{"authorization", "credential"},
 			ChallengeMethods:  []string{"S256"}, Prompts: []string{"none", "login", "consent", "select_account"}, ACRs: []string{"1"},
-			Claims: []string{"iss", "sub", "aud", "exp", "iat", "nbf", "auth_time", "nonce", "acr", "amr", "sid", "oid", "tid", "name", "preferred_username", "login_hint", "email", "session_expiry", "ver"},
-			// claims is read for Microsoft's capability only, which is less than the
-			// parameter of OpenID Connect promises.
-			IssParameter: true, UILocales: []string{"en"},
+			Claims:       []string{"iss", "sub", "aud", "exp", "iat", "nbf", "auth_time", "nonce", "acr", "amr", "sid", "oid", "tid", "name", "preferred_username", "login_hint", "email", "given_name", "family_name", "locale", "phone_number", "session_expiry", "ver"},
+			IssParameter: true, ClaimsParameter: true, BackchannelLogout: true, BackchannelSession: true, FrontchannelLogout: true, FrontchannelSession: true, UILocales: []string{"en"},
 			CloudInstanceName: s.host(), CloudGraphHostName: s.host(), MicrosoftGraphHost: s.host(),
 		})
 		if err != nil {

@@ -3,7 +3,6 @@ package oidc
 import (
 	"context"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/issue"
+	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
 // Server answers applications and resource servers.
@@ -94,21 +94,11 @@ func (s *Server) route(issuer grant.Issuer, methods string, open bool, serve han
 // inTenant checks the part of an address that names the directory.
 func (s *Server) inTenant(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, i grant.Issuer) error {
-		if !s.known(r.PathValue("tenant")) {
+		if !webkit.NamesTenant(r.PathValue("tenant"), s.Issue.Tenant, s.Domain()) {
 			return errTenant
 		}
 		return h(w, r, i)
 	}
-}
-
-// known reports whether an address names this directory. Microsoft's libraries
-// send whatever case they like.
-func (s *Server) known(tenant string) bool {
-	if strings.EqualFold(tenant, s.Issue.Tenant) || strings.EqualFold(tenant, "common") || strings.EqualFold(tenant, "organizations") {
-		return true
-	}
-	d := s.Domain()
-	return d != "" && strings.EqualFold(tenant, d)
 }
 
 // methodError is the refusal of a method; it names those that are let through.
@@ -129,15 +119,6 @@ var (
 	noCache  = []string{"no-cache"}
 	jsonType = []string{"application/json"}
 )
-
-// address is where a request came from, for device codes and logs.
-func address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
-}
 
 func (s *Server) now() time.Time { return s.Issue.Now() }
 

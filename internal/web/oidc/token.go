@@ -51,7 +51,7 @@ func (s *Server) postToken(w http.ResponseWriter, r *http.Request, issuer grant.
 	if err != nil {
 		return err
 	}
-	m := issue.Meta{IP: address(r), Request: webkit.RequestID(ctx), Key: key}
+	m := issue.Meta{IP: webkit.Address(r), Request: webkit.RequestID(ctx), Key: key}
 	claims, err := issue.ParseClaims(f.get("claims"))
 	if err == nil && claims.Unmet {
 		err = issue.ErrStepUp
@@ -197,7 +197,7 @@ func (s *Server) postDevice(w http.ResponseWriter, r *http.Request, issuer grant
 	if err != nil {
 		return err
 	}
-	m := issue.Meta{IP: address(r), Request: webkit.RequestID(r.Context())}
+	m := issue.Meta{IP: webkit.Address(r), Request: webkit.RequestID(r.Context())}
 	claims, err := issue.ParseClaims(f.get("claims"))
 	if err == nil && claims.Unmet {
 		err = issue.ErrUnmet

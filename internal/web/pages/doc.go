@@ -15,6 +15,8 @@
 // The names of form fields
 // are an interface that scripts and tests rely on: username, password, kmsi,
 // current, password2, decision, account, user_code, flow, name, theme, keys, keep.
+// So are the ids of the buttons, sign-in, change, allow, deny, sign-out and go-on, and
+// that a field's id is f- and its name (docs/conformance.md).
 //
 // It promises: every page works with scripts off; a form that comes back keeps
 // what was typed, except passwords; a wrong user name and a wrong password read

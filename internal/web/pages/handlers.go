@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"path"
@@ -88,11 +87,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 
 // known reports whether an address names this directory.
 func (s *Server) known(tenant string) bool {
-	if strings.EqualFold(tenant, s.Issue.Tenant) || strings.EqualFold(tenant, "common") || strings.EqualFold(tenant, "organizations") {
-		return true
-	}
-	d := s.Domain()
-	return d != "" && strings.EqualFold(tenant, d)
+	return webkit.NamesTenant(tenant, s.Issue.Tenant, s.Domain())
 }
 
 func (s *Server) now() time.Time { return s.Issue.Now() }
@@ -142,13 +137,7 @@ func (s *Server) attempt(r *http.Request) signin.Attempt {
 }
 
 // address is where a request came from.
-func address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
-}
+func address(r *http.Request) string { return webkit.Address(r) }
 
 func (s *Server) frame(r *http.Request, title string) webkit.Frame {
 	return webkit.Frame{Clock: webkit.Clock{Now: s.now()}, Title: title, Theme: webkit.ThemeOf(r), Directory: s.Domain()}

@@ -82,6 +82,10 @@ func (s *Server) goOn(w http.ResponseWriter, r *http.Request, x *request, proofT
 		s.askSignIn(w, r, x)
 		return
 	}
+	if x.claims.Subject != "" && x.claims.Subject != signed.User.ID.String() { // OpenID Connect Core 1.0 §3.1.2.1, §5.5.1
+		s.refuseApp(w, r, x, refuse(fault.Unauthenticated, "login_required", 50058, "Somebody else signed in than the one the application asked for."))
+		return
+	}
 	if x.choose && !proven {
 		s.askChoice(w, r, x.next, x.app.Name, signed)
 		return
@@ -114,7 +118,7 @@ func (s *Server) goOn(w http.ResponseWriter, r *http.Request, x *request, proofT
 		}
 	}
 	code, err := s.Issue.Authorize(r.Context(), issue.AuthorizeRequest{App: x.app, Session: signed.Session.ID, Plan: x.plan, Scope: x.scope, Resource: x.resource,
-		RedirectURI: x.redirect, Challenge: x.challenge, Nonce: x.nonce, Issuer: x.issuer, CP1: x.cp1, JKT: x.jkt, Pushed: x.pushed})
+		RedirectURI: x.redirect, Challenge: x.challenge, Nonce: x.nonce, Issuer: x.issuer, CP1: x.claims.CP1, JKT: x.jkt, Pushed: x.pushed})
 	switch kind := fault.KindOf(err); {
 	case err == nil:
 		s.answer(w, r, x, Pair{"code", code})
@@ -139,7 +143,7 @@ func (s *Server) mustSignIn(x *request, signed *signin.Signed, p proof) bool {
 	// asked is too old here.
 	case x.maxAge >= 0 && s.now().Sub(signed.Session.AuthTime.Truncate(time.Second)) > x.maxAge:
 		return true
-	case x.hint != nil && x.hint.Subject != signed.User.ID.String():
+	case x.claims.Subject != "" && x.claims.Subject != signed.User.ID.String():
 		return true
 	}
 	return x.loginHint != "" && directory.FoldName(x.loginHint) != directory.FoldName(signed.User.Name)

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/issue"
+	statement "github.com/curfew-id/curfew/internal/proof"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
@@ -33,7 +35,6 @@ type request struct {
 	plan      *issue.Plan
 	nonce     string
 	challenge string
-	cp1       bool
 	jkt       string // dpop_jkt
 	pushed    string // the request_uri under which it was pushed; empty: it was not
 
@@ -41,6 +42,7 @@ type request struct {
 	maxAge                       time.Duration // -1: not asked
 	loginHint                    string
 	hint                         *issue.IDToken // id_token_hint
+	claims                       issue.ClaimsRequest
 }
 
 // Bounds of parameters, in bytes.
@@ -187,7 +189,11 @@ func (s *Server) parseQuery(ctx context.Context, issuer grant.Issuer, q url.Valu
 	if err != nil {
 		return nil, err
 	}
-	if !app.MatchRedirect(redirect) && !app.MatchSPARedirect(redirect) {
+	registered := func(uri string) bool { return app.MatchRedirect(uri) || app.MatchSPARedirect(uri) }
+	if inside := statement.RedirectInside(q.Get("request")); !registered(redirect) && registered(inside) {
+		redirect = inside // where flowOf refuses the object
+	}
+	if !registered(redirect) {
 		return nil, refuse(fault.Invalid, "invalid_request", 50011, "The address to return to (redirect_uri) is not one that is registered for "+app.Name+".")
 	}
 	x := &request{issuer: issuer, app: app, redirect: redirect, mode: "query", maxAge: -1}
@@ -227,6 +233,7 @@ func (s *Server) parseQuery(ctx context.Context, issuer grant.Issuer, q url.Valu
 	if err != nil {
 		return x, err
 	}
+	x.plan.Ask(x.claims.Single)
 	if x.loginHint, err = one(q, "login_hint"); err != nil || len(x.loginHint) > maxHint {
 		return x, badRequest("The parameter login_hint is not text, is there twice, or is longer than 1 KiB.")
 	}
@@ -238,6 +245,7 @@ func (s *Server) parseQuery(ctx context.Context, issuer grant.Issuer, q url.Valu
 		if x.hint, err = s.Issue.Hint(hint); err != nil {
 			return x, err
 		}
+		x.claims.Subject = cmp.Or(x.claims.Subject, x.hint.Subject)
 	}
 	return x, nil
 }
@@ -352,11 +360,9 @@ func (x *request) claimsOf(q url.Values) error {
 	if err != nil {
 		return err
 	}
-	c, err := issue.ParseClaims(text)
-	if err == nil && c.Unmet {
+	if x.claims, err = issue.ParseClaims(text); err == nil && x.claims.Unmet {
 		err = issue.ErrUnmet
 	}
-	x.cp1 = c.CP1
 	return err
 }
 

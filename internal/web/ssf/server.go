@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -158,7 +157,7 @@ func (s *Server) identify(w http.ResponseWriter, r *http.Request, endpoint strin
 	if err != nil {
 		return nil, err
 	}
-	actor.Request, actor.IP = webkit.RequestID(r.Context()), address(r)
+	actor.Request, actor.IP = webkit.RequestID(r.Context()), webkit.Address(r)
 	return &caller{name: "app " + string(actor.App) + " " + actor.User.String(), actor: actor}, nil
 }
 
@@ -203,18 +202,10 @@ func (s *Server) ordered(r *http.Request, token, endpoint, issuer string) (*call
 		return nil, fault.Wrap(fault.Unauthenticated, "The token is not accepted: "+why+".", err)
 	}
 	return &caller{name: "provider " + string(p.ID), order: &revoke.Order{Provider: p, JTI: claims.JTI, Expires: claims.Expires.Add(proof.Leeway),
-		IP: address(r), Request: webkit.RequestID(r.Context())}}, nil
+		IP: webkit.Address(r), Request: webkit.RequestID(r.Context())}}, nil
 }
 
 func (s *Server) now() time.Time { return s.Issue.Now() }
-
-func address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
-}
 
 // Each caller may ask so often at once, and then once in so much time: enough for
 // an incident, on each node.
