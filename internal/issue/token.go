@@ -128,7 +128,7 @@ func (s *Service) sign(ctx context.Context, d *draft) (*Tokens, error) {
 	a := &Access{
 		Issuer: s.Issuer(g.Issuer), Subject: g.User.String(), Audience: s.Audience(d.resource.ID), ClientID: string(g.App), AZP: string(g.App),
 		OID: g.User.String(), TID: s.Tenant, Scp: strings.Join(d.scopes, " "),
-		IssuedAt: d.now.Unix(), NotBefor: d.now.Unix(), Expires: d.expires.Unix(), AuthTime: g.AuthTime.Unix(), ACR: acr, AMR: g.AMR,
+		IssuedAt: d.now.Unix(), NotBefor: d.now.Unix(), Expires: d.expires.Unix(), AuthTime: g.AuthTime.Unix(), ACR: ACR, AMR: g.AMR,
 		Born: d.born, GID: g.ID.String(), JTI: jti, UTI: jti, Name: d.user.Name, Version: "2.0",
 	}
 	for _, r := range d.held.Roles {
@@ -168,7 +168,7 @@ func (s *Service) idToken(d *draft) *IDToken {
 	g := d.grant
 	t := &IDToken{
 		Issuer: s.Issuer(g.Issuer), Subject: g.User.String(), Audience: string(g.App), IssuedAt: d.now.Unix(), NotBefore: d.now.Unix(), Expires: d.now.Add(s.Lifetimes.IDToken).Unix(),
-		AuthTime: g.AuthTime.Unix(), Nonce: d.nonce, ACR: acr, AMR: g.AMR, OID: g.User.String(), TID: s.Tenant, JTI: newJTI(), Version: "2.0",
+		AuthTime: g.AuthTime.Unix(), Nonce: d.nonce, ACR: ACR, AMR: g.AMR, OID: g.User.String(), TID: s.Tenant, JTI: newJTI(), Version: "2.0",
 		SessionExpiry: g.Ends(s.Lifetimes).Unix(),
 	}
 	if !g.Session.IsZero() {

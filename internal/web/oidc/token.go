@@ -52,9 +52,9 @@ func (s *Server) postToken(w http.ResponseWriter, r *http.Request, issuer grant.
 		return err
 	}
 	m := issue.Meta{IP: webkit.Address(r), Request: webkit.RequestID(ctx), Key: key}
-	claims, err := issue.ParseClaims(f.get("claims"))
+	claims, err := webkit.ParseClaims(f.get("claims"))
 	if err == nil && claims.Unmet {
-		err = issue.ErrStepUp
+		err = webkit.ErrStepUp
 	}
 	if err != nil {
 		return err
@@ -198,9 +198,9 @@ func (s *Server) postDevice(w http.ResponseWriter, r *http.Request, issuer grant
 		return err
 	}
 	m := issue.Meta{IP: webkit.Address(r), Request: webkit.RequestID(r.Context())}
-	claims, err := issue.ParseClaims(f.get("claims"))
+	claims, err := webkit.ParseClaims(f.get("claims"))
 	if err == nil && claims.Unmet {
-		err = issue.ErrUnmet
+		err = webkit.ErrUnmet
 	}
 	if err != nil {
 		return err

@@ -42,7 +42,7 @@ type request struct {
 	maxAge                       time.Duration // -1: not asked
 	loginHint                    string
 	hint                         *issue.IDToken // id_token_hint
-	claims                       issue.ClaimsRequest
+	claims                       webkit.ClaimsRequest
 }
 
 // Bounds of parameters, in bytes.
@@ -354,14 +354,14 @@ func (x *request) proofKeyOf(q url.Values) (err error) {
 	return nil
 }
 
-// claimsOf reads the claims parameter; see [issue.ParseClaims].
+// claimsOf reads the claims parameter; see [webkit.ParseClaims].
 func (x *request) claimsOf(q url.Values) error {
 	text, err := one(q, "claims")
 	if err != nil {
 		return err
 	}
-	if x.claims, err = issue.ParseClaims(text); err == nil && x.claims.Unmet {
-		err = issue.ErrUnmet
+	if x.claims, err = webkit.ParseClaims(text); err == nil && x.claims.Unmet {
+		err = webkit.ErrUnmet
 	}
 	return err
 }

@@ -4,7 +4,8 @@
 // It owns the look (one style sheet, one small script, the icons, the frame of a
 // page and its form fields), the middleware in front of browser routes ([Browser])
 // and of all routes ([Observe]), the strict reading of forms ([ParseForm]), the
-// server side of live parts ([Stream]), the name and flags of the session cookie
+// parameter claims that two surfaces read ([ParseClaims]), the server side of live
+// parts ([Stream]), the name and flags of the session cookie
 // ([SetSession]) and the one way to write an instant, a
 // span and a number ([Clock], [Span], [Num]).
 //
