@@ -389,7 +389,7 @@ func (s *Service) choose(reg *registrations, d *draft, allowed []directory.Permi
 	if r == nil {
 		return refuse(fault.Invalid, "invalid_target", 500011, "", "The resource does not exist any more.")
 	}
-	p.Resource = r
+	p.Resource, p.Scopes = r, p.All[0].Scopes
 	d.resource, d.scopes, d.echo = r, slices.Clone(p.All[0].Scopes), p.echo()
 	d.expires = d.now.Add(s.life(reg, r, d.app))
 	d.expires = earlier(earlier(d.expires, d.grant.End), d.limit)

@@ -62,7 +62,7 @@ func (s *Service) Exchange(ctx context.Context, client *Client, r ExchangeReques
 	case r.SubjectType != AccessTokenType:
 		return nil, refuse(fault.Invalid, "invalid_request", 9002313, "", "Only access tokens are exchanged here: subject_token_type must be "+AccessTokenType+".")
 	case r.Actor != "" || r.ActorType != "":
-		return nil, refuse(fault.Invalid, "invalid_request", 9002313, "", "No actor_token is accepted: the client that asks is the one that acts.")
+		return nil, refuse(fault.Invalid, "invalid_request", 9002313, "", "Neither actor_token nor actor_token_type is accepted: the client that asks is the one that acts.")
 	case r.RequestedType != "" && r.RequestedType != AccessTokenType:
 		return nil, refuse(fault.Invalid, "invalid_request", 9002313, "", "Only access tokens are given here: requested_token_type must be "+AccessTokenType+" or be left out.")
 	}

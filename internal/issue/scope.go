@@ -188,8 +188,17 @@ func (p *Plan) echo() string {
 		}
 		b.WriteString(a.text)
 	}
-	if b.Len() == 0 {
-		return strings.Join(p.Scopes, " ")
+	if b.Len() > 0 {
+		return b.String()
+	}
+	for i, n := range p.Scopes { // nothing was named: as it could have been
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		if p.Resource.ID != directory.OwnAPI {
+			b.WriteString(string(p.Resource.ID) + "/")
+		}
+		b.WriteString(n)
 	}
 	return b.String()
 }

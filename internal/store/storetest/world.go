@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"crypto/sha256"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +22,8 @@ type World struct {
 	Ada   *directory.User // no roles
 	Grace *directory.User // Global Administrator
 	App   *directory.App
+
+	count func() *counter
 }
 
 // NewWorld opens a store on an empty database and fills it.
@@ -28,9 +31,18 @@ func NewWorld(tb testing.TB, e Engine, hooks store.Hooks) *World {
 	tb.Helper()
 	clock := NewClock()
 	w := &World{tb: tb, Clock: clock}
-	w.DB = Open(tb, e.New(tb)(store.Config{Now: clock.Now, Sleep: clock.Add, Hooks: hooks}))
+	cfg := e.New(tb)(store.Config{Now: clock.Now, Sleep: clock.Add, Hooks: hooks})
+	w.DB = Open(tb, cfg)
+	w.count = sync.OnceValue(func() *counter { return newCounter(tb, e, cfg) })
 	w.Fill()
 	return w
+}
+
+// Rows says how many rows each table has, one table a line, and on SQLite first a
+// number that changes with every change that somebody commits.
+func (w *World) Rows() string {
+	w.tb.Helper()
+	return w.count().rows(w.tb)
 }
 
 // Fill creates ada, grace and the application tripboard.

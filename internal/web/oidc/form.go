@@ -89,17 +89,17 @@ func parseForm(body string) (form, error) {
 			continue
 		}
 		name, value, _ := strings.Cut(pair, "=")
-		name, err := unescape(name)
-		if err != nil {
-			return nil, err
+		name, ok := unescape(name)
+		if ok {
+			value, ok = unescape(value)
 		}
-		if value, err = unescape(value); err != nil {
-			return nil, err
+		if !ok {
+			return nil, malformed("The parameter " + called(name) + " is not encoded as it should be, or holds bytes that are not text.")
 		}
 		if name != "resource" && name != "audience" {
 			for i := range f {
 				if f[i].name == name {
-					return nil, malformed("A parameter was sent twice.")
+					return nil, malformed("The parameter " + called(name) + " was sent twice.")
 				}
 			}
 		}
@@ -111,18 +111,21 @@ func parseForm(body string) (form, error) {
 	return f, nil
 }
 
-var errText = malformed("A parameter is not encoded as it should be, or holds bytes that are not text.")
+// called is a parameter's name as an answer may repeat it.
+func called(name string) string {
+	if len(name) > 40 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" {
+		return "with a name that none here has"
+	}
+	return name
+}
 
-func unescape(s string) (string, error) {
+func unescape(s string) (string, bool) {
 	if strings.ContainsAny(s, "%+") {
 		u, err := url.QueryUnescape(s)
 		if err != nil {
-			return "", errText
+			return s, false
 		}
 		s = u
 	}
-	if !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
-		return "", errText
-	}
-	return s, nil
+	return s, utf8.ValidString(s) && strings.IndexByte(s, 0) < 0
 }

@@ -160,7 +160,9 @@ func (s *Server) tokens(t *issue.Tokens, info bool) []byte {
 		kind = `{"token_type":"DPoP"`
 	}
 	b = append(b, kind...)
-	b = member(b, "scope", t.Scope)
+	if t.Scope != "" { // an application's own token may have roles only
+		b = member(b, "scope", t.Scope)
+	}
 	b = number(b, "expires_in", seconds(t.ExpiresIn))
 	b = number(b, "ext_expires_in", seconds(t.ExpiresIn))
 	b = member(b, "access_token", t.Access)
