@@ -1,7 +1,6 @@
 package pages_test
 
 import (
-	"encoding/json"
 	"net/url"
 	"strings"
 	"testing"
@@ -25,15 +24,7 @@ func (s *site) push(t *testing.T, f url.Values) (to, uri string) {
 // api posts a form to an endpoint for applications.
 func (s *site) api(t *testing.T, path string, f url.Values) (status int, m map[string]any) {
 	t.Helper()
-	res, err := s.srv.Client().PostForm(s.srv.URL+path, f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	if err := json.NewDecoder(res.Body).Decode(&m); err != nil {
-		t.Fatal(err)
-	}
-	return res.StatusCode, m
+	return s.post(path, f.Encode())
 }
 
 // register changes a registration.

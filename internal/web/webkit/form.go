@@ -68,11 +68,11 @@ func strict(v url.Values, repeat []string) (Form, error) {
 	for name, values := range v {
 		n += len(values)
 		if len(values) > 1 && !slices.Contains(repeat, name) {
-			return Form{}, fault.New(fault.Invalid, "A field was sent twice.")
+			return Form{}, fault.New(fault.Invalid, "The field "+called(name)+" was sent twice.")
 		}
 		for _, s := range append(values, name) {
 			if !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
-				return Form{}, fault.New(fault.Invalid, "A field holds bytes that are not text.")
+				return Form{}, fault.New(fault.Invalid, "The field "+called(name)+" holds bytes that are not text.")
 			}
 		}
 	}
@@ -80,4 +80,12 @@ func strict(v url.Values, repeat []string) (Form, error) {
 		return Form{}, fault.New(fault.Invalid, "Too many fields were sent.")
 	}
 	return Form{v}, nil
+}
+
+// called is a field's name as a page may repeat it.
+func called(name string) string {
+	if len(name) > 40 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
+		return "with a name that none here has"
+	}
+	return name
 }
