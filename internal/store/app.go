@@ -348,6 +348,13 @@ func (tx *Tx) ConsentsOf(user directory.UserID) ([]directory.Consent, error) {
 	return tx.consents(`SELECT user_id, app_id, resource, scopes, given FROM consents WHERE user_id = $1 ORDER BY app_id, resource`, user[:])
 }
 
+// ConsentsTo lists what people, not administrators, consented to for an app, by
+// user, after one of them. limit counts people, not rows.
+func (tx *Tx) ConsentsTo(app directory.AppID, after directory.UserID, limit int) ([]directory.Consent, error) {
+	return tx.consents(`SELECT user_id, app_id, resource, scopes, given FROM consents WHERE app_id = $1 AND user_id > $2 AND user_id IN
+		(SELECT DISTINCT user_id FROM consents WHERE app_id = $1 AND user_id > $2 ORDER BY user_id LIMIT $3) ORDER BY user_id, resource`, string(app), after[:], limit)
+}
+
 func (tx *Tx) consents(q string, args ...any) (all []directory.Consent, err error) {
 	err = tx.each(q, func(r scanner) error {
 		var c directory.Consent

@@ -56,6 +56,32 @@ type Field struct {
 	// Show adds the button that shows a password; it needs the script.
 	Show bool
 	Max  int // maxlength; 0: 255
+	// Lines makes it a text of several lines, so many of them in sight. Their
+	// indentation is lost on the way.
+	Lines int
+	// Choices make it a set of radio buttons, of which Value is chosen; the error
+	// and the label are then those of the whole set.
+	Choices []Choice
+	// Check makes it a checkbox, ticked when Value is not empty.
+	Check bool
+}
+
+// Choice is one radio button.
+type Choice struct{ Value, Label, Hint string }
+
+// ID is the id of a radio button of a field; the first is the one that the summary
+// of errors leads to.
+func (f Field) ID(i int) string {
+	if i == 0 {
+		return "f-" + f.Name
+	}
+	return "f-" + f.Name + "-" + strconv.Itoa(i)
+}
+
+// Fieldset is a part of a long form under one heading.
+type Fieldset struct {
+	Legend, Hint string
+	Fields       []Field
 }
 
 // InputType is the type attribute.
@@ -213,7 +239,8 @@ func (p Page[T]) Write(w http.ResponseWriter, status int, v T) error {
 }
 
 // squeeze drops empty lines and indentation, which is a fifth of a long table. No
-// template uses pre or textarea with lines of its own.
+// template uses pre; what stands in a textarea is a list with an item on each line, or
+// JSON.
 func squeeze(b []byte) []byte {
 	out := make([]byte, 0, len(b))
 	for line := range bytes.Lines(b) {
