@@ -96,8 +96,9 @@ var plan = map[string]room{
 	"internal/web/scim":              surface(webkit),
 	"internal/web/ssf":               surface(webkit),
 	"internal/web/feed":              surface(webkit),
-	"internal/web/portal":            surface(webkit, "internal/web/portal/figure"),
+	"internal/web/portal":            surface(webkit, "internal/web/portal/figure", "internal/web/portal/registry"),
 	"internal/web/portal/figure":     surface(webkit),
+	"internal/web/portal/registry":   surface(webkit),
 	"internal/gateway": {floor: 4, except: []string{"internal/directory", "internal/role", "internal/policy", "internal/grant", "internal/audit", "internal/standing", "internal/secevent", "internal/proof", "internal/upstream", "internal/deliver",
 		"internal/client", "internal/term", "internal/store", "internal/keys", "internal/revoke", "internal/signin", "internal/issue", "internal/manage", "internal/relay", "guard/guardtest"}},
 
@@ -124,6 +125,7 @@ var later = map[string]string{
 	"internal/deliver":               "0006-rooms-of-the-lifecycle.md",
 	"internal/manage/manifest":       "0011-registrations.md",
 	"internal/web/portal/figure":     "0002-rooms-after-the-first-design.md",
+	"internal/web/portal/registry":   "0014-what-is-registered-in-a-page.md",
 	"e2e/conformance":                "0006-rooms-of-the-lifecycle.md",
 	"internal/clientauth":            "0003-budgets.md",
 	"guard/internal/jose":            "0003-budgets.md",

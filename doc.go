@@ -52,6 +52,7 @@
 //	         internal/web/feed           the feed of the guards
 //	         internal/web/portal         the administrator's pages
 //	         internal/web/portal/figure  the geometry of their drawings
+//	         internal/web/portal/registry applications and resources in words, and their forms
 //	         internal/gateway            the guard as a reverse proxy
 //	floor 5  internal/server             assembly: the only package that knows every room
 //	floor 6  cmd/curfew                  one file per command; reaches the rooms through server
@@ -62,7 +63,8 @@
 // Sideways allowed: signin, issue, manage to revoke; issue, relay, deliver to
 // keys; issue to clientauth; web/* to webkit; role, policy, grant, audit to
 // directory; standing to directory, policy, grant; config, egress to fault;
-// graph and own to api; graph, own, api to odata; portal to figure; cmd/curfew to demo; guard to its jose;
+// graph and own to api; graph, own, api to odata; portal to figure, registry;
+// cmd/curfew to demo; guard to its jose;
 // guardtest to guard; storetest to store.
 //
 // A surface (web/*) reaches verbs, floor 1 and floor 0, never the store: what it

@@ -3,13 +3,14 @@
 //
 // It owns the routes (handlers.go and its siblings), what becomes of a verb's answer
 // in a page (fill_*.go), the view models (view.go, views_records.go, receipt.go), their templates, the words of the states and verbs (words.go) and
-// the addresses (paths.go). A view holds facts (instants, counts, states);
+// the addresses (paths.go). app_acts.go lists what can be done to an application; the words
+// and forms of what is registered are package registry's. A view holds facts (instants, counts, states);
 // sentences are made from them here, pixels and percents in package figure, so that
 // page, live event and text alternative cannot disagree.
 //
 //	cookie ──► visit ──► handler ──► verb ──► view ──► page
 //	   │                    └──► error ──► sign in | refused | error page
-//	   └── no role: nothing but a way to the own account
+//	   └── no role: a way to the own account, and to applications that one owns
 //
 // It promises: no page shows as done what is not committed; what is left stands
 // before what is over; each mutating button is a link to a confirmation page, and

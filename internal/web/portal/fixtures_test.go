@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/internal/web/portal/figure"
+	"github.com/curfew-id/curfew/internal/web/portal/registry"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
@@ -352,7 +353,8 @@ func pages(t testing.TB) map[string][]byte {
 		{Name: "Anita Borg", UserName: "anita@contoso.example", URL: UserPath("anita"), State: Refused, Why: "Holds Global Administrator; you hold User Administrator."},
 		{Name: "Annie Easley", UserName: "annie@contoso.example", URL: UserPath("annie"), State: Failed, Why: "The database did not answer within 5 s. Nothing was changed. Try again."},
 	}}))
-	put("new-password")(newPasswordPage.HTML(NewPassword{Shell: shell("12:06:03", SectionUsers, "New password"), Name: "Ada Lovelace", UserName: "ada@contoso.example", Password: "otter-window-41-lilac", Rest: "3 browser sessions and 4 grants ended at 12:06:02.107.", BackURL: UserPath(adaID), ReceiptURL: ReceiptPath("rc_1")}))
+	put("new-password")(oncePage.HTML(Once{Shell: shell("12:06:03", SectionUsers, "New password"), Heading: "New password for Ada Lovelace", Facts: []registry.Fact{{Label: "User name", Values: []string{"ada@contoso.example"}}},
+		Label: "Temporary password", Secret: "otter-window-41-lilac", Hint: "Shown once, now.", Copy: "Copy password", Rest: "3 browser sessions and 4 grants ended at 12:06:02.107.", Back: webkit.Link{Text: "Back to Ada Lovelace", URL: UserPath(adaID)}, ReceiptURL: ReceiptPath("rc_1")}))
 	put("receipts")(receiptsPage.HTML(Receipts{Shell: shell("12:04:38", SectionReceipts, "Receipts"), Rows: receiptLines(), Paging: Paging{From: 1, To: 3, Total: 3, Size: 50}}))
 	put("receipts-empty")(receiptsPage.HTML(Receipts{Shell: shell("12:04:38", SectionReceipts, "Receipts")}))
 	put("guards")(guardsPage.HTML(Guards{shell("12:04:38", SectionGuards, "Guards"), guardRows()}))
@@ -365,10 +367,11 @@ func pages(t testing.TB) map[string][]byte {
 	put("overview")(overviewPage.HTML(overview()))
 	g0.Section = SectionOverview
 	put("overview-empty")(overviewPage.HTML(Overview{Shell: g0}))
-	put("applications")(applicationsPage.HTML(Applications{Shell: shell("12:04:38", SectionApplications, "Applications"), Rows: []AppRow{
-		{"Mail for Windows", "mail-windows", true, 48_112, AppVerbPath("mail-windows", RevokeApp), false}, {"Old Reports", "6f0b7a52-5d0c-4c43-9d0e-2f2f6a1b7c11", false, 0, AppVerbPath("x", RevokeApp), true}}}))
 	put("resources")(resourcesPage.HTML(Resources{shell("12:04:38", SectionResources, "Resources"), []ResourceRow{
 		{"Mail", "api://mail", time.Hour, 3, 3, guarded}, {"Drive", "api://drive", time.Hour, 3, 2, guarded}, {"Legacy", "api://legacy", time.Hour, 0, 0, legacyEnd}}}))
+	for name, b := range registryPages(t) {
+		out[name] = b
+	}
 	put("audit")(auditPage.HTML(Audit{shell("12:04:38", SectionAudit, "Audit"), auditTable()}))
 	return out
 }

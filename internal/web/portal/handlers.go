@@ -72,8 +72,17 @@ func (s *Server) Register(mux *http.ServeMux) {
 		{"GET " + PathRevokeAll, SectionUsers, s.getRevokeAll},
 		{"POST " + PathRevokeAll, SectionUsers, s.postRevokeAll},
 		{"GET " + PathApplications, SectionApplications, s.getApplications},
-		{"GET " + PathApplications + "/{id}/revoke", SectionApplications, s.getApp},
-		{"POST " + PathApplications + "/{id}/revoke", SectionApplications, s.postApp},
+		{"GET " + PathNewApp, SectionApplications, s.getAppForm},
+		{"POST " + PathNewApp, SectionApplications, s.postAppForm},
+		{"GET " + PathApplications + "/{id}", SectionApplications, s.getApplication},
+		{"GET " + PathApplications + "/{id}/edit", SectionApplications, s.getAppForm},
+		{"POST " + PathApplications + "/{id}/edit", SectionApplications, s.postAppForm},
+		{"GET " + PathApplications + "/{id}/permissions", SectionApplications, s.getRights},
+		{"POST " + PathApplications + "/{id}/permissions", SectionApplications, s.postRights},
+		{"GET " + PathApplications + "/{id}/{verb}", SectionApplications, s.getAppVerb},
+		{"POST " + PathApplications + "/{id}/{verb}", SectionApplications, s.postAppVerb},
+		{"GET " + PathApplications + "/{id}/{verb}/{part}", SectionApplications, s.getAppVerb},
+		{"POST " + PathApplications + "/{id}/{verb}/{part}", SectionApplications, s.postAppVerb},
 		{"GET " + PathResources, SectionResources, s.getResources},
 		{"GET " + PathGuards, SectionGuards, s.getGuards},
 		{"GET " + PathReceipts, SectionReceipts, s.getReceipts},
@@ -85,7 +94,8 @@ func (s *Server) Register(mux *http.ServeMux) {
 	}
 }
 
-// visit is one request of somebody who is signed in and holds a role.
+// visit is one request of somebody who is signed in and holds a role, or looks at
+// applications, which may be their own.
 type visit struct {
 	*signin.Signed
 	s       *Server
@@ -102,7 +112,7 @@ func (s *Server) page(section Section, h func(*visit) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		v := &visit{s: s, w: w, r: r, section: section}
 		err := v.enter()
-		if err == nil && len(v.Held.Roles) == 0 {
+		if err == nil && len(v.Held.Roles) == 0 && section != SectionApplications {
 			v.stranger()
 			return
 		}
@@ -141,9 +151,13 @@ func (v *visit) stranger() {
 		v.to(PathAccount)
 		return
 	}
+	if _, err := v.s.Manage.Apps(v.ctx(), v.Actor); err == nil && v.r.URL.Path == PathOverview {
+		v.to(PathApplications) // whoever owns one is at home there
+		return
+	}
 	f := v.frame("Nothing to administer")
 	v.error(http.StatusForbidden, webkit.ErrorView{Frame: f, Heading: f.Title, Trace: webkit.RequestID(v.ctx()),
-		Sentence: "The portal is for people who hold a directory role. " + v.User.Name + " holds none. Your own sessions and applications are on your account page.",
+		Sentence: "The portal is for people who hold a directory role, and for owners of applications. " + v.User.Name + " is neither. Your own sessions and applications are on your account page.",
 		Next:     webkit.Link{Text: "My account", URL: PathAccount}})
 }
 

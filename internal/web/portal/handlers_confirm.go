@@ -14,6 +14,7 @@ import (
 	"github.com/curfew-id/curfew/internal/relay"
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/role"
+	"github.com/curfew-id/curfew/internal/web/portal/registry"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
@@ -66,6 +67,9 @@ func (v *visit) submit(build func() (*Confirm, error), do func(webkit.Form) erro
 		return berr
 	}
 	c.Reason, c.Typed = f.Get("reason"), f.Get("domain")
+	for i := range c.Extra {
+		c.Extra[i].Value = f.Get(c.Extra[i].Name)
+	}
 	if c.Widen != nil {
 		c.Widen.Checked = f.Has("widen")
 	}
@@ -75,9 +79,12 @@ func (v *visit) submit(build func() (*Confirm, error), do func(webkit.Form) erro
 	switch {
 	case field:
 		status, item = http.StatusUnprocessableEntity, webkit.ProblemItem{Field: m.field, Text: m.text}
-		if m.field == "reason" {
+		switch i := slices.IndexFunc(c.Extra, func(x webkit.Field) bool { return x.Name == m.field }); {
+		case i >= 0:
+			c.Extra[i].Error = m.text
+		case m.field == "reason":
 			c.ReasonError = m.text
-		} else {
+		default:
 			c.TypeError = m.text
 		}
 	case kind == fault.Denied:
@@ -298,7 +305,9 @@ func (s *Server) postReset(v *visit) error {
 		if err != nil {
 			return "", err
 		}
-		view := NewPassword{Shell: v.shell("New password for " + p.name), Name: p.name, UserName: p.User.Name, Password: password, Rest: "The old password ended.", BackURL: UserPath(p.id)}
+		view := Once{Shell: v.shell("New password for " + p.name), Heading: "New password for " + p.name, Facts: []registry.Fact{{Label: "User name", Values: []string{p.User.Name}}},
+			Label: "Temporary password", Secret: password, Hint: "Shown once, now. It must be changed at the next sign-in.", Copy: "Copy password", Rest: "The old password ended.",
+			Back: webkit.Link{Text: "Back to " + p.name, URL: UserPath(p.id)}}
 		if r != nil {
 			view.ReceiptURL = v.profile(p.id, r, "")
 			view.Rest = "The old password ended at " + view.Milli(r.At) + "."
@@ -306,7 +315,7 @@ func (s *Server) postReset(v *visit) error {
 				view.Rest = webkit.Count(r.Rest.Sessions, "browser session", "browser sessions") + " and " + webkit.Count(r.Rest.Grants, "grant", "grants") + " ended with the old password at " + view.Milli(r.At) + "."
 			}
 		}
-		return "", show(v, newPasswordPage, http.StatusOK, view)
+		return "", show(v, oncePage, http.StatusOK, view)
 	})
 }
 

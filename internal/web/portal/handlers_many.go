@@ -241,48 +241,6 @@ func (v *visit) wide(first Consequence, at func(directory.ResourceID) bool) []Co
 	return out
 }
 
-// appConfirm is the confirmation of revoking an application. A deleted one is not found.
-func (v *visit) appConfirm() (*directory.App, *Confirm, error) {
-	app, err := v.s.Manage.App(v.ctx(), v.Actor, directory.AppID(v.r.PathValue("id")))
-	if err != nil {
-		return nil, nil, err
-	}
-	name := cmp.Or(app.Name, string(app.ID))
-	c := &Confirm{Verb: RevokeApp, Question: "Revoke all grants of " + name + "?", Action: v.r.URL.EscapedPath(), KeepURL: PathApplications, Undo: cannotUndo, ReasonRequired: true,
-		ReasonHint: "Goes on the receipt and into the audit log.",
-		Refusal:    v.refusal([]Verb{RevokeApp}, []role.Decision{role.Allowed(v.Actor, role.CutApp, role.Target{})}, directory.UserID{}, name, PathApplications)}
-	c.Consequences = append(v.wide(Consequence{AtOnce, "Every grant of " + name, "ends at once", "Everybody who uses it lets it in again."}, func(id directory.ResourceID) bool {
-		has := func(p directory.Permission) bool { return p.Resource == id }
-		return slices.ContainsFunc(app.Permissions, has) || slices.ContainsFunc(app.AppPermissions, has)
-	}), Consequence{EndUnknown, "The application", "stays enabled", "It can get new grants at once."})
-	return app, c, nil
-}
-
-func (s *Server) getApp(v *visit) error {
-	_, c, err := v.appConfirm()
-	if err != nil {
-		return err
-	}
-	return c.show(v, http.StatusOK)
-}
-
-func (s *Server) postApp(v *visit) error {
-	app, c, err := v.appConfirm()
-	if err != nil {
-		return err
-	}
-	return v.submit(func() (*Confirm, error) { return c, nil }, func(f webkit.Form) error {
-		if strings.TrimSpace(f.Get("reason")) == "" && c.Refusal == nil {
-			return &mistake{"reason", "Give a reason"}
-		}
-		res, err := s.Revoke.App(v.ctx(), v.Actor, app.ID, revoke.Options{Reason: f.Get("reason")})
-		if err == nil {
-			v.to(ReceiptPath(res.Receipt.ID))
-		}
-		return err
-	})
-}
-
 // freshProof is how recently the verb wants people to have signed in; it judges,
 // and this only sends them there before they have typed anything.
 const freshProof = 10 * time.Minute

@@ -14,7 +14,6 @@ import (
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/relay"
-	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/web/portal/figure"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
@@ -173,20 +172,6 @@ func (s *Server) getGuards(v *visit) error {
 		}
 	}
 	return show(v, guardsPage, http.StatusOK, view)
-}
-
-func (s *Server) getApplications(v *visit) error {
-	apps, err := s.Manage.Apps(v.ctx(), v.Actor)
-	if err != nil {
-		return err
-	}
-	may := role.Allowed(v.Actor, role.CutApp, role.Target{}).OK
-	view := Applications{Shell: v.shell("Applications")}
-	for _, a := range apps {
-		view.Rows = append(view.Rows, AppRow{Name: cmp.Or(a.Name, string(a.ID)), ClientID: string(a.ID), Enabled: a.Enabled, Grants: -1,
-			RevokeURL: AppVerbPath(string(a.ID), RevokeApp), Refused: !may})
-	}
-	return show(v, applicationsPage, http.StatusOK, view)
 }
 
 func (s *Server) getResources(v *visit) error {

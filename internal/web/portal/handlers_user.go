@@ -26,6 +26,9 @@ var action = map[Verb]role.Action{
 var doing = map[Verb]string{
 	RevokeSessions: "revoke sessions", DisableAccount: "disable the account", EnableAccount: "enable the account", ResetPassword: "reset the password",
 	RevokeSession: "end a session", RevokeGrant: "revoke a grant", RevokeApp: "revoke an application's grants", RevokeAll: "revoke everyone",
+	DisableApp: "disable the application", EnableApp: "enable the application", DeleteApp: "delete the application", AddSecret: "change its secrets", RotateSecrets: "change its secrets", RemoveSecret: "change its secrets",
+	AddOwner: "change the application", RemoveOwner: "change the application", RequireAssignment: "change the application", LetEverybodyIn: "change the application", EditApp: "change the application",
+	EditRights: "change the application", Assign: "assign people to it", Unassign: "assign people to it", ConsentForAll: "consent for everybody", WithdrawConsent: "withdraw a consent", CreateApp: "create applications",
 }
 
 // person is the user that a page is about.
@@ -84,13 +87,18 @@ func (v *visit) refusal(verbs []Verb, ds []role.Decision, target directory.UserI
 		case len(acts) == 0:
 			needs = slices.Clone(d.Missing)
 			n.Sentence = "Your role cannot do this."
+			if len(v.Held.Roles) == 0 {
+				n.Sentence = "Without a role you cannot do this."
+			}
 			if at := strings.LastIndex(d.Sentence(name), "To "); at > 0 {
 				n.Sentence = strings.TrimSpace(d.Sentence(name)[:at])
 			}
 		default:
 			needs = slices.DeleteFunc(needs, func(r directory.RoleID) bool { return !slices.Contains(d.Missing, r) })
 		}
-		acts = append(acts, doing[verbs[i]])
+		if does := doing[verbs[i]]; !slices.Contains(acts, does) {
+			acts = append(acts, does)
+		}
 	}
 	n.Sentence = strings.TrimSpace(n.Sentence + " " + strings.Join(plain, " "))
 	if n.Sentence == "" {
@@ -105,6 +113,7 @@ func (v *visit) refusal(verbs []Verb, ds []role.Decision, target directory.UserI
 func (v *visit) who(n *Refusal, needs []directory.RoleID, target directory.UserID) {
 	holders, err := v.holders()
 	if err != nil {
+		n.Untold = true
 		return // the roles are named; who holds them is a courtesy
 	}
 	var ids []directory.UserID

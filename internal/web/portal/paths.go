@@ -9,6 +9,7 @@ const (
 	PathUsers        = "/portal/users"
 	PathBulk         = "/portal/users/bulk" // POST: ids and verb, answers the confirmation page
 	PathApplications = "/portal/applications"
+	PathNewApp       = "/portal/new-application" // beside them: a client_id may be "new"
 	PathResources    = "/portal/resources"
 	PathGuards       = "/portal/guards"
 	PathReceipts     = "/portal/receipts"
@@ -24,9 +25,15 @@ func UserPath(id string) string { return PathUsers + "/" + url.PathEscape(id) }
 // VerbPath is the confirmation page of a verb on a user: GET shows it, POST acts.
 func VerbPath(id string, v Verb) string { return UserPath(id) + "/" + v.Slug() }
 
-// AppVerbPath is the confirmation page of a verb on an application.
-func AppVerbPath(clientID string, v Verb) string {
-	return PathApplications + "/" + url.PathEscape(clientID) + "/" + v.Slug()
+// AppPath is the page of an application.
+func AppPath(clientID string) string { return PathApplications + "/" + url.PathEscape(clientID) }
+
+// AppVerbPath is the confirmation page, or the form, of a verb on an application.
+func AppVerbPath(clientID string, v Verb) string { return AppPath(clientID) + "/" + v.Slug() }
+
+// appPartPath is that of a verb on one part of it: a secret, an owner.
+func appPartPath(clientID string, v Verb, part string) string {
+	return AppVerbPath(clientID, v) + "/" + url.PathEscape(part)
 }
 
 // ReceiptPath is the page of a receipt; ReceiptPath(id)+"/live" streams its panel.

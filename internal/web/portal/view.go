@@ -73,7 +73,8 @@ type NavItem struct {
 	Warn                   bool   // Count is a warning
 }
 
-// Nav lists the pages that exist.
+// Nav lists the pages that exist. Who holds no role is let in as the owner of
+// applications, and sees no others.
 func (s Shell) Nav() []NavItem {
 	users, silent := "", ""
 	if s.UserCount >= 0 {
@@ -93,6 +94,9 @@ func (s Shell) Nav() []NavItem {
 	}
 	if s.Section != SectionNone {
 		items[s.Section-1].Current = true
+	}
+	if len(s.MyRoles) == 0 {
+		return items[SectionApplications-1 : SectionApplications]
 	}
 	return items
 }
@@ -118,6 +122,8 @@ type Refusal struct {
 	// Who can, each with a link; More is how many others can.
 	Who  []webkit.Link
 	More int
+	// Untold: the reader may not know who holds roles.
+	Untold bool
 	// CopyURL is the absolute address to hand to one of them.
 	CopyURL string
 }

@@ -50,7 +50,7 @@ func (c Confirm) ReasonField() webkit.Field {
 		label = "Reason (optional)"
 	}
 	return webkit.Field{Name: "reason", Label: label, Hint: c.ReasonHint, Error: c.ReasonError, Value: c.Reason,
-		Required: c.ReasonRequired, Autofocus: c.Problem == nil, Autocomplete: "off", Max: 500}
+		Required: c.ReasonRequired, Autofocus: c.Problem == nil && len(c.Extra) == 0, Autocomplete: "off", Max: 500}
 }
 
 // TypeField is the field in which the domain is typed.
@@ -117,15 +117,6 @@ func (b BulkResult) Counts() string {
 		word = "revoked"
 	}
 	return webkit.Num(done) + " " + word + ", " + webkit.Num(refused) + " refused, " + webkit.Num(failed) + " failed"
-}
-
-// NewPassword shows a temporary password once, in the answer to the post itself.
-type NewPassword struct {
-	Shell
-	Name, UserName, Password string
-	Rest                     string // what ended, in one sentence
-	BackURL                  string
-	ReceiptURL               string // empty: none
 }
 
 // Receipts is the list of receipts, newest first.
@@ -256,23 +247,6 @@ type Need struct {
 	State       State
 	Title, Text string
 	Link        webkit.Link
-}
-
-// Applications is the list of applications.
-type Applications struct {
-	Shell
-	Rows   []AppRow
-	Paging Paging
-}
-
-// AppRow is one application.
-type AppRow struct {
-	Name, ClientID string
-	Enabled        bool
-	Grants         int
-	// RevokeURL is the confirmation page for all its grants; Refused shows a padlock.
-	RevokeURL string
-	Refused   bool
 }
 
 // Resources is the list of resources.

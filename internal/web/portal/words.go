@@ -3,6 +3,7 @@ package portal
 import (
 	"time"
 
+	"github.com/curfew-id/curfew/internal/web/portal/registry"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
@@ -158,6 +159,23 @@ const (
 	RevokeGrant   // one grant
 	RevokeApp     // every grant of an application
 	RevokeAll     // everybody
+	DisableApp
+	EnableApp
+	DeleteApp
+	AddSecret
+	RotateSecrets
+	RemoveSecret
+	AddOwner
+	RemoveOwner
+	RequireAssignment
+	LetEverybodyIn
+	Assign
+	Unassign
+	ConsentForAll
+	WithdrawConsent
+	EditApp    // a form, no confirmation; and below
+	EditRights // what it may ask for, holds and guards
+	CreateApp
 )
 
 var verbs = [...]struct{ slug, label, busy, keep, icon, key string }{
@@ -169,6 +187,24 @@ var verbs = [...]struct{ slug, label, busy, keep, icon, key string }{
 	RevokeGrant:    {"revoke-grant", "Revoke grant", "Revoking…", "Keep grant", "revoke", ""},
 	RevokeApp:      {"revoke", "Revoke grants", "Revoking…", "Keep grants", "revoke", ""},
 	RevokeAll:      {"revoke-all", "Revoke everyone", "Revoking…", "Keep everyone signed in", "revoke", ""},
+
+	DisableApp:        {"disable", "Disable application", "Disabling…", "Keep it enabled", "disabled", ""},
+	EnableApp:         {"enable", "Enable application", "Enabling…", "Keep it disabled", "ended", ""},
+	DeleteApp:         {"delete", "Delete application", "Deleting…", "Keep application", "x", ""},
+	AddSecret:         {registry.AddSecret, "Add secret", "Adding…", "Add none", "plus", ""},
+	RotateSecrets:     {registry.RotateSecrets, "Rotate secrets", "Rotating…", "Keep secrets", "renew", ""},
+	RemoveSecret:      {registry.RemoveSecret, "Remove secret", "Removing…", "Keep secret", "x", ""},
+	AddOwner:          {registry.AddOwner, "Add owner", "Adding…", "Add nobody", "plus", ""},
+	RemoveOwner:       {registry.RemoveOwner, "Remove owner", "Removing…", "Keep owner", "x", ""},
+	RequireAssignment: {registry.RequireAssignment, "Require assignment", "Saving…", "Let everybody in", "refused", ""},
+	LetEverybodyIn:    {registry.LetEverybodyIn, "Let everybody in", "Saving…", "Keep requiring assignment", "user", ""},
+	Assign:            {registry.Assign, "Assign", "Assigning…", "Assign nobody", "plus", ""},
+	Unassign:          {registry.Unassign, "Take away", "Taking away…", "Keep assignment", "x", ""},
+	ConsentForAll:     {registry.ConsentForAll, "Consent for everybody", "Saving…", "Consent to nothing", "ended", ""},
+	WithdrawConsent:   {registry.WithdrawConsent, "Withdraw consent", "Withdrawing…", "Keep consent", "x", ""},
+	EditApp:           {"edit", "Edit", "Saving…", "Change nothing", "edit", ""},
+	EditRights:        {registry.EditRights, "Edit permissions", "Saving…", "Change nothing", "edit", ""},
+	CreateApp:         {"create", "New application", "Creating…", "Create none", "plus", ""},
 }
 
 // Slug is the verb in an address and in the field "verb" of the bulk form.
@@ -190,7 +226,16 @@ func (v Verb) Icon() string { return verbs[v].icon }
 func (v Verb) Key() string { return verbs[v].key }
 
 // Cuts reports whether the verb ends things, so that its button is the danger one.
-func (v Verb) Cuts() bool { return v != EnableAccount }
+func (v Verb) Cuts() bool {
+	switch v {
+	case EnableAccount, EnableApp, AddSecret, AddOwner, LetEverybodyIn, Assign, ConsentForAll, EditApp, EditRights, CreateApp:
+		return false
+	}
+	return true
+}
+
+// Form reports whether the verb has a page with a form, not a confirmation.
+func (v Verb) Form() bool { return v == EditApp || v == EditRights || v == CreateApp }
 
 // ParseBulkVerb reads the field "verb" of the bulk form.
 func ParseBulkVerb(s string) (Verb, bool) {

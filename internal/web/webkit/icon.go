@@ -17,6 +17,7 @@ var icons = map[string]string{
 	"copy":     `<path d="M5.5 5.5h8v8h-8zM3.5 10.5h-1v-8h8v1"/>`,
 	"disabled": `<circle cx="8" cy="8" r="5.75"/><path d="M4 12l8-8"/>`,
 	"down":     `<path d="M8 2v7.5M4.5 6.5L8 10l3.5-3.5M2.5 13.5h11"/>`,
+	"edit":     `<path d="M3 13l.75-3L10.5 3.25l2.25 2.25L6 12.25z"/>`,
 	"ended":    `<circle class="f" cx="8" cy="8" r="6.25"/><path class="k" d="M5.2 8.3l2 2 3.6-4.2"/>`,
 	"exit":     `<path d="M9.5 2.5h-7v11h7M6.5 8h7M11 5.5L13.5 8 11 10.5"/>`,
 	"eye":      `<path d="M1.5 8S4 3.75 8 3.75 14.5 8 14.5 8 12 12.25 8 12.25 1.5 8 1.5 8z"/><circle cx="8" cy="8" r="1.75"/>`,

@@ -1,0 +1,78 @@
+package portal
+
+import (
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/manage"
+	"github.com/curfew-id/curfew/internal/store"
+)
+
+func ptr[T any](x T) *T { return &x }
+
+var operator = directory.Actor{Operator: true}
+
+// mailWeb registers an application with everything on its pages: secrets, keys of
+// the clock, an owner, who is assigned, consents and grants.
+func (h *house) mailWeb() {
+	h.t.Helper()
+	ctx, m := h.t.Context(), h.server.Manage
+	must := func(err error) {
+		h.t.Helper()
+		if err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	must(m.UpdateResource(ctx, operator, "api://mail", manage.ResourcePatch{Scopes: &[]directory.Scope{{Name: "Mail.Read", Text: "Read your mail"}, {Name: "Mail.Send", Text: "Send mail in your name"}}, AppRoles: &[]string{"Mail.Read.All"}}, manage.Act{}))
+	_, _, err := m.CreateApp(ctx, operator, manage.NewApp{ID: "mail-web", WithSecret: true, AppPatch: manage.AppPatch{Name: ptr("Mail for the web"), Publisher: ptr("Contoso"),
+		RedirectURIs: &[]string{"https://mail.contoso.example/cb", "https://mail.contoso.example/oauth/callback?from=a-rather-long-address-that-somebody-registered"}, PostLogoutURIs: &[]string{"https://mail.contoso.example/"},
+		Permissions: &[]directory.Permission{{Resource: "api://mail", Scopes: []string{"Mail.Read", "Mail.Send"}}}, AppPermissions: &[]directory.Permission{{Resource: "api://mail", Scopes: []string{"Mail.Read.All"}}},
+		Guards: &[]directory.ResourceID{"api://mail"}, Protocol: manage.Protocol{GrantAbsolute: ptr(30 * 24 * time.Hour), Refresh: ptr(directory.RefreshStrict), BackChannelLogoutURI: ptr("https://mail.contoso.example/bye"), RequirePAR: ptr(true)}}}, manage.Act{})
+	must(err)
+	_, err = m.AddSecret(ctx, operator, "mail-web", h.now().Add(5*24*time.Hour), manage.Act{})
+	must(err)
+	must(m.AddOwner(ctx, operator, "mail-web", h.ids["ada"], manage.Act{}))
+	for _, name := range []string{"ada", "adele"} {
+		_, err = m.AssignApp(ctx, operator, "mail-web", manage.NewAppAssignment{User: h.ids[name]}, manage.Act{})
+		must(err)
+	}
+	_, err = m.GrantConsent(ctx, operator, "mail-web", []directory.Permission{{Resource: "api://mail", Scopes: []string{"Mail.Read"}}}, manage.Act{})
+	must(err)
+	h.update(func(tx *store.Tx) error {
+		return tx.SaveConsent(directory.Consent{User: h.ids["adele"], App: "mail-web", Resource: "api://mail", Scopes: []string{"Mail.Read", "Mail.Send"}, Given: h.now()})
+	})
+}
+
+// registryPages are the pages of what is registered, made by the handlers.
+func registryPages(t testing.TB) map[string][]byte {
+	t.Helper()
+	h := newHouse(t)
+	h.mailWeb()
+	h.register("mail-1", "api://mail")
+	h.open("adele", h.as("adele").live.Session.ID)
+	grace, joan, owner := h.as("grace"), h.as("joan"), h.as("ada")
+	out := map[string][]byte{}
+	for name, x := range map[string]struct {
+		who    *browser
+		path   string
+		status int
+	}{
+		"apps": {grace, PathApplications, 200}, "apps-owner": {owner, PathApplications, 200}, "apps-nothing": {grace, PathApplications + "?q=nothing+like+it&status=disabled", 200},
+		"app": {grace, AppPath("mail-web"), 200}, "app-refused": {joan, AppPath("mail-web"), 200}, "app-owner": {owner, AppPath("mail-web"), 200},
+		"app-secrets": {grace, appTabPath("mail-web", "secrets"), 200}, "app-owners": {grace, appTabPath("mail-web", "owners"), 200}, "app-assignments": {joan, appTabPath("mail-web", "assignments"), 200},
+		"app-consent": {grace, appTabPath("mail-web", "consent"), 200}, "app-grants": {grace, appTabPath("mail-windows", "grants"), 200}, "app-audit": {grace, appTabPath("mail-web", "audit"), 200},
+		"form-new-app": {grace, PathNewApp, 200}, "form-edit-app": {grace, AppVerbPath("mail-web", EditApp), 200}, "form-rights": {grace, AppVerbPath("mail-web", EditRights), 200}, "form-refused": {joan, PathNewApp, 403},
+		"confirm-delete-app": {grace, AppVerbPath("mail-web", DeleteApp), 200}, "confirm-rotate": {grace, AppVerbPath("mail-web", RotateSecrets), 200}, "confirm-consent-all": {grace, AppVerbPath("mail-web", ConsentForAll), 200},
+	} {
+		p, _ := x.who.check(x.who.do(http.MethodGet, x.path, nil), x.status, x.path)
+		out[name] = []byte(p.body)
+	}
+	p := grace.do(http.MethodPost, PathNewApp, url.Values{"name": {""}, "redirects": {"https://*.example/cb"}, "absolute": {"soon"}, "refresh": {"rotate"}, "alg": {"ES256"}, "public": {"no"}})
+	out["form-mistakes"] = []byte(p.body)
+	p = grace.do(http.MethodPost, AppVerbPath("mail-web", AddSecret), url.Values{"life": {"180 days"}})
+	out["once-secret"] = []byte(p.body)
+	return out
+}

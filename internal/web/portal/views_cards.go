@@ -1,0 +1,89 @@
+package portal
+
+import (
+	"github.com/curfew-id/curfew/internal/web/portal/registry"
+	"github.com/curfew-id/curfew/internal/web/webkit"
+)
+
+// Thing is the page of an application, of a resource or of deliveries: a header,
+// commands, tabs and cards.
+type Thing struct {
+	Shell
+	// Icon stands where a person's initials would.
+	Icon, Name string
+	// ID is its identifier, to be copied; may be empty.
+	ID       string
+	Chips    []registry.Mark
+	Commands []Command
+	Refusal  *Refusal
+	// Done is one sentence about an act without a receipt that the reader may see.
+	Done  string
+	Tabs  []Tab
+	Cards []registry.Card
+	// Duo sets the cards in two columns where there is room.
+	Duo bool
+	// Audit, when set, stands below the cards.
+	Audit *AuditTable
+}
+
+// Columns are the cards as two columns: the first half, and the rest.
+func (t Thing) Columns() [][]registry.Card {
+	half := len(t.Cards) / 2
+	return [][]registry.Card{t.Cards[:half], t.Cards[half:]}
+}
+
+// FormPage is a form that takes a page: fieldsets, a reason, two buttons.
+type FormPage struct {
+	Shell
+	Heading, Intro string
+	Problem        *webkit.Problem
+	Sets           []webkit.Fieldset
+	Reason         webkit.Field
+	Verb           Verb
+	Button         string // empty: the verb's label
+	Action         string
+	KeepURL        string
+	Hidden         []Hidden
+	Refusal        *Refusal
+}
+
+// PageTitle is the frame, marked when the form came back with errors.
+func (p FormPage) PageTitle() webkit.Frame { return p.Frame.Failing(p.Problem != nil) }
+
+// Label is the text of the button.
+func (p FormPage) Label() string {
+	if p.Button != "" {
+		return p.Button
+	}
+	return p.Verb.Label()
+}
+
+// Once shows a secret once, in the answer to the post itself.
+type Once struct {
+	Shell
+	Heading, Rest string
+	Facts         []registry.Fact // what it is for
+	Label, Secret string
+	Hint          string
+	Copy          string // the button's text
+	Back          webkit.Link
+	ReceiptURL    string // empty: none
+}
+
+// Things is a list of applications.
+type Things struct {
+	Shell
+	Heading  string
+	Commands []Command
+	Refusal  *Refusal
+	Query    string
+	Search   string // label of the field; empty: no search
+	Filters  []Filter
+	Hidden   []Hidden
+	Found    int
+	Table    *registry.Table
+	Paging   Paging
+	ListURL  string // without search and filters
+	// Empty and Command stand in place of the list while there is nothing at all.
+	Empty, Command string
+}
