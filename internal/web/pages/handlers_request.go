@@ -312,8 +312,9 @@ func web(uri string) bool {
 
 var challengeForm = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 
-// pkceOf: applications that hold no secret must use PKCE (RFC 9700 §2.1.1). For
-// those that do it is optional, because Microsoft's libraries for them send neither
+// pkceOf: applications that hold no secret must use PKCE (RFC 9700 §2.1.1), and so
+// must those that have to push their requests, which do it for FAPI 2.0 (§5.3.2.2).
+// For the others it is optional, because Microsoft's libraries for them send neither
 // a challenge nor a nonce; a code of theirs is of no use without the secret. What
 // was sent is enforced at the token endpoint, and a verifier without a challenge is
 // refused there.
@@ -331,8 +332,8 @@ func (x *request) pkceOf(q url.Values) (err error) {
 	switch {
 	case x.challenge == "" && method != "":
 		return badRequest("There is a code_challenge_method without a code_challenge.")
-	case x.challenge == "" && x.app.Public:
-		return refuse(fault.Invalid, "invalid_request", 9002325, "Applications that hold no secret must use PKCE: code_challenge is missing.")
+	case x.challenge == "" && (x.app.Public || x.app.RequirePAR):
+		return refuse(fault.Invalid, "invalid_request", 9002325, "Applications that hold no secret, and those that push their requests, must use PKCE: code_challenge is missing.")
 	case x.challenge != "" && method != "S256": // left out, it would mean plain
 		return badRequest("The code_challenge_method must be S256.")
 	case x.challenge != "" && !challengeForm.MatchString(x.challenge):
