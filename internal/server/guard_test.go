@@ -26,15 +26,19 @@ type mailService struct {
 
 const stepUpAge = 2 * time.Second
 
-func (n *node) mailService(t *testing.T) *mailService {
+func (n *node) mailService(t *testing.T, change ...func(*guard.Config)) *mailService {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := &mailService{url: "http://" + l.Addr().String()}
-	m.guard, err = guard.New(guard.Config{Issuer: n.base, ClientID: "mail-api", ClientSecret: "a-long-secret-for-the-mail-api", Audience: "api://mail", URL: m.url,
-		Scopes: []string{"api://mail/Mail.Read"}, HTTPClient: n.http, Log: slog.New(slog.DiscardHandler)})
+	cfg := guard.Config{Issuer: n.base, ClientID: "mail-api", ClientSecret: "a-long-secret-for-the-mail-api", Audience: "api://mail", URL: m.url,
+		Scopes: []string{"api://mail/Mail.Read"}, HTTPClient: n.http, Log: slog.New(slog.DiscardHandler)}
+	for _, f := range change {
+		f(&cfg)
+	}
+	m.guard, err = guard.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
