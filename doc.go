@@ -17,6 +17,7 @@
 //	floor 1  internal/directory          users, groups, applications, actors
 //	 rules   internal/role               who may do what to whom
 //	         internal/policy             conditional access to a verdict
+//	         internal/policy/wire        policies as Graph writes them
 //	         internal/grant              session, grant, rotation, reuse
 //	         internal/standing           is this still good? what ends what
 //	         internal/audit              record types
@@ -62,7 +63,8 @@
 //
 // Sideways allowed: signin, issue, manage to revoke; issue, relay, deliver to
 // keys; issue to clientauth; web/* to webkit; role, policy, grant, audit to
-// directory; standing to directory, policy, grant; config, egress to fault;
+// directory; policy/wire to policy, directory; standing to directory, policy,
+// grant; config, egress to fault;
 // graph and own to api; graph, own, api to odata; portal to figure, registry;
 // cmd/curfew to demo; guard to its jose;
 // guardtest to guard; storetest to store.
