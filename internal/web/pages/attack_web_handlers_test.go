@@ -332,7 +332,9 @@ func TestAttackHostAndForwardedHeaders(t *testing.T) { // RFC 9700 §4.13
 	p := ada.send(r)
 	clean("a device code", p)
 	m := decode(t, io.NopCloser(bytes.NewReader(p.body)))
-	if user, _ := m["user_code"].(string); !ada.post("/device", url.Values{"user_code": {user}}).says("127.0.0.1") {
-		t.Error("the page for devices does not say where the code was asked from")
+	user, _ := m["user_code"].(string)
+	p = ada.post("/device", url.Values{"user_code": {user}})
+	if clean("the page for devices", p); !p.says("Connect a device") || !p.says("127.0.0.1") {
+		t.Errorf("the page for devices does not say where the code was asked from:\n%s", p.body)
 	}
 }
