@@ -53,6 +53,7 @@
 //	         internal/web/feed           the feed of the guards
 //	         internal/web/portal         the administrator's pages
 //	         internal/web/portal/figure  the geometry of their drawings
+//	         internal/web/portal/receipt what a receipt says: states, what is left, who confirmed
 //	         internal/web/portal/registry applications and resources in words, and their forms
 //	         internal/gateway            the guard as a reverse proxy
 //	floor 5  internal/server             assembly: the only package that knows every room
@@ -64,8 +65,8 @@
 // Sideways allowed: signin, issue, manage to revoke; issue, relay, deliver to
 // keys; issue to clientauth; web/* to webkit; role, policy, grant, audit to
 // directory; policy/wire to policy, directory; standing to directory, policy,
-// grant; config, egress to fault;
-// graph and own to api; graph, own, api to odata; portal to figure, registry;
+// grant; config, egress to fault; graph and own to api; graph, own, api to odata;
+// portal to figure, receipt, registry; portal/receipt to figure;
 // cmd/curfew to demo; guard to its jose;
 // guardtest to guard; storetest to store.
 //

@@ -2,7 +2,7 @@
 // for each of them, the confirmation before an act and the receipt after it.
 //
 // It owns the routes (handlers.go and its siblings), what becomes of a verb's answer
-// in a page (fill_*.go), the view models (view.go, views_records.go, receipt.go), their templates, the words of the states and verbs (words.go) and
+// in a page (fill_*.go), the view models (view.go, views_records.go, views_cards.go), their templates, the words of the verbs (words.go; those of the states are package receipt's) and
 // the addresses (paths.go). app_acts.go lists what can be done to an application; the words
 // and forms of what is registered are package registry's. A view holds facts (instants, counts, states);
 // sentences are made from them here, pixels and percents in package figure, so that

@@ -1,4 +1,4 @@
-package portal
+package receipt
 
 import (
 	"fmt"
@@ -27,7 +27,7 @@ type Receipt struct {
 	LastChange time.Time
 	// OverSince is when the last thing ended; zero while anything is left.
 	OverSince time.Time
-	Rows      []ReceiptRow
+	Rows      []Row
 	// Promise is the bound of a connected guard, drawn as a dotted line.
 	Promise time.Duration
 	// LiveURL streams this panel; empty: the receipt is over.
@@ -40,8 +40,8 @@ type Receipt struct {
 	CopyURL string
 }
 
-// ReceiptRow is one place where access is checked.
-type ReceiptRow struct {
+// Row is one place where access is checked.
+type Row struct {
 	Where    string // guard name, "curfew", or empty for nobody
 	Protects string // "Mail", "3 sessions, 4 grants"
 	State    State
@@ -58,7 +58,7 @@ type ReceiptRow struct {
 }
 
 // After is the span from the cut to the confirmation, or none.
-func (r Receipt) After(row ReceiptRow) string {
+func (r Receipt) After(row Row) string {
 	switch row.State {
 	case Ended:
 		return "same commit"
@@ -71,7 +71,7 @@ func (r Receipt) After(row ReceiptRow) string {
 }
 
 // AtText is the column At, with the word that belongs to the state.
-func (r Receipt) AtText(row ReceiptRow) string {
+func (r Receipt) AtText(row Row) string {
 	switch row.State {
 	case Ended, Confirmed:
 		return r.Milli(row.At)
@@ -88,7 +88,7 @@ func (r Receipt) AtText(row ReceiptRow) string {
 }
 
 // Sorted are the rows in order of time, unresolved last.
-func (r Receipt) Sorted() []ReceiptRow {
+func (r Receipt) Sorted() []Row {
 	rows := slices.Clone(r.Rows)
 	rank := func(s State) int {
 		switch s {
@@ -105,7 +105,7 @@ func (r Receipt) Sorted() []ReceiptRow {
 		}
 		return 4
 	}
-	slices.SortStableFunc(rows, func(a, b ReceiptRow) int {
+	slices.SortStableFunc(rows, func(a, b Row) int {
 		if d := rank(a.State) - rank(b.State); d != 0 {
 			return d
 		}
@@ -192,8 +192,8 @@ type Tile struct {
 	At        time.Time // for the countdown; zero: none
 }
 
-func (r Receipt) confirmations() []ReceiptRow {
-	var c []ReceiptRow
+func (r Receipt) confirmations() []Row {
+	var c []Row
 	for _, row := range r.Sorted() {
 		if row.State == Confirmed {
 			c = append(c, row)
