@@ -64,6 +64,8 @@ func registryPages(t testing.TB) map[string][]byte {
 		"app": {grace, AppPath("mail-web"), 200}, "app-refused": {joan, AppPath("mail-web"), 200}, "app-owner": {owner, AppPath("mail-web"), 200},
 		"app-secrets": {grace, appTabPath("mail-web", "secrets"), 200}, "app-owners": {grace, appTabPath("mail-web", "owners"), 200}, "app-assignments": {joan, appTabPath("mail-web", "assignments"), 200},
 		"app-consent": {grace, appTabPath("mail-web", "consent"), 200}, "app-grants": {grace, appTabPath("mail-windows", "grants"), 200}, "app-audit": {grace, appTabPath("mail-web", "audit"), 200},
+		"resources": {grace, PathResources, 200}, "resource": {grace, ResourcePath("api://mail"), 200}, "resource-unguarded": {joan, ResourcePath("api://legacy"), 200}, "resource-audit": {grace, ResourcePath("api://mail") + "?tab=audit", 200},
+		"form-new-resource": {grace, PathNewResource, 200}, "form-edit-resource": {grace, ResourcePath("api://mail") + "/edit", 200}, "confirm-delete-resource": {grace, ResourcePath("api://legacy") + "/delete", 200},
 		"form-new-app": {grace, PathNewApp, 200}, "form-edit-app": {grace, AppVerbPath("mail-web", EditApp), 200}, "form-rights": {grace, AppVerbPath("mail-web", EditRights), 200}, "form-refused": {joan, PathNewApp, 403},
 		"confirm-delete-app": {grace, AppVerbPath("mail-web", DeleteApp), 200}, "confirm-rotate": {grace, AppVerbPath("mail-web", RotateSecrets), 200}, "confirm-consent-all": {grace, AppVerbPath("mail-web", ConsentForAll), 200},
 	} {

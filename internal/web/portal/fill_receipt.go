@@ -1,15 +1,12 @@
 package portal
 
 import (
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/curfew-id/curfew/internal/audit"
-	"github.com/curfew-id/curfew/internal/directory"
-	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/relay"
 	"github.com/curfew-id/curfew/internal/standing"
+	"github.com/curfew-id/curfew/internal/web/portal/receipt"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
@@ -68,14 +65,6 @@ var stateOf = map[relay.State]State{
 	relay.Gone: Gone, relay.Lives: Lives, relay.Over: Over, relay.Unknown: Unknown, relay.Answering: Confirmed,
 }
 
-func ended(rv *relay.ReceiptView) string {
-	s := webkit.Count(rv.Sessions, "session", "sessions") + ", " + webkit.Count(rv.Grants, "grant", "grants")
-	if rv.Kept {
-		s += "; the own session stayed"
-	}
-	return s
-}
-
 func by(p audit.Party) string {
 	if p.Kind == "system" {
 		return "curfew itself"
@@ -116,7 +105,7 @@ func (v *visit) receipt(rv *relay.ReceiptView, refresh string) Receipt {
 		case relay.Ended:
 			x.Ledger = int64(row.Ledger)
 			if rv.Counted {
-				x.Protects = ended(rv)
+				x.Protects = receipt.EndedText(rv)
 			}
 		case relay.Confirmed, relay.Waiting, relay.Closes, relay.Closed, relay.Gone:
 			x.Ledger = int64(row.Ledger)
@@ -182,48 +171,4 @@ func guardLines(all []relay.GuardView) (rows []GuardRow) {
 			SilentSince: g.Answered, ClosesAt: g.ClosesAt, Ledger: int64(g.Acked), Version: g.Version})
 	}
 	return rows
-}
-
-// cutToken is an access token that a cut ended, for the timeline.
-type cutToken struct {
-	resource        directory.ResourceID
-	app             string
-	issued, expires time.Time
-}
-
-// cuts remembers, for the receipts that this process wrote last, which tokens were
-// out there: a receipt as it is read says only how many. A page made by another
-// process, or later, draws its timeline without them; its figures are the same.
-type cuts struct {
-	mu sync.Mutex
-	of map[string][]cutToken // guarded by mu
-	in []string              // guarded by mu: ids, oldest first
-}
-
-const maxCuts = 200
-
-func (c *cuts) keep(r *manage.Receipt, name func(directory.AppID) string) {
-	if r == nil || r.Rest == nil {
-		return
-	}
-	var all []cutToken
-	for _, t := range r.Rest.Tokens {
-		all = append(all, cutToken{t.Resource, name(t.App), t.Issued, t.Expires})
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.of == nil {
-		c.of = map[string][]cutToken{}
-	}
-	if len(c.in) == maxCuts {
-		delete(c.of, c.in[0])
-		c.in = slices.Delete(c.in, 0, 1)
-	}
-	c.of[r.ID], c.in = all, append(c.in, r.ID)
-}
-
-func (c *cuts) recall(id string) []cutToken {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.of[id]
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/internal/web/portal/figure"
+	"github.com/curfew-id/curfew/internal/web/portal/receipt"
 	"github.com/curfew-id/curfew/internal/web/portal/registry"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
@@ -98,16 +99,16 @@ func tabs(id, current string) []Tab {
 	return t
 }
 
-func adaLanes() []lane {
-	return []lane{
-		{figure.Lane{Name: "curfew", Sub: "sessions and refresh", Guarded: true, Outcome: "At once", Rest: "in the same commit",
-			Bars: []figure.Bar{{Name: "3 browser sessions", Renews: true}, {Name: "4 grants (refresh tokens)", Renews: true}}}, Ended},
-		{figure.Lane{Name: "Mail", Sub: "3 guards", Guarded: true, Outcome: "Within 10 s", Rest: "44 ms on a normal day",
-			Bars: []figure.Bar{{Name: "Mail for Windows", From: at("11:58:02"), To: at("12:58:02")}, {Name: "Mail for iOS", From: at("11:31:44"), To: at("12:31:44")}}}, Ended},
-		{figure.Lane{Name: "Drive", Sub: "3 guards", Guarded: true, Outcome: "Within 10 s", Rest: "44 ms on a normal day",
-			Bars: []figure.Bar{{Name: "Drive Sync", From: at("12:02:10"), To: at("13:02:10")}, {Name: "Reports", From: at("11:47:20"), To: at("12:47:20")}}}, Ended},
-		{figure.Lane{Name: "Legacy", Sub: "no guard", Outcome: "12:51:07", Rest: "nothing can end it sooner",
-			Bars: []figure.Bar{{Name: "Reports", From: at("11:51:07"), To: at("12:51:07")}}}, Lives},
+func adaLanes() []receipt.Lane {
+	return []receipt.Lane{
+		{Lane: figure.Lane{Name: "curfew", Sub: "sessions and refresh", Guarded: true, Outcome: "At once", Rest: "in the same commit",
+			Bars: []figure.Bar{{Name: "3 browser sessions", Renews: true}, {Name: "4 grants (refresh tokens)", Renews: true}}}, State: Ended},
+		{Lane: figure.Lane{Name: "Mail", Sub: "3 guards", Guarded: true, Outcome: "Within 10 s", Rest: "44 ms on a normal day",
+			Bars: []figure.Bar{{Name: "Mail for Windows", From: at("11:58:02"), To: at("12:58:02")}, {Name: "Mail for iOS", From: at("11:31:44"), To: at("12:31:44")}}}, State: Ended},
+		{Lane: figure.Lane{Name: "Drive", Sub: "3 guards", Guarded: true, Outcome: "Within 10 s", Rest: "44 ms on a normal day",
+			Bars: []figure.Bar{{Name: "Drive Sync", From: at("12:02:10"), To: at("13:02:10")}, {Name: "Reports", From: at("11:47:20"), To: at("12:47:20")}}}, State: Ended},
+		{Lane: figure.Lane{Name: "Legacy", Sub: "no guard", Outcome: "12:51:07", Rest: "nothing can end it sooner",
+			Bars: []figure.Bar{{Name: "Reports", From: at("11:51:07"), To: at("12:51:07")}}}, State: Lives},
 	}
 }
 
@@ -127,7 +128,7 @@ func ada() User {
 	}
 	u.Access = &Access{Clock: u.Clock,
 		Facts:    []Fact{{"Browser sessions", "3", ""}, {"Grants", "4", "in 4 apps"}, {"Access tokens", "5", "in Mail, Drive, Legacy"}, {"If nobody does anything", "13:02:10", "then renewed"}, {"If you revoke now", "10 s", "but Legacy until 12:51:07"}},
-		Timeline: &figure.Timeline{Clock: u.Clock, Note: "Last revocation: 14 Jan 2026 09:12, own password change. Everything born before ledger 41,870 is cut.", Lanes: drawn(adaLanes())},
+		Timeline: &figure.Timeline{Clock: u.Clock, Note: "Last revocation: 14 Jan 2026 09:12, own password change. Everything born before ledger 41,870 is cut.", Lanes: receipt.Drawn(adaLanes())},
 		Sessions: []SessionRow{
 			session("Edge on Windows 11", "laptop", "Helsinki, ADA-LT-07", "192.0.2.14", at("08:02:00"), at("12:03:40"), may),
 			session("Safari on iPhone", "phone", "Espoo", "198.51.100.7", at("19:21:00").AddDate(0, 0, -3), at("11:40:02"), may),
@@ -176,7 +177,7 @@ func adaRevoked() User {
 	lanes[2].ClosesAt = at("12:04:35.0")
 	u.Access = &Access{Clock: u.Clock,
 		Facts:    []Fact{{"Browser sessions", "0", "3 ended"}, {"Grants", "0", "4 ended"}, {"Access tokens", "3", "Drive by 12:04:35, Legacy"}, {"Last one ends", "12:51:07", "by itself"}, {"New sign-ins", "Work at once", "account is enabled"}},
-		Timeline: &figure.Timeline{Clock: u.Clock, Cut: at("12:04:31.220"), Note: "Everything born before ledger 48,211 is cut.", Lanes: drawn(lanes)},
+		Timeline: &figure.Timeline{Clock: u.Clock, Cut: at("12:04:31.220"), Note: "Everything born before ledger 48,211 is cut.", Lanes: receipt.Drawn(lanes)},
 	}
 	return u
 }
@@ -367,8 +368,6 @@ func pages(t testing.TB) map[string][]byte {
 	put("overview")(overviewPage.HTML(overview()))
 	g0.Section = SectionOverview
 	put("overview-empty")(overviewPage.HTML(Overview{Shell: g0}))
-	put("resources")(resourcesPage.HTML(Resources{shell("12:04:38", SectionResources, "Resources"), []ResourceRow{
-		{"Mail", "api://mail", time.Hour, 3, 3, guarded}, {"Drive", "api://drive", time.Hour, 3, 2, guarded}, {"Legacy", "api://legacy", time.Hour, 0, 0, legacyEnd}}}))
 	for name, b := range registryPages(t) {
 		out[name] = b
 	}

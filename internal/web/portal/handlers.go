@@ -20,6 +20,7 @@ import (
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/signin"
+	"github.com/curfew-id/curfew/internal/web/portal/receipt"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
@@ -41,7 +42,7 @@ type Server struct {
 	Now func() time.Time
 
 	vitals vitals
-	cuts   cuts
+	cuts   receipt.Cuts
 }
 
 // Register adds the routes to a mux that webkit.Browser wraps.
@@ -84,6 +85,13 @@ func (s *Server) Register(mux *http.ServeMux) {
 		{"GET " + PathApplications + "/{id}/{verb}/{part}", SectionApplications, s.getAppVerb},
 		{"POST " + PathApplications + "/{id}/{verb}/{part}", SectionApplications, s.postAppVerb},
 		{"GET " + PathResources, SectionResources, s.getResources},
+		{"GET " + PathNewResource, SectionResources, s.getResourceForm},
+		{"POST " + PathNewResource, SectionResources, s.postResourceForm},
+		{"GET " + PathResources + "/{id}", SectionResources, s.getResource},
+		{"GET " + PathResources + "/{id}/edit", SectionResources, s.getResourceForm},
+		{"POST " + PathResources + "/{id}/edit", SectionResources, s.postResourceForm},
+		{"GET " + PathResources + "/{id}/delete", SectionResources, s.getDeleteResource},
+		{"POST " + PathResources + "/{id}/delete", SectionResources, s.postDeleteResource},
 		{"GET " + PathGuards, SectionGuards, s.getGuards},
 		{"GET " + PathReceipts, SectionReceipts, s.getReceipts},
 		{"GET " + PathReceipts + "/{id}", SectionReceipts, s.getReceipt},

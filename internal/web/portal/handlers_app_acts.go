@@ -23,12 +23,14 @@ func (x appAct) judge(v *visit, a *application) role.Decision {
 	return v.may(a, x.action)
 }
 
-// appDone are the sentences about an act of which the reader sees no receipt.
-func appDone(word string) string {
+// thingDone are the sentences about an act of which the reader sees no receipt.
+func thingDone(word string) string {
 	return map[string]string{
 		"enabled": "The application is enabled. It can get new grants; what had ended stays ended.", "owner-added": "The owner was added.", "owner-removed": "The owner was removed.",
-		"assigned": "The assignment was added.", "open": "Everybody is let in now.", "consented": "The consent holds for everybody now.", "saved": "The application was saved.", "ended": "It was done. What it ended has a receipt, which a role is needed to read.",
-		"same": "Nothing was changed: it was so already.", "created": "The application was registered.",
+		"assigned": "The assignment was added.", "unassigned": "The assignment was taken away. Nothing had to end.", "open": "Everybody is let in now.", "consented": "The consent holds for everybody now.",
+		"saved": "The application was saved.", "created": "The application was registered.", "deleted": "The application was deleted.", "secret-removed": "The secret was removed. Nothing had to end.",
+		"resource-created": "The resource was registered.", "resource-saved": "The resource was saved.", "resource-deleted": "The resource was deleted.",
+		"ended": "It was done. What it ended has a receipt, which a role is needed to read.", "same": "Nothing was changed: it was so already.",
 	}[word]
 }
 
@@ -51,10 +53,6 @@ func (v *visit) askApp(x appAct, a *application) (*Confirm, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Question, c.Intro, c.Undo, c.ReasonRequired, c.Extra = q.Title, q.Intro, cmp.Or(q.Undo, c.Undo), q.Reasoned, q.Fields
-	if len(c.Extra) > 0 {
-		c.Extra[0].Autofocus = true
-	}
 	if q.First != nil {
 		reach := a.at
 		if q.Itself {
@@ -62,10 +60,24 @@ func (v *visit) askApp(x appAct, a *application) (*Confirm, error) {
 		}
 		c.Consequences = v.wide(consequence(*q.First), reach)
 	}
+	c.put(q)
+	return c, nil
+}
+
+// put writes a question onto its page, below what is there.
+func (c *Confirm) put(q registry.Question) {
+	c.Question, c.Intro, c.Undo, c.ReasonRequired, c.Extra = q.Title, q.Intro, cmp.Or(q.Undo, c.Undo), q.Reasoned, q.Fields
+	if len(c.Extra) > 0 {
+		c.Extra[0].Autofocus = true
+	}
 	for _, l := range q.Rest {
 		c.Consequences = append(c.Consequences, consequence(l))
 	}
-	return c, nil
+}
+
+// unreasoned reports whether a reason is missing.
+func (c *Confirm) unreasoned(f webkit.Form) bool {
+	return c.ReasonRequired && c.Refusal == nil && strings.TrimSpace(f.Get("reason")) == ""
 }
 
 func consequence(l registry.Line) Consequence {
@@ -97,7 +109,7 @@ func (s *Server) postAppVerb(v *visit) error {
 		return err
 	}
 	return v.submit(func() (*Confirm, error) { return c, nil }, func(f webkit.Form) error {
-		if c.ReasonRequired && c.Refusal == nil && strings.TrimSpace(f.Get("reason")) == "" {
+		if c.unreasoned(f) {
 			return &mistake{"reason", "Give a reason"}
 		}
 		r, word, err := x.do(v, a, f, manage.Act{Reason: f.Get("reason")})

@@ -110,7 +110,7 @@ func (s *Server) getApplications(v *visit) error {
 	if status != "disabled" && status != "enabled" {
 		status = ""
 	}
-	view := Things{Shell: v.shell("Applications"), Heading: "Applications", Commands: []Command{{CreateApp, PathNewApp, !d.OK}}, Query: q, Search: "Name or client id", ListURL: PathApplications}
+	view := Things{Shell: v.shell("Applications"), Heading: "Applications", Commands: []Command{{CreateApp, PathNewApp, !d.OK}}, Query: q, Search: "Name or client id", ListURL: PathApplications, Done: thingDone(v.q.Get("done"))}
 	view.Refusal = v.refusal([]Verb{CreateApp}, []role.Decision{d}, directory.UserID{}, "", PathNewApp)
 	if len(apps) == 0 {
 		view.Empty, view.Command = "No applications yet.", "curfew apply -f directory.toml"
@@ -179,7 +179,7 @@ func (s *Server) getApplication(v *visit) error {
 		return err
 	}
 	o := &offered{v: v, a: a}
-	view := Thing{Icon: "apps", Name: a.name, ID: a.id, Chips: []registry.Mark{registry.Enabled(a.Enabled)}, Done: appDone(v.q.Get("done"))}
+	view := Thing{Icon: "apps", Name: a.name, ID: a.id, Chips: []registry.Mark{registry.Enabled(a.Enabled)}, Done: thingDone(v.q.Get("done"))}
 	if a.FirstParty {
 		view.Chips = append(view.Chips, registry.Mark{Icon: "star", Tone: "t-1", Word: "First-party"})
 	}

@@ -266,7 +266,7 @@ func (v *visit) profile(id string, r *manage.Receipt, word string) string {
 
 // keep remembers a cut's tokens, with the names of their applications.
 func (v *visit) keep(r *manage.Receipt) {
-	v.s.cuts.keep(r, func(id directory.AppID) string {
+	v.s.cuts.Keep(r, func(id directory.AppID) string {
 		if a, err := v.s.Manage.App(v.ctx(), v.Actor, id); err == nil && a.Name != "" {
 			return a.Name
 		}

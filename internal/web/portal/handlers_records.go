@@ -1,7 +1,6 @@
 package portal
 
 import (
-	"cmp"
 	"context"
 	"net/http"
 	"reflect"
@@ -10,11 +9,11 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/cutoff"
-	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/relay"
 	"github.com/curfew-id/curfew/internal/web/portal/figure"
+	"github.com/curfew-id/curfew/internal/web/portal/receipt"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
@@ -174,37 +173,6 @@ func (s *Server) getGuards(v *visit) error {
 	return show(v, guardsPage, http.StatusOK, view)
 }
 
-func (s *Server) getResources(v *visit) error {
-	all, err := s.Manage.Resources(v.ctx(), v.Actor)
-	if err != nil {
-		return err
-	}
-	rungs := map[directory.ResourceID]relay.Rung{}
-	o, err := s.Relay.Overview(v.ctx(), v.Actor)
-	switch {
-	case err == nil:
-		for _, r := range o.Rungs {
-			rungs[r.Resource] = r
-		}
-	case !fault.Is(err, fault.Denied):
-		return err
-	}
-	view := Resources{Shell: v.shell("Resources")}
-	for _, r := range all {
-		row := ResourceRow{Name: cmp.Or(r.Name, string(r.ID)), ID: string(r.ID), TokenLife: r.TokenLife}
-		if g, ok := rungs[r.ID]; ok {
-			row.Guards, row.Answering, row.Ends = g.Guards, g.Answering, bound(g)
-		} else {
-			row.Guards = -1
-		}
-		if row.TokenLife == 0 {
-			row.TokenLife = time.Hour // the meaning of zero
-		}
-		view.Rows = append(view.Rows, row)
-	}
-	return show(v, resourcesPage, http.StatusOK, view)
-}
-
 // bound is the most that ending anybody's access there can take.
 func bound(g relay.Rung) Ending {
 	if g.Guarded {
@@ -227,7 +195,7 @@ func (s *Server) getOverview(v *visit) error {
 	view.Now, view.GuardsAnswering, view.GuardsTotal, view.Worst = view.Clock.Now, o.Answering, o.Guards, o.Worst
 	view.Ladder.Clock, view.Ladder.Rungs = view.Clock, []figure.Rung{{Name: "curfew", Sub: "sessions, refresh", Guarded: true, AtOnce: true}}
 	for _, r := range o.Rungs {
-		view.Ladder.Rungs = append(view.Ladder.Rungs, figure.Rung{Name: r.Name, Sub: guardsText(r.Guards, r.Answering), Measured: r.Measured, Promised: r.Bound, Guarded: r.Guarded})
+		view.Ladder.Rungs = append(view.Ladder.Rungs, figure.Rung{Name: r.Name, Sub: receipt.GuardsText(r.Guards, r.Answering), Measured: r.Measured, Promised: r.Bound, Guarded: r.Guarded})
 		if r.Resource == o.WorstResource && !r.Guarded {
 			view.WorstWhere = r.Name
 		}

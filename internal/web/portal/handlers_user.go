@@ -13,6 +13,7 @@ import (
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/relay"
 	"github.com/curfew-id/curfew/internal/role"
+	"github.com/curfew-id/curfew/internal/web/portal/receipt"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
@@ -29,6 +30,7 @@ var doing = map[Verb]string{
 	DisableApp: "disable the application", EnableApp: "enable the application", DeleteApp: "delete the application", AddSecret: "change its secrets", RotateSecrets: "change its secrets", RemoveSecret: "change its secrets",
 	AddOwner: "change the application", RemoveOwner: "change the application", RequireAssignment: "change the application", LetEverybodyIn: "change the application", EditApp: "change the application",
 	EditRights: "change the application", Assign: "assign people to it", Unassign: "assign people to it", ConsentForAll: "consent for everybody", WithdrawConsent: "withdraw a consent", CreateApp: "create applications",
+	EditResource: "change the resource", DeleteResource: "delete the resource", CreateResource: "create resources",
 }
 
 // person is the user that a page is about.
@@ -217,7 +219,7 @@ func (v *visit) userAccess(p *person, view *User) error {
 		return err
 	}
 	var rv *relay.ReceiptView
-	var cut []cutToken
+	var cut []receipt.CutToken
 	if id := v.q.Get("receipt"); id != "" {
 		if rv, err = v.s.Relay.Receipt(v.ctx(), v.Actor, id); err != nil {
 			return err
@@ -227,7 +229,7 @@ func (v *visit) userAccess(p *person, view *User) error {
 		}
 		r := v.receipt(rv, UserPath(p.id)+"?receipt="+url.QueryEscape(rv.ID))
 		r.Target = p.name
-		view.Receipt, cut = &r, v.s.cuts.recall(rv.ID)
+		view.Receipt, cut = &r, v.s.cuts.Recall(rv.ID)
 	}
 	usual := map[directory.ResourceID]time.Duration{}
 	if o := v.s.vitals.overview(func() (*relay.Overview, error) { return v.s.Relay.Overview(v.ctx(), v.Actor) }); o != nil {

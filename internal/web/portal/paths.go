@@ -11,6 +11,7 @@ const (
 	PathApplications = "/portal/applications"
 	PathNewApp       = "/portal/new-application" // beside them: a client_id may be "new"
 	PathResources    = "/portal/resources"
+	PathNewResource  = "/portal/new-resource"
 	PathGuards       = "/portal/guards"
 	PathReceipts     = "/portal/receipts"
 	PathAudit        = "/portal/audit"
@@ -35,6 +36,9 @@ func AppVerbPath(clientID string, v Verb) string { return AppPath(clientID) + "/
 func appPartPath(clientID string, v Verb, part string) string {
 	return AppVerbPath(clientID, v) + "/" + url.PathEscape(part)
 }
+
+// ResourcePath is the page of a resource.
+func ResourcePath(id string) string { return PathResources + "/" + url.PathEscape(id) }
 
 // ReceiptPath is the page of a receipt; ReceiptPath(id)+"/live" streams its panel.
 func ReceiptPath(id string) string { return PathReceipts + "/" + url.PathEscape(id) }

@@ -72,7 +72,6 @@ var (
 	thingsPage     = webkit.NewPage[Things](set, "things")
 	thingPage      = webkit.NewPage[Thing](set, "thing")
 	formPage       = webkit.NewPage[FormPage](set, "form-page")
-	resourcesPage  = webkit.NewPage[Resources](set, "resources")
 	refusedPage    = webkit.NewPage[RefusedPage](set, "refused")
 	auditPage      = webkit.NewPage[Audit](set, "audit")
 )

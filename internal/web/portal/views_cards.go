@@ -70,12 +70,13 @@ type Once struct {
 	ReceiptURL    string // empty: none
 }
 
-// Things is a list of applications.
+// Things is a list of applications or of resources.
 type Things struct {
 	Shell
 	Heading  string
 	Commands []Command
 	Refusal  *Refusal
+	Done     string
 	Query    string
 	Search   string // label of the field; empty: no search
 	Filters  []Filter

@@ -249,20 +249,6 @@ type Need struct {
 	Link        webkit.Link
 }
 
-// Resources is the list of resources.
-type Resources struct {
-	Shell
-	Rows []ResourceRow
-}
-
-// ResourceRow is one resource.
-type ResourceRow struct {
-	Name, ID          string
-	TokenLife         time.Duration
-	Guards, Answering int    // negative: not for this reader to see
-	Ends              Ending // the worst case of a token here
-}
-
 // Audit is the audit page.
 type Audit struct {
 	Shell

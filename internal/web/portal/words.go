@@ -1,11 +1,10 @@
 package portal
 
 import (
-	"time"
+	"slices"
 
 	"github.com/curfew-id/curfew/internal/web/portal/receipt"
 	"github.com/curfew-id/curfew/internal/web/portal/registry"
-	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
 // State is where a promise stands, and Receipt the panel made of states: package
@@ -59,70 +58,19 @@ func (a Account) Tone() string { return accounts[a].tone }
 func (a Account) Word() string { return accounts[a].word }
 
 // EndKind is how something would end if it were revoked now.
-type EndKind uint8
+type (
+	EndKind = receipt.EndKind
+	Ending  = receipt.Ending
+)
 
 // The kinds of ending.
 const (
-	EndUnknown  EndKind = iota
-	NothingLive         // there is nothing to end
-	AtOnce              // the server refuses it in the same commit
-	Within              // a guard refuses it within its limit
-	NotBefore           // nobody can end it before it expires
+	EndUnknown  = receipt.EndUnknown
+	NothingLive = receipt.NothingLive
+	AtOnce      = receipt.AtOnce
+	Within      = receipt.Within
+	NotBefore   = receipt.NotBefore
 )
-
-// Ending is what "If revoked, ends" says.
-type Ending struct {
-	Kind   EndKind
-	Within time.Duration // the bound, for Within, and for NotBefore without At
-	At     time.Time     // the expiry, for NotBefore
-	Where  string        // the resource that causes NotBefore; may be empty
-}
-
-// Icon is the ending's icon.
-func (e Ending) Icon() string {
-	return [...]string{"ring", "ended", "ended", "shield", "lives"}[e.Kind]
-}
-
-// Tone is the class that colours the icon.
-func (e Ending) Tone() string {
-	return [...]string{"t-3", "t-ok", "t-ok", "t-accent", "t-warn"}[e.Kind]
-}
-
-// Short is the text in the users list: "12:51, Legacy", "10 s".
-func (e Ending) Short(c webkit.Clock) string {
-	switch e.Kind {
-	case NothingLive:
-		return "Nothing live"
-	case AtOnce:
-		return "At once"
-	case Within:
-		return webkit.Span(e.Within)
-	case NotBefore:
-		if e.Where == "" {
-			return c.Min(e.At)
-		}
-		return c.Min(e.At) + ", " + e.Where
-	}
-	return webkit.None
-}
-
-// Long is the text in the user's table: "Not before 12:51:07", "Within 10 s".
-func (e Ending) Long(c webkit.Clock) string {
-	switch e.Kind {
-	case NothingLive:
-		return "Nothing live"
-	case AtOnce:
-		return "At once"
-	case Within:
-		return "Within " + webkit.Span(e.Within)
-	case NotBefore:
-		if e.At.IsZero() { // a bound, where there is no token to name
-			return "By expiry, up to " + webkit.Span(e.Within)
-		}
-		return "Not before " + c.Sec(e.At)
-	}
-	return webkit.None
-}
 
 // Verb is something an administrator does. Each has one label, one icon and one
 // confirmation page.
@@ -155,6 +103,9 @@ const (
 	EditApp    // a form, no confirmation; and below
 	EditRights // what it may ask for, holds and guards
 	CreateApp
+	EditResource
+	DeleteResource
+	CreateResource
 )
 
 var verbs = [...]struct{ slug, label, busy, keep, icon, key string }{
@@ -183,6 +134,9 @@ var verbs = [...]struct{ slug, label, busy, keep, icon, key string }{
 	WithdrawConsent:   {registry.WithdrawConsent, "Withdraw consent", "Withdrawing…", "Keep consent", "x", ""},
 	EditApp:           {"edit", "Edit", "Saving…", "Change nothing", "edit", ""},
 	EditRights:        {registry.EditRights, "Edit permissions", "Saving…", "Change nothing", "edit", ""},
+	EditResource:      {"edit", "Edit", "Saving…", "Change nothing", "edit", ""},
+	DeleteResource:    {"delete", "Delete resource", "Deleting…", "Keep resource", "x", ""},
+	CreateResource:    {"create", "New resource", "Creating…", "Create none", "plus", ""},
 	CreateApp:         {"create", "New application", "Creating…", "Create none", "plus", ""},
 }
 
@@ -207,14 +161,16 @@ func (v Verb) Key() string { return verbs[v].key }
 // Cuts reports whether the verb ends things, so that its button is the danger one.
 func (v Verb) Cuts() bool {
 	switch v {
-	case EnableAccount, EnableApp, AddSecret, AddOwner, LetEverybodyIn, Assign, ConsentForAll, EditApp, EditRights, CreateApp:
+	case EnableAccount, EnableApp, AddSecret, AddOwner, LetEverybodyIn, Assign, ConsentForAll, EditApp, EditRights, CreateApp, EditResource, CreateResource:
 		return false
 	}
 	return true
 }
 
 // Form reports whether the verb has a page with a form, not a confirmation.
-func (v Verb) Form() bool { return v == EditApp || v == EditRights || v == CreateApp }
+func (v Verb) Form() bool {
+	return slices.Contains([]Verb{EditApp, EditRights, CreateApp, EditResource, CreateResource}, v)
+}
 
 // ParseBulkVerb reads the field "verb" of the bulk form.
 func ParseBulkVerb(s string) (Verb, bool) {

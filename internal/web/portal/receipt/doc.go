@@ -1,7 +1,7 @@
 // Package receipt is what a receipt says: the states of a promise, what is left and
 // until when, who has confirmed, in the order that never changes.
 //
-// It owns the words of the states, which page, table, timeline and live event share.
+// It owns the timeline before and after a cut, too, and the words of the states and endings, which page, table, timeline and live event share.
 // It promises that counts never mix, that a guard that closed by itself is not one
 // that confirmed, and that no title says success while something lives.
 //

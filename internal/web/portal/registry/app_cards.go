@@ -47,13 +47,13 @@ func Find(all []*directory.App, query, status string) (found []*directory.App) {
 
 // Apps is the list of applications.
 func (p Page) Apps(all []*directory.App, address func(string) string) *Table {
-	t := columns("Applications", "Name", "Client id", "Kind", "Status", "Let in", "Last secret ends")
+	t := NewTable("Applications", "Name", "Client id", "Kind", "Status", "Let in", "Last secret ends")
 	for _, a := range all {
 		who := "Everybody"
 		if a.AssignmentRequired {
 			who = "Who is assigned"
 		}
-		t.row("", nil, Cell{Text: Name(a), URL: address(string(a.ID)), Wrap: true}, mono(string(a.ID)), text(Kind(a)), Cell{Mark: Enabled(a.Enabled)}, text(who), p.secretEnd(a))
+		t.Add("", nil, Cell{Text: Name(a), URL: address(string(a.ID)), Wrap: true}, Mono(string(a.ID)), Text(Kind(a)), Cell{Mark: Enabled(a.Enabled)}, Text(who), p.secretEnd(a))
 	}
 	return t
 }
@@ -61,12 +61,12 @@ func (p Page) Apps(all []*directory.App, address func(string) string) *Table {
 // secretEnd is until when the application has a secret at all.
 func (p Page) secretEnd(a *directory.App) Cell {
 	if len(a.Secrets) == 0 {
-		return text("")
+		return Text("")
 	}
 	last := a.Secrets[0].Expires
 	for _, x := range a.Secrets {
 		if x.Expires.IsZero() {
-			return text("Never")
+			return Text("Never")
 		}
 		if x.Expires.After(last) {
 			last = x.Expires
@@ -99,13 +99,13 @@ func (p Page) Secrets(a *directory.App) []Card {
 		card.Acts = append(card.Acts, p.Offer(RotateSecrets, ""))
 		card.Note = "A secret is shown once, when it is made. Here stand its first characters, to tell it from others."
 	}
-	card.Table = columns("Secrets", "Begins with", "Made", "Ends", "Id")
+	card.Table = NewTable("Secrets", "Begins with", "Made", "Ends", "Id")
 	for _, x := range a.Secrets {
-		card.Table.row("beginning with "+x.Hint, []Button{p.Offer(RemoveSecret, x.ID)}, mono(x.Hint+"…"), text(p.When(x.Created)), p.ends(x.Expires), mono(x.ID))
+		card.Table.Add("beginning with "+x.Hint, []Button{p.Offer(RemoveSecret, x.ID)}, Mono(x.Hint+"…"), Text(p.When(x.Created)), p.ends(x.Expires), Mono(x.ID))
 	}
-	keys := Card{Title: "Keys", Empty: "No public keys.", Table: columns("Keys", "Id", "Registered", "Ends")}
+	keys := Card{Title: "Keys", Empty: "No public keys.", Table: NewTable("Keys", "Id", "Registered", "Ends")}
 	for _, k := range a.Keys {
-		keys.Table.row(k.ID, nil, mono(k.ID), text(p.When(k.Created)), p.ends(k.Expires))
+		keys.Table.Add(k.ID, nil, Mono(k.ID), Text(p.When(k.Created)), p.ends(k.Expires))
 	}
 	if a.KeysURI != "" {
 		keys.Facts, keys.Table, keys.Empty = []Fact{{"Published at", []string{a.KeysURI}, true, ""}}, nil, ""
@@ -116,12 +116,12 @@ func (p Page) Secrets(a *directory.App) []Card {
 // Owners is the card of the owners.
 func (p Page) Owners(a *directory.App, owners []*directory.User) []Card {
 	card := Card{Title: "Owners", Note: "Owners change the registration, its secrets and who is assigned, without holding a role. Not what it holds as itself, nor whether it is enabled.",
-		Empty: "Nobody owns it. Administrators of applications look after it.", Acts: []Button{p.Offer(AddOwner, "")}, Table: columns("Owners", "Name", "User name", "Status")}
+		Empty: "Nobody owns it. Administrators of applications look after it.", Acts: []Button{p.Offer(AddOwner, "")}, Table: NewTable("Owners", "Name", "User name", "Status")}
 	if a.FirstParty {
 		card.Note = "It asks nobody for consent, so its owners have no rights: whoever changed where its codes go would have what everybody has."
 	}
 	for _, u := range owners {
-		card.Table.row(u.Name, []Button{p.Offer(RemoveOwner, u.ID.String())}, Cell{Text: cmp.Or(u.DisplayName, u.Name), URL: p.Person(u.ID)}, mono(u.Name), Cell{Mark: Enabled(u.Enabled)})
+		card.Table.Add(u.Name, []Button{p.Offer(RemoveOwner, u.ID.String())}, Cell{Text: cmp.Or(u.DisplayName, u.Name), URL: p.Person(u.ID)}, Mono(u.Name), Cell{Mark: Enabled(u.Enabled)})
 	}
 	return []Card{card}
 }
@@ -133,7 +133,7 @@ func (p Page) Assignments(a *directory.App, all []manage.AppAssignment) []Card {
 		need.Facts[0] = Fact{Label: "Assignment required", Values: []string{"Yes: only who stands below is let in"}}
 		need.Acts = []Button{p.Offer(LetEverybodyIn, "")}
 	}
-	card := Card{Title: "Assignments", Hint: webkit.Num(len(all)), Acts: []Button{p.Offer(Assign, "")}, Empty: "Nobody is assigned.", Table: columns("Assignments", "Who", "Kind", "Role", "Since")}
+	card := Card{Title: "Assignments", Hint: webkit.Num(len(all)), Acts: []Button{p.Offer(Assign, "")}, Empty: "Nobody is assigned.", Table: NewTable("Assignments", "Who", "Kind", "Role", "Since")}
 	if len(all) == 0 && a.AssignmentRequired {
 		card.Empty = "Nobody is assigned, so nobody is let in."
 	}
@@ -142,15 +142,15 @@ func (p Page) Assignments(a *directory.App, all []manage.AppAssignment) []Card {
 		if !x.User.IsZero() {
 			name.URL, kind = p.Person(x.User), "Person"
 		}
-		card.Table.row("from "+x.Name, []Button{p.Offer(Unassign, x.ID.String())}, name, text(kind), text(x.Role), text(p.When(x.Created)))
+		card.Table.Add("from "+x.Name, []Button{p.Offer(Unassign, x.ID.String())}, name, Text(kind), Text(x.Role), Text(p.When(x.Created)))
 	}
 	return []Card{need, card}
 }
 
 func permissionTable(caption, what string, ps []directory.Permission) *Table {
-	t := columns(caption, "Resource", what)
+	t := NewTable(caption, "Resource", what)
 	for _, x := range ps {
-		t.row("", nil, mono(string(x.Resource)), Cell{Text: strings.Join(x.Scopes, ", "), Wrap: true})
+		t.Add("", nil, Mono(string(x.Resource)), Cell{Text: strings.Join(x.Scopes, ", "), Wrap: true})
 	}
 	return t
 }
@@ -162,9 +162,9 @@ func (p Page) Permissions(a *directory.App) []Card {
 		all = append(all, Card{Title: "What it holds as itself", Table: permissionTable("What it holds as itself", "Application roles", a.AppPermissions)})
 	}
 	if len(a.Guards) > 0 {
-		t := columns("What it guards", "Resource")
+		t := NewTable("What it guards", "Resource")
 		for _, g := range a.Guards {
-			t.row("", nil, mono(string(g)))
+			t.Add("", nil, Mono(string(g)))
 		}
 		all = append(all, Card{Title: "What it guards", Table: t})
 	}
@@ -174,7 +174,7 @@ func (p Page) Permissions(a *directory.App) []Card {
 // Consents is the card of who consented. hidden says why people's own are not among
 // them; empty: they are.
 func (p Page) Consents(a *directory.App, all []manage.AppConsent, hidden string) Card {
-	card := Card{Title: "Consent", Acts: []Button{p.Offer(ConsentForAll, "")}, Empty: "Nobody consented yet.", Table: columns("Consent", "Whose", "Resource", "Scopes", "Given")}
+	card := Card{Title: "Consent", Acts: []Button{p.Offer(ConsentForAll, "")}, Empty: "Nobody consented yet.", Table: NewTable("Consent", "Whose", "Resource", "Scopes", "Given")}
 	if a.FirstParty {
 		card.Note = "It is first-party and asks nobody for consent."
 	}
@@ -190,7 +190,7 @@ func (p Page) Consents(a *directory.App, all []manage.AppConsent, hidden string)
 		if i == 0 || all[i-1].User != x.User { // one act takes back all of somebody's
 			acts = []Button{p.Offer(WithdrawConsent, part)}
 		}
-		card.Table.row("of "+who.Text, acts, who, mono(string(x.Resource)), Cell{Text: strings.Join(x.Scopes, ", "), Wrap: true}, text(p.When(x.Given)))
+		card.Table.Add("of "+who.Text, acts, who, Mono(string(x.Resource)), Cell{Text: strings.Join(x.Scopes, ", "), Wrap: true}, Text(p.When(x.Given)))
 	}
 	return card
 }
@@ -198,7 +198,7 @@ func (p Page) Consents(a *directory.App, all []manage.AppConsent, hidden string)
 // Grants is the card of who holds grants; revoke is the button for one of them.
 func (p Page) Grants(a *directory.App, all []relay.GrantView, revoke func(relay.GrantView) Button) Card {
 	card := Card{Title: "Grants", Hint: webkit.Num(len(all)) + " live", Note: "Also those of other applications that were made from one of its grants, on behalf of the person.", Empty: "Nobody has let it in.",
-		Table: columns("Grants", "Whose", "Born", "Last used", "Ends by itself", "Access tokens in")}
+		Table: NewTable("Grants", "Whose", "Born", "Last used", "Ends by itself", "Access tokens in")}
 	for _, g := range all {
 		end, tail := g.Ends, ", if unused"
 		if !g.Hard.IsZero() && !g.Hard.After(end) {
@@ -214,7 +214,7 @@ func (p Page) Grants(a *directory.App, all []relay.GrantView, revoke func(relay.
 				in = append(in, t.ResourceName)
 			}
 		}
-		card.Table.row("of "+g.UserName, []Button{revoke(g)}, who, text(p.When(g.Created)), text(p.Sec(g.LastUsed)), text(p.Day(end)+tail), text(webkit.And(in)))
+		card.Table.Add("of "+g.UserName, []Button{revoke(g)}, who, Text(p.When(g.Created)), Text(p.Sec(g.LastUsed)), Text(p.Day(end)+tail), Text(webkit.And(in)))
 	}
 	return card
 }

@@ -84,8 +84,8 @@ func (t *Table) Acting() bool {
 	return slices.ContainsFunc(t.Rows, func(r Row) bool { return len(r.Acts) > 0 })
 }
 
-// row adds one; the cells take label and side of their columns.
-func (t *Table) row(about string, acts []Button, cells ...Cell) {
+// Add adds a row; the cells take label and side of their columns.
+func (t *Table) Add(about string, acts []Button, cells ...Cell) {
 	for i := range cells {
 		if i > 0 {
 			cells[i].Label = t.Cols[i].Text
@@ -95,7 +95,8 @@ func (t *Table) row(about string, acts []Button, cells ...Cell) {
 	t.Rows = append(t.Rows, Row{cells, acts, about})
 }
 
-func columns(caption string, names ...string) *Table {
+// NewTable makes a table; a column whose name begins with ">" stands at the right.
+func NewTable(caption string, names ...string) *Table {
 	t := &Table{Caption: caption}
 	for _, n := range names {
 		right := len(n) > 1 && n[0] == '>'
@@ -107,15 +108,16 @@ func columns(caption string, names ...string) *Table {
 	return t
 }
 
-// text is a cell of words; nothing is a dash.
-func text(s string) Cell {
+// Text is a cell of words; nothing is a dash.
+func Text(s string) Cell {
 	if s == "" {
 		return Cell{Text: webkit.None, Soft: true}
 	}
 	return Cell{Text: s}
 }
 
-func mono(s string) Cell { return Cell{Text: s, Mono: true, Wrap: true} }
+// Mono is a cell that may be copied.
+func Mono(s string) Cell { return Cell{Text: s, Mono: true, Wrap: true} }
 
 // Enabled is the state of an account or an application.
 func Enabled(is bool) Mark {
@@ -129,13 +131,13 @@ func Enabled(is bool) Mark {
 func (p Page) ends(at time.Time) Cell {
 	switch {
 	case at.IsZero():
-		return text("Never")
+		return Text("Never")
 	case !at.After(p.Now):
 		return Cell{Mark: Mark{"disabled", "t-2", "Ended " + p.When(at)}}
 	case at.Sub(p.Now) < 14*24*time.Hour:
 		return Cell{Mark: Mark{"lives", "t-warn", p.When(at)}}
 	}
-	return text(p.Day(at))
+	return Text(p.Day(at))
 }
 
 // Name is how people call an application.

@@ -2,7 +2,9 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,8 +32,82 @@ func ResourceFacts(r *directory.Resource) Facts {
 		{"Identifier", []string{string(r.ID)}, true, "The audience of its access tokens"},
 		{"Access tokens live", []string{webkit.Span(Life(r))}, false, ""},
 		{"Signed with", []string{alg}, false, ""},
+		{"Guarded", either(r.Guarded, "Every instance is behind a guard", "Not said to be"), false, guardedRemark(r)},
 		{"Encrypted", either(r.EncryptionKey != "", "To the resource's key", "No"), false, ""},
 	}}
+}
+
+func guardedRemark(r *directory.Resource) string {
+	if r.Guarded {
+		return "A live guard was the proof when it was said"
+	}
+	return "Access tokens live for an hour at most"
+}
+
+// Resource are the cards of a resource: its registration and how fast it closes,
+// what it allows, and which applications name it.
+func (p Page) Resource(r *directory.Resource, guards Card, closes Mark, apps []*directory.App, address func(string) string) []Card {
+	facts := ResourceFacts(r)
+	card := Card{Title: facts.Title, Facts: append(facts.Rows, Fact{"If revoked, ends", []string{closes.Word}, false, ""})}
+	scopes := Card{Title: "Scopes", Hint: webkit.Num(len(r.Scopes)), Empty: "No scopes: no application can ask people for anything here.", Table: NewTable("Scopes", "Name", "What people read", "Who can consent")}
+	for _, x := range r.Scopes {
+		who := "Everybody for themselves"
+		if x.AdminOnly {
+			who = "An administrator"
+		}
+		read := Text(x.Text)
+		read.Wrap = true
+		scopes.Table.Add("", nil, Mono(x.Name), read, Text(who))
+	}
+	all := []Card{card, guards, scopes}
+	if len(r.AppRoles) > 0 {
+		t := NewTable("Application roles", "Name")
+		for _, x := range r.AppRoles {
+			t.Add("", nil, Mono(x))
+		}
+		all = append(all, Card{Title: "Application roles", Hint: webkit.Num(len(r.AppRoles)), Table: t})
+	}
+	use := Card{Title: "Applications that name it", Empty: "None.", Table: NewTable("Applications that name it", "Application", "Asks people for", "Holds as itself", "Guards it")}
+	for _, a := range apps {
+		asks, holds, guards := scopesAt(a.Permissions, r.ID), scopesAt(a.AppPermissions, r.ID), ""
+		if slices.Contains(a.Guards, r.ID) {
+			guards = "Yes"
+		}
+		if asks+holds+guards != "" {
+			one, other := Text(asks), Text(holds)
+			one.Wrap, other.Wrap = true, true
+			use.Table.Add("", nil, Cell{Text: Name(a), URL: address(string(a.ID))}, one, other, Text(guards))
+		}
+	}
+	return append(all, use)
+}
+
+func scopesAt(ps []directory.Permission, id directory.ResourceID) string {
+	for _, x := range ps {
+		if x.Resource == id {
+			return strings.Join(x.Scopes, ", ")
+		}
+	}
+	return ""
+}
+
+// FindResources are the resources whose name or identifier holds what is searched
+// for.
+func FindResources(all []*directory.Resource, query string) (found []*directory.Resource) {
+	query = strings.ToLower(query)
+	for _, r := range all {
+		if strings.Contains(strings.ToLower(r.Name+"\n"+string(r.ID)), query) {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+// AskDeleteResource is the question about a resource.
+func AskDeleteResource(r *directory.Resource) Question {
+	return Question{Title: "Delete " + cmp.Or(r.Name, string(r.ID)) + "?", Reasoned: true, Rest: []Line{
+		stays("Access tokens that were handed out", "live to their end", "Guards go on refusing those that are cut."),
+		*ends("New access tokens", "are refused at once", "No application may name the resource any more: take it from them first.")}}
 }
 
 // ResourceForm is the form of a resource, as it is registered; a nil one is being
@@ -52,6 +128,7 @@ func ResourceForm(r *directory.Resource) []webkit.Fieldset {
 			area("scopes", "Scopes", "One on each line: its name, then what people read. (admin) behind the name: only an administrator can consent. Mail.Read.All (admin) Read everyone's mail", lines(writeScopes(r.Scopes)), 5),
 			area("app_roles", "Application roles (optional)", "One on each line: what applications can hold as themselves.", r.AppRoles, 3)}},
 		{Legend: "Its access tokens", Fields: []webkit.Field{
+			tick("guarded", "Every instance of it is behind a guard", "You say so; that one is, a live guard proves when this is saved. Then tokens may live longer than an hour, since a revoke ends them all the same.", r.Guarded),
 			{Name: "life", Label: "They live (optional)", Hint: "10 minutes to 28 hours; empty: one hour. More than an hour only while the resource is guarded.", Value: WriteSpan(r.TokenLife), Autocomplete: "off", Max: 40},
 			{Name: "alg", Label: "They are signed with", Value: alg, Choices: algChoices},
 			{Name: "encryption_key", Label: "Encryption key (optional)", Hint: "A public JWK, to which they are encrypted. Only the resource can read them then.", Value: r.EncryptionKey, Lines: 2, Mono: true, Max: 8192, Autocomplete: "off"}}},
@@ -85,7 +162,12 @@ func ReadResource(f webkit.Form, old *directory.Resource) (directory.ResourceID,
 	if f.Has("id") && id == "" {
 		m.note("id", fault.New(fault.Invalid, "The identifier is missing."))
 	}
-	return directory.ResourceID(id), manage.ResourcePatch{Name: &name, Scopes: &scopes, AppRoles: &roles, TokenLife: &life, SigningAlg: &alg, EncryptionKey: &key}, m
+	guarded := f.Get("guarded") != ""
+	p := manage.ResourcePatch{Name: &name, Scopes: &scopes, AppRoles: &roles, TokenLife: &life, Guarded: &guarded, SigningAlg: &alg, EncryptionKey: &key}
+	if !guarded && old.Guarded && life == old.TokenLife {
+		p.TokenLife = nil // the verb takes it down to an hour
+	}
+	return directory.ResourceID(id), p, m
 }
 
 // compact is a JSON text without spaces; what is none is itself.
