@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/curfew-id/curfew/cutoff"
 )
 
 // App is a client: a web application, a native one, a script.
@@ -125,6 +127,9 @@ type Resource struct {
 	EncryptionKey string
 	Created       time.Time
 	Version       int64
+	// Since is the ledger's head when it was registered: what was asked of one
+	// of the same identifier before it was not asked of this one. The store's.
+	Since cutoff.Pos `json:"-"`
 }
 
 // Scope is one permission of a resource.

@@ -309,6 +309,9 @@ func (s *Service) bear(tx *store.Tx, client *Client, reg *registrations, t *stor
 	} else if err != nil {
 		return nil, err
 	}
+	if err := askedOf(tx, t, doc.All); err != nil {
+		return nil, err
+	}
 	d := &draft{user: u, app: app, nonce: doc.Nonce, born: tx.Head, now: tx.Now, key: key}
 	all, offline := doc.taken(d, scope)
 	if d.held, err = tx.Held(u.ID); err != nil {
@@ -324,6 +327,21 @@ func (s *Service) bear(tx *store.Tx, client *Client, reg *registrations, t *stor
 	}
 	d.grant.State.Note(d.resource.ID, d.now, d.expires)
 	return d, tx.CreateGrant(d.grant)
+}
+
+// askedOf refuses what was approved for a resource that was deleted meanwhile,
+// though there is another of its identifier.
+func askedOf(tx *store.Tx, t *store.Ticket, all []directory.Permission) error {
+	for _, p := range all {
+		r, err := tx.Resource(p.Resource)
+		if errors.Is(err, store.ErrNotFound) || err == nil && p.Resource != directory.OwnAPI && t.Born <= r.Since {
+			return errBeyond
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // taken is what the grant gets of what the plan allowed: everything but those of

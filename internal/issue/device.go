@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
@@ -96,12 +97,9 @@ var errUserCode = fault.New(fault.NotFound, "That code is not valid. It may have
 func (s *Service) DeviceLookup(ctx context.Context, userCode string) (*DeviceView, error) {
 	var t *store.Ticket
 	err := s.DB.Read(ctx, func(tx *store.Tx) (err error) {
-		t, err = tx.TicketByAlias(kindDevice, NormalizeUserCode(userCode))
+		t, err = deviceTicket(tx, userCode)
 		return err
 	})
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, errUserCode
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -123,6 +121,29 @@ func (s *Service) DeviceLookup(ctx context.Context, userCode string) (*DeviceVie
 	return &DeviceView{App: app, Plan: p, Address: doc.Address, Asked: t.Expires.Add(-s.Lifetimes.DeviceCode)}, nil
 }
 
+// deviceTicket finds a device code by what the person typed.
+func deviceTicket(tx *store.Tx, userCode string) (*store.Ticket, error) {
+	t, err := tx.TicketByAlias(kindDevice, NormalizeUserCode(userCode))
+	if err == nil {
+		err = begun(tx, t)
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		err = errUserCode
+	}
+	return t, err
+}
+
+// begun refuses what an application began before it, or everything, was cut:
+// nobody's yet, it is the application's all the same, and one registered anew
+// under its client_id has not begun it. ErrNotFound.
+func begun(tx *store.Tx, t *store.Ticket) error {
+	cuts, err := tx.CutsAfter(cutoff.Belongs{App: string(t.App)}, cutoff.Browser, t.Born)
+	if err == nil && len(cuts) > 0 {
+		err = store.ErrNotFound
+	}
+	return err
+}
+
 // DeviceDecide approves or refuses a device code in a browser session, which is
 // judged in the same transaction. An approved code becomes the person's, and is
 // born, here. Kinds: NotFound, Revoked, Unauthenticated.
@@ -133,10 +154,7 @@ func (s *Service) DeviceDecide(ctx context.Context, actor directory.Actor, userC
 		if err != nil {
 			return err
 		}
-		t, err := tx.TicketByAlias(kindDevice, NormalizeUserCode(userCode))
-		if errors.Is(err, store.ErrNotFound) {
-			return errUserCode
-		}
+		t, err := deviceTicket(tx, userCode)
 		if err != nil {
 			return err
 		}

@@ -102,6 +102,9 @@ func openPushed(tx *store.Tx, app directory.AppID, issuer grant.Issuer, uri stri
 		return nil, nil, errPushed
 	}
 	t, err := tx.Ticket(kindPushed, hashOf(name))
+	if err == nil {
+		err = begun(tx, t)
+	}
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil, errPushed
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/standing"
@@ -266,17 +267,23 @@ func (tx *Tx) DeleteApp(id directory.AppID) error {
 
 func scanResource(r scanner) (*directory.Resource, error) {
 	var doc string
-	x := &directory.Resource{}
+	var x resourceDoc
 	var id directory.ResourceID
 	var version int64
 	if err := r.Scan(&id, &version, &doc); err != nil {
 		return nil, found(err)
 	}
-	if err := json.Unmarshal([]byte(doc), x); err != nil {
+	if err := json.Unmarshal([]byte(doc), &x); err != nil {
 		return nil, fmt.Errorf("resource %s: %w", id, err)
 	}
-	x.ID, x.Version = id, version
-	return x, nil
+	x.ID, x.Version, x.Resource.Since = id, version, x.Since
+	return &x.Resource, nil
+}
+
+// resourceDoc is a resource with what nobody but the store sets.
+type resourceDoc struct {
+	directory.Resource
+	Since cutoff.Pos
 }
 
 // Resource returns a resource by its identifier; the directory's own API is in
@@ -308,11 +315,11 @@ func (tx *Tx) SaveResource(r *directory.Resource) error {
 	if err != nil && err != ErrNotFound {
 		return err
 	}
-	r.Version = 1
+	r.Version, r.Since = 1, tx.Head
 	if old != nil {
-		r.Version = old.Version + 1
+		r.Version, r.Since = old.Version+1, old.Since
 	}
-	doc, err := json.Marshal(r)
+	doc, err := json.Marshal(resourceDoc{*r, r.Since})
 	if err != nil {
 		return err
 	}
@@ -326,12 +333,17 @@ func (tx *Tx) SaveResource(r *directory.Resource) error {
 	return err
 }
 
-// DeleteResource removes a resource. Its tokens live to their end: a guard of
-// it goes on refusing what is cut. ErrNotFound.
+// DeleteResource removes a resource and the consents to it, which would count
+// for another of the same identifier. Its tokens ended when the applications let
+// go of it, or live to their end: a guard of it goes on refusing what is cut.
+// ErrNotFound.
 func (tx *Tx) DeleteResource(id directory.ResourceID) error {
 	n, err := tx.exec(`DELETE FROM resources WHERE id = $1`, string(id))
 	if err == nil && n == 0 {
 		return ErrNotFound
+	}
+	if err == nil {
+		_, err = tx.exec(`DELETE FROM consents WHERE resource = $1`, string(id))
 	}
 	tx.Cut(&Cut{Cause: standing.AppChanged})
 	return err
