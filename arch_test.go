@@ -112,6 +112,7 @@ var plan = map[string]room{
 	"internal/demo":   {floor: 6, except: throughServer},
 	"e2e":             {floor: 7},
 	"e2e/conformance": {floor: 7},
+	"e2e/lifecycle":   {floor: 7},
 }
 
 // later names, for each room added after the first design, the page in
@@ -130,6 +131,7 @@ var later = map[string]string{
 	"internal/web/portal/receipt":    "0014-what-is-registered-in-a-page.md",
 	"internal/web/portal/registry":   "0014-what-is-registered-in-a-page.md",
 	"e2e/conformance":                "0006-rooms-of-the-lifecycle.md",
+	"e2e/lifecycle":                  "0010-what-ends-what.md",
 	"internal/clientauth":            "0003-budgets.md",
 	"guard/internal/jose":            "0003-budgets.md",
 	"internal/demo":                  "0012-the-demo-and-the-terminal.md",

@@ -61,6 +61,7 @@
 //	         internal/demo               curfew with people and applications, to be seen working
 //	         e2e                         tests of the whole from outside
 //	         e2e/conformance             one test for each module of the OpenID suites
+//	         e2e/lifecycle               one test for each cell of what ends what
 //
 // Sideways allowed: signin, issue, manage to revoke; issue, relay, deliver to
 // keys; issue to clientauth; web/* to webkit; role, policy, grant, audit to
