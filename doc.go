@@ -39,11 +39,13 @@
 //	         internal/issue              grant to tokens; introspection
 //	         internal/manage             read and change the directory
 //	         internal/relay              ledger to readers; receipts
+//	         internal/federate           sign-in through other identity providers; links
 //	         internal/deliver            ledger to other people's servers: back-channel logout, dead letters
 //	floor 4  internal/web/webkit         what all surfaces share: pages' frame, cookies, limits
 //	         internal/web/webkit/webkittest what a page must be, and a browser to see it; for tests
 //	         internal/web/oidc           OAuth and OpenID Connect
 //	         internal/web/pages          sign-in, consent, sign-out
+//	         internal/web/federation     the way to other identity providers and back
 //	         internal/web/graph          Graph-compatible API, under Microsoft's names
 //	         internal/web/graph/own      our own API beside it
 //	         internal/web/graph/api      what both share: who calls, answers, faults
@@ -64,7 +66,8 @@
 //	         e2e/lifecycle               one test for each cell of what ends what
 //
 // Sideways allowed: signin, issue, manage to revoke; issue, relay, deliver to
-// keys; issue to clientauth; web/* to webkit; role, policy, grant, audit to
+// keys; issue to clientauth; federate to keys, revoke,
+// signin, manage; web/* to webkit; role, policy, grant, audit to
 // directory; policy/wire to policy, directory; standing to directory, policy,
 // grant; config, egress to fault; graph and own to api; graph, own, api to odata;
 // portal to figure, receipt, registry; portal/receipt to figure;

@@ -16,12 +16,16 @@ type Session struct {
 	Born     cutoff.Pos
 	Created  time.Time
 	LastUsed time.Time // written at most every few minutes
-	AuthTime time.Time // when the person last proved who they are
+	AuthTime time.Time // when the person last proved who they are; zero: Provider did not say
 	Kept     bool      // kept signed in across browser restarts
 	AMR      []string
 	Device   directory.DeviceID
 	IP       string // where it was opened
 	Agent    string // what opened it, in plain words: "Firefox on Linux"
+	// Provider is the identity provider that proved who it is, UpstreamSID what it
+	// calls its own session (sid); empty: it was proven here, or has none.
+	Provider    directory.ProviderID
+	UpstreamSID string
 }
 
 // Owner says which cutoffs cover the session.

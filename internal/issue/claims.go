@@ -6,8 +6,9 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 )
 
-// ACR is the one authentication context there is: a password was typed. Every
-// token says so (OpenID Connect Core 1.0 §2).
+// ACR is the one authentication context there is: somebody signed in, with a
+// password or through another identity provider that this directory believes; amr
+// says how. Every token says so (OpenID Connect Core 1.0 §2).
 const ACR = "1"
 
 // everybodys are the scopes that every application may ask for.

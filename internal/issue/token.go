@@ -55,7 +55,7 @@ type IDToken struct {
 	IssuedAt      int64    `json:"iat"`
 	NotBefore     int64    `json:"nbf"`
 	Expires       int64    `json:"exp"`
-	AuthTime      int64    `json:"auth_time"`
+	AuthTime      int64    `json:"auth_time,omitempty"` // 0: another identity provider did not say
 	Nonce         string   `json:"nonce,omitempty"`
 	ACR           string   `json:"acr,omitempty"`
 	AMR           []string `json:"amr,omitempty"`
@@ -128,7 +128,7 @@ func (s *Service) sign(ctx context.Context, d *draft) (*Tokens, error) {
 	a := &Access{
 		Issuer: s.Issuer(g.Issuer), Subject: g.User.String(), Audience: s.Audience(d.resource.ID), ClientID: string(g.App), AZP: string(g.App),
 		OID: g.User.String(), TID: s.Tenant, Scp: strings.Join(d.scopes, " "),
-		IssuedAt: d.now.Unix(), NotBefor: d.now.Unix(), Expires: d.expires.Unix(), AuthTime: g.AuthTime.Unix(), ACR: ACR, AMR: g.AMR,
+		IssuedAt: d.now.Unix(), NotBefor: d.now.Unix(), Expires: d.expires.Unix(), AuthTime: seconds(g.AuthTime), ACR: ACR, AMR: g.AMR,
 		Born: d.born, GID: g.ID.String(), JTI: jti, UTI: jti, Name: d.user.Name, Version: "2.0",
 	}
 	for _, r := range d.held.Roles {
@@ -168,7 +168,7 @@ func (s *Service) idToken(d *draft) *IDToken {
 	g := d.grant
 	t := &IDToken{
 		Issuer: s.Issuer(g.Issuer), Subject: g.User.String(), Audience: string(g.App), IssuedAt: d.now.Unix(), NotBefore: d.now.Unix(), Expires: d.now.Add(s.Lifetimes.IDToken).Unix(),
-		AuthTime: g.AuthTime.Unix(), Nonce: d.nonce, ACR: ACR, AMR: g.AMR, OID: g.User.String(), TID: s.Tenant, JTI: newJTI(), Version: "2.0",
+		AuthTime: seconds(g.AuthTime), Nonce: d.nonce, ACR: ACR, AMR: g.AMR, OID: g.User.String(), TID: s.Tenant, JTI: newJTI(), Version: "2.0",
 		SessionExpiry: g.Ends(s.Lifetimes).Unix(),
 	}
 	if !g.Session.IsZero() {
@@ -211,4 +211,12 @@ func (s *Service) signClaims(ctx context.Context, typ keys.Type, alg string, sin
 		return "", err
 	}
 	return s.Keys.Sign(ctx, typ, alg, b)
+}
+
+// seconds is a claim's date; none for an instant that is not known.
+func seconds(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
 }

@@ -2,7 +2,6 @@ package keys
 
 import (
 	"context"
-	"crypto/aes"
 	"crypto/cipher"
 	"crypto/sha256"
 	"encoding/base64"
@@ -59,13 +58,7 @@ func Open(ctx context.Context, db *store.DB, master []byte, now func() time.Time
 	return s, err
 }
 
-func (s *Service) box() (cipher.AEAD, error) {
-	b, err := aes.NewCipher(derive(s.master, "wrap signing keys"))
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCM(b)
-}
+func (s *Service) box() (cipher.AEAD, error) { return s.boxFor("wrap signing keys") }
 
 // Sign returns the compact JWS of claims under the key of an algorithm that is in
 // use now: ES256 (or empty), RS256, EdDSA; see [Service.Use] for which. It is called after the last look at

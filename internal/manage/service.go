@@ -10,6 +10,7 @@ import (
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/manage/manifest"
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/store"
@@ -32,6 +33,9 @@ type Service struct {
 	Reserved []string
 	Now      func() time.Time
 	Log      *slog.Logger
+	// Provider makes an identity provider what a manifest says, in the manifest's
+	// transaction, and says in a sentence what changed; empty: nothing.
+	Provider func(tx *store.Tx, actor directory.Actor, p *manifest.Provider) (string, error)
 }
 
 // Act says how something is done.

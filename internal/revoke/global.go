@@ -233,14 +233,14 @@ func one(tx *store.Tx, text string) ([]*directory.User, error) {
 }
 
 func linked(tx *store.Tx, provider directory.ProviderID, subject string) ([]*directory.User, error) {
-	id, err := tx.Linked(provider, subject)
+	l, err := tx.Linked(provider, subject)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, errWhom
 	}
 	if err != nil {
 		return nil, err
 	}
-	return one(tx, id.String())
+	return one(tx, l.User.String())
 }
 
 func (s *Service) bySubject(tx *store.Tx, issuer, subject string) ([]*directory.User, error) {

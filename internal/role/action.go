@@ -41,32 +41,35 @@ const (
 	UpdateRoleGroup Action = "microsoft.directory/groupsAssignableToRoles/allProperties/update" // members too
 	DeleteRoleGroup Action = "microsoft.directory/groupsAssignableToRoles/delete"
 
-	ReadApps      Action = "microsoft.directory/applications/standard/read" // resources too, here and below
-	CreateApp     Action = "microsoft.directory/applications/create"
-	UpdateApp     Action = "microsoft.directory/applications/basic/update"
-	DeleteApp     Action = "microsoft.directory/applications/delete"
-	UpdateAppKeys Action = "microsoft.directory/applications/credentials/update"            // Target: the application's identity, zero if it has none
-	GrantAppRole  Action = "microsoft.directory/servicePrincipals/appRoleAssignedTo/update" // what it holds as itself
-	GrantConsent  Action = "microsoft.directory/oAuth2PermissionGrants/create"              // for somebody else or everybody
-	RemoveConsent Action = "microsoft.directory/oAuth2PermissionGrants/delete"              // Target: whose; zero: everybody's
-	AssignApp     Action = "curfew/apps/assignments/update"                                 // who is let into an application
-	CutApp        Action = "curfew/app/cut"                                                 // end what an application holds, for everybody
-	ReadDevices   Action = "microsoft.directory/devices/standard/read"                      // Target: the owner, zero: the list
-	DisableDevice Action = "microsoft.directory/devices/disable"                            // and cut it
-	EnableDevice  Action = "microsoft.directory/devices/enable"
-	DeleteDevice  Action = "microsoft.directory/devices/delete"
-	ReadPolicies  Action = "microsoft.directory/conditionalAccessPolicies/standard/read"
-	CreatePolicy  Action = "microsoft.directory/conditionalAccessPolicies/create"
-	UpdatePolicy  Action = "microsoft.directory/conditionalAccessPolicies/basic/update"
-	DeletePolicy  Action = "microsoft.directory/conditionalAccessPolicies/delete"
-	ReadAudit     Action = "microsoft.directory/auditLogs/allProperties/read"
-	ReadSignIns   Action = "microsoft.directory/signInReports/allProperties/read" // Target: whose; zero: everybody's
-	CutDirectory  Action = "curfew/directory/cut"                                 // everybody, or everybody but the actor
-	ReadKeys      Action = "curfew/keys/read"                                     // signing keys
-	UpdateKeys    Action = "curfew/keys/update"                                   // rotate and retire them
-	ReadGuards    Action = "curfew/guards/read"
-	ReadLedger    Action = "curfew/ledger/read"
-	ReadReceipts  Action = "curfew/receipts/read" // Target: whose sessions it is about; zero: all
+	ReadApps       Action = "microsoft.directory/applications/standard/read" // resources too, here and below
+	CreateApp      Action = "microsoft.directory/applications/create"
+	UpdateApp      Action = "microsoft.directory/applications/basic/update"
+	DeleteApp      Action = "microsoft.directory/applications/delete"
+	UpdateAppKeys  Action = "microsoft.directory/applications/credentials/update"            // Target: the application's identity, zero if it has none
+	GrantAppRole   Action = "microsoft.directory/servicePrincipals/appRoleAssignedTo/update" // what it holds as itself
+	GrantConsent   Action = "microsoft.directory/oAuth2PermissionGrants/create"              // for somebody else or everybody
+	RemoveConsent  Action = "microsoft.directory/oAuth2PermissionGrants/delete"              // Target: whose; zero: everybody's
+	AssignApp      Action = "curfew/apps/assignments/update"                                 // who is let into an application
+	CutApp         Action = "curfew/app/cut"                                                 // end what an application holds, for everybody
+	ReadDevices    Action = "microsoft.directory/devices/standard/read"                      // Target: the owner, zero: the list
+	DisableDevice  Action = "microsoft.directory/devices/disable"                            // and cut it
+	EnableDevice   Action = "microsoft.directory/devices/enable"
+	DeleteDevice   Action = "microsoft.directory/devices/delete"
+	ReadPolicies   Action = "microsoft.directory/conditionalAccessPolicies/standard/read"
+	CreatePolicy   Action = "microsoft.directory/conditionalAccessPolicies/create"
+	UpdatePolicy   Action = "microsoft.directory/conditionalAccessPolicies/basic/update"
+	DeletePolicy   Action = "microsoft.directory/conditionalAccessPolicies/delete"
+	ReadAudit      Action = "microsoft.directory/auditLogs/allProperties/read"
+	ReadSignIns    Action = "microsoft.directory/signInReports/allProperties/read" // Target: whose; zero: everybody's
+	ReadProviders  Action = "microsoft.directory/identityProviders/standard/read"
+	UpdateProvider Action = "microsoft.directory/identityProviders/allProperties/update" // register, change and delete them
+	LinkUser       Action = "microsoft.directory/users/identities/update"                // user; who somebody is at another identity provider
+	CutDirectory   Action = "curfew/directory/cut"                                       // everybody, or everybody but the actor
+	ReadKeys       Action = "curfew/keys/read"                                           // signing keys
+	UpdateKeys     Action = "curfew/keys/update"                                         // rotate and retire them
+	ReadGuards     Action = "curfew/guards/read"
+	ReadLedger     Action = "curfew/ledger/read"
+	ReadReceipts   Action = "curfew/receipts/read" // Target: whose sessions it is about; zero: all
 )
 
 // Permissions of our own API that the rules name more than once.
@@ -215,6 +218,11 @@ var rules = map[Action]rule{
 
 	ReadAudit:   same("read the audit log", auditApps, logScopes),
 	ReadSignIns: {to: "read sign-ins", by: auditApps, self: []string{selfGet, selfPut}, scopes: logScopes, app: logScopes},
+	ReadProviders: same("read identity providers", []directory.RoleID{GlobalReader, ExternalIdentityProviderAdmin, SecurityOperator, SecurityAdministrator, GlobalAdministrator},
+		[]string{"IdentityProvider.Read.All", "IdentityProvider.ReadWrite.All"}),
+	UpdateProvider: same("change identity providers", []directory.RoleID{ExternalIdentityProviderAdmin, GlobalAdministrator}, []string{"IdentityProvider.ReadWrite.All"}),
+	// Whoever links somebody can become them, by an account elsewhere.
+	LinkUser: onPerson("link the user to another identity provider", sensitive, "User.ManageIdentities.All", userRW),
 	// Nobody proves anew who an application is, so none cuts the directory; and of
 	// delegated permissions only the one that says so plainly.
 	CutDirectory: {to: "cut the directory", by: []directory.RoleID{GlobalAdministrator}},

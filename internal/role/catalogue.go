@@ -20,30 +20,31 @@ type Role struct {
 
 // The roles that decide something here, by template GUID.
 const (
-	UsageSummaryReportsReader   directory.RoleID = "75934031-6c7e-415a-99d7-48dbd49e875e"
-	MessageCenterReader         directory.RoleID = "790c1fb9-7f7d-4f88-86a1-ef1f95c05c1b"
-	UserExperienceManager       directory.RoleID = "27460883-1df1-4691-b032-3b79643e5e63"
-	DirectoryReaders            directory.RoleID = "88d8e3e3-8f55-4a1e-953a-9b9898b8876b"
-	GuestInviter                directory.RoleID = "95e79109-95c0-4d8e-aee3-d01accf2d47b"
-	ReportsReader               directory.RoleID = "4a5d8f65-41da-4de4-8968-e035b65339cf"
-	SecurityReader              directory.RoleID = "5d6b6bb7-de71-4623-b4af-96380a352509"
-	GlobalReader                directory.RoleID = "f2ef992c-3afb-46b9-b7cf-a126ee74c451"
-	PasswordAdministrator       directory.RoleID = "966707d0-3269-4727-9be2-8c3a10f19b9d"
-	HelpdeskAdministrator       directory.RoleID = "729827e3-9c14-49f7-bb1b-9608f156bbb8"
-	CloudDeviceAdministrator    directory.RoleID = "7698a772-787b-4ac8-901f-60d6b08affd2"
-	IntuneAdministrator         directory.RoleID = "3a2c62db-5318-420d-8d74-23affee5d9d5"
-	GroupsAdministrator         directory.RoleID = "fdd7a751-b60b-444a-984c-02652fe8fa1c"
-	DirectoryWriters            directory.RoleID = "9360feb5-f418-4baa-8175-e2a00bac4301"
-	AuthenticationAdministrator directory.RoleID = "c4e39bd9-1100-46d3-8c65-fb160da0071f"
-	UserAdministrator           directory.RoleID = "fe930be7-5e62-47db-91af-98c3a49a38b1"
-	CloudAppAdministrator       directory.RoleID = "158c047a-c907-4556-b7ef-446551a6b5f7"
-	ApplicationAdministrator    directory.RoleID = "9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3"
-	ConditionalAccessAdmin      directory.RoleID = "b1be1c3e-b65d-4f19-8427-f6fa0d97feb9"
-	SecurityOperator            directory.RoleID = "5f2222b1-57c3-48ba-8ad5-d4759f1fde6f"
-	SecurityAdministrator       directory.RoleID = "194ae4cb-b126-40b2-bd5b-6091b380977d"
-	PrivilegedAuthAdministrator directory.RoleID = "7be44c8a-adaf-4e2a-84d6-ab2649e08a13"
-	PrivilegedRoleAdministrator directory.RoleID = "e8611ab8-c189-46e8-94e1-60213ab1f814"
-	GlobalAdministrator         directory.RoleID = "62e90394-69f5-4237-9190-012177145e10"
+	UsageSummaryReportsReader     directory.RoleID = "75934031-6c7e-415a-99d7-48dbd49e875e"
+	MessageCenterReader           directory.RoleID = "790c1fb9-7f7d-4f88-86a1-ef1f95c05c1b"
+	UserExperienceManager         directory.RoleID = "27460883-1df1-4691-b032-3b79643e5e63"
+	DirectoryReaders              directory.RoleID = "88d8e3e3-8f55-4a1e-953a-9b9898b8876b"
+	GuestInviter                  directory.RoleID = "95e79109-95c0-4d8e-aee3-d01accf2d47b"
+	ReportsReader                 directory.RoleID = "4a5d8f65-41da-4de4-8968-e035b65339cf"
+	SecurityReader                directory.RoleID = "5d6b6bb7-de71-4623-b4af-96380a352509"
+	GlobalReader                  directory.RoleID = "f2ef992c-3afb-46b9-b7cf-a126ee74c451"
+	PasswordAdministrator         directory.RoleID = "966707d0-3269-4727-9be2-8c3a10f19b9d"
+	HelpdeskAdministrator         directory.RoleID = "729827e3-9c14-49f7-bb1b-9608f156bbb8"
+	CloudDeviceAdministrator      directory.RoleID = "7698a772-787b-4ac8-901f-60d6b08affd2"
+	IntuneAdministrator           directory.RoleID = "3a2c62db-5318-420d-8d74-23affee5d9d5"
+	ExternalIdentityProviderAdmin directory.RoleID = "be2f45a1-457d-42af-a067-6ec1fa63bc45"
+	GroupsAdministrator           directory.RoleID = "fdd7a751-b60b-444a-984c-02652fe8fa1c"
+	DirectoryWriters              directory.RoleID = "9360feb5-f418-4baa-8175-e2a00bac4301"
+	AuthenticationAdministrator   directory.RoleID = "c4e39bd9-1100-46d3-8c65-fb160da0071f"
+	UserAdministrator             directory.RoleID = "fe930be7-5e62-47db-91af-98c3a49a38b1"
+	CloudAppAdministrator         directory.RoleID = "158c047a-c907-4556-b7ef-446551a6b5f7"
+	ApplicationAdministrator      directory.RoleID = "9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3"
+	ConditionalAccessAdmin        directory.RoleID = "b1be1c3e-b65d-4f19-8427-f6fa0d97feb9"
+	SecurityOperator              directory.RoleID = "5f2222b1-57c3-48ba-8ad5-d4759f1fde6f"
+	SecurityAdministrator         directory.RoleID = "194ae4cb-b126-40b2-bd5b-6091b380977d"
+	PrivilegedAuthAdministrator   directory.RoleID = "7be44c8a-adaf-4e2a-84d6-ab2649e08a13"
+	PrivilegedRoleAdministrator   directory.RoleID = "e8611ab8-c189-46e8-94e1-60213ab1f814"
+	GlobalAdministrator           directory.RoleID = "62e90394-69f5-4237-9190-012177145e10"
 )
 
 // catalogue is in order of power, least first. That order is ours; it only
@@ -65,7 +66,7 @@ var catalogue = []Role{
 	{"ecb2c6bf-0ab6-418e-bd87-7986f8d63bbe", "Attribute Provisioning Administrator", "Sets how security attributes are provisioned. Here it reads the directory.", true},
 	{"aaf43236-0c0d-4d5f-883a-6955382ac081", "B2C IEF Keyset Administrator", "Manages keys of custom sign-in journeys. Here it reads the directory.", true},
 	{"25a516ed-2fa0-40ea-a2d0-12923a21473a", "Authentication Extensibility Administrator", "Manages extensions of sign-in. Here it reads the directory.", true},
-	{"be2f45a1-457d-42af-a067-6ec1fa63bc45", "External Identity Provider Administrator", "Manages federation with others. Here it reads the directory.", true},
+	{ExternalIdentityProviderAdmin, "External Identity Provider Administrator", "Registers other identity providers through which people sign in. Links nobody.", true},
 	{"8329153b-31d0-4727-b945-745eb3bc5f31", "Domain Name Administrator", "Manages domain names. Here it reads the directory.", true},
 	{"59d46f88-662b-457b-bceb-5c3809e5908f", "Lifecycle Workflows Administrator", "Manages joiner and leaver workflows. Here it reads the directory.", true},
 	{"db506228-d27e-4b7d-95e5-295956d6615f", "Agent ID Administrator", "Manages identities of agents. Here it reads the directory.", true},

@@ -113,7 +113,7 @@ func TestMatrixIsThePublishedOne(t *testing.T) {
 		actions []Action
 	}{
 		{resetTable, []Action{RevokeSessions, RevokeSession, ResetPassword}},
-		{sensitiveTable, []Action{DisableUser, EnableUser, DeleteUser, RestoreUser, RenameUser, UpdateUserPhone}},
+		{sensitiveTable, []Action{DisableUser, EnableUser, DeleteUser, RestoreUser, RenameUser, UpdateUserPhone, LinkUser}},
 	} {
 		rows := strings.Split(strings.TrimSpace(c.table), "\n")[1:]
 		// every role of the catalogue has its row, and there are three more
@@ -205,6 +205,8 @@ microsoft.directory/conditionalAccessPolicies/basic/update: Conditional Access A
 microsoft.directory/conditionalAccessPolicies/delete: Conditional Access Administrator, Security Administrator, Global Administrator
 microsoft.directory/auditLogs/allProperties/read: Reports Reader, Security Reader, Global Reader, Cloud Device Administrator, Cloud Application Administrator, Application Administrator, Security Operator, Security Administrator, Global Administrator
 microsoft.directory/signInReports/allProperties/read: Reports Reader, Security Reader, Global Reader, Cloud Device Administrator, Cloud Application Administrator, Application Administrator, Security Operator, Security Administrator, Global Administrator
+microsoft.directory/identityProviders/standard/read: Global Reader, External Identity Provider Administrator, Security Operator, Security Administrator, Global Administrator
+microsoft.directory/identityProviders/allProperties/update: External Identity Provider Administrator, Global Administrator
 curfew/directory/cut: Global Administrator
 curfew/keys/read: Security Reader, Global Reader, Security Operator, Security Administrator, Global Administrator
 curfew/keys/update: Global Administrator
@@ -216,7 +218,7 @@ curfew/receipts/read: Reports Reader, Security Reader, Global Reader, Password A
 func TestPlainActions(t *testing.T) {
 	t.Parallel()
 	blind := []string{"Usage Summary Reports Reader", "Message Center Reader", "User Experience Success Manager"}
-	listed := []Action{RevokeSessions, RevokeSession, ResetPassword, ChangePassword, DisableUser, EnableUser, DeleteUser, RestoreUser, RenameUser, UpdateUserPhone}
+	listed := []Action{RevokeSessions, RevokeSession, ResetPassword, ChangePassword, DisableUser, EnableUser, DeleteUser, RestoreUser, RenameUser, UpdateUserPhone, LinkUser}
 	for line := range strings.Lines(strings.TrimSpace(plainTable)) {
 		action, who, ok := strings.Cut(strings.TrimSpace(line), ": ")
 		if !ok {

@@ -24,6 +24,7 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/egress"
 	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/federate"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/keys"
@@ -33,6 +34,7 @@ import (
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/signin"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/upstream"
 	"github.com/curfew-id/curfew/internal/web/feed"
 	"github.com/curfew-id/curfew/internal/web/graph"
 	graphapi "github.com/curfew-id/curfew/internal/web/graph/api"
@@ -59,6 +61,9 @@ type Server struct {
 	// egress asks other people's servers, deliver tells them.
 	egress  *egress.Client
 	deliver *deliver.Service
+	// upstream asks other identity providers, federate lets people in through them.
+	upstream *upstream.Client
+	federate *federate.Service
 
 	tls     *tls.Config // nil: plain http
 	name    atomic.Pointer[directoryName]
@@ -139,6 +144,7 @@ func (s *Server) construct(ctx context.Context, master []byte, lifetimes grant.L
 		IntrospectURI: base + "/oauth2/introspect", AuthorizeURI: base + "/" + tenant + "/oauth2/v2.0/authorize"}
 	s.revoke.Issuers = s.relay.Issuers
 	s.deliver = &deliver.Service{DB: s.db, Keys: s.keys, Issuer: s.issue.Issuer, Egress: s.egress, Now: s.now, Log: s.log}
+	s.constructFederation()
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
@@ -265,10 +271,13 @@ func (s *Server) route() http.Handler {
 		return c.App, nil
 	}
 	visitors := &pages.Server{Issue: s.issue, SignIn: s.signin, Revoke: s.revoke, Relay: s.relay, Manage: s.manage, Secret: s.keys.Derive("browser state"), Domain: s.domain,
-		Park: s.park, Parked: s.parked, Portal: "/portal", Log: s.log}
+		Park: s.park, Parked: s.parked, Ways: s.ways, Portal: "/portal", Log: s.log}
 	(&oidc.Server{Issue: s.issue, JWKS: s.keys.JWKS, Check: visitors.Check, Domain: s.domain, Log: s.log}).Register(protocol)
-	(&ssf.Server{Issue: s.issue, Revoke: s.revoke, Domain: s.domain, Log: s.log}).Register(protocol)
-	own := &graphapi.Server{Manage: s.manage, Relay: s.relay, Revoke: s.revoke, Issue: s.issue, SignIn: s.signin, Deliver: s.deliver, Base: base, Tenant: s.issue.Tenant,
+	(&ssf.Server{Issue: s.issue, Revoke: s.revoke, ProviderKeys: s.upstream.Keys, Domain: s.domain, Log: s.log}).Register(protocol)
+	others := s.federationPages(visitors)
+	others.RegisterProtocol(protocol)
+	others.Register(people)
+	own := &graphapi.Server{Manage: s.manage, Relay: s.relay, Revoke: s.revoke, Issue: s.issue, SignIn: s.signin, Deliver: s.deliver, Federate: s.federate, Base: base, Tenant: s.issue.Tenant,
 		Domain: func(context.Context) (string, error) { return s.domain(), nil }, Log: s.log, Now: s.now}
 	own.Register(api, graph.Server{Server: own}.Routes(), graphown.Server{Server: own}.Routes())
 	(&feed.Server{Relay: s.relay, Authenticate: client, Log: s.log}).Register(api)

@@ -38,16 +38,20 @@ func hashSecret(value string) [32]byte { return sha256.Sum256([]byte(value)) }
 
 // createSession opens a session, born at the transaction's head.
 func (s *Service) createSession(tx *store.Tx, u *directory.User, held directory.Held, cookie secret, a Attempt) (*Signed, error) {
-	x := &grant.Session{
-		ID: directory.NewID[directory.Session](tx.Now), User: u.ID, Cookie: cookie.hash, Created: tx.Now, LastUsed: tx.Now, AuthTime: tx.Now,
-		Kept: a.Keep, AMR: amr, IP: a.IP, Agent: agent(a.Agent),
-	}
+	x := newSession(tx, u, cookie, a)
 	if err := tx.CreateSession(x); err != nil {
 		return nil, fmt.Errorf("create session: %w", err)
 	}
 	signed := signedAs(x, u, held, a.IP, a.Request)
 	signed.Cookie = cookie.value
 	return signed, nil
+}
+
+func newSession(tx *store.Tx, u *directory.User, cookie secret, a Attempt) *grant.Session {
+	return &grant.Session{
+		ID: directory.NewID[directory.Session](tx.Now), User: u.ID, Cookie: cookie.hash, Created: tx.Now, LastUsed: tx.Now, AuthTime: tx.Now,
+		Kept: a.Keep, AMR: amr, IP: a.IP, Agent: agent(a.Agent),
+	}
 }
 
 func signedAs(x *grant.Session, u *directory.User, held directory.Held, ip, request string) *Signed {

@@ -31,6 +31,9 @@ const (
 	HistoryLost      Cause = "history_lost"      // a backup was restored, or a standby had missed commits
 	KeyDropped       Cause = "key_dropped"       // a signing key that somebody else may hold
 
+	ProviderDisabled Cause = "provider_disabled" // the identity provider that proved who it is; or it was deleted
+	Unlinked         Cause = "unlinked"          // from the identity provider that proved who it is
+
 	Unassigned Cause = "unassigned" // the application lets only people in who are assigned to it
 
 	Idle     Cause = "idle"     // not used for too long
@@ -43,6 +46,9 @@ const (
 	RightsAdded Cause = "rights_added" //
 	AppChanged  Cause = "app_changed"  // caches of registrations must be read anew
 	KeysChanged Cause = "keys_changed" // a signing key was published, timed or withdrawn
+
+	ProviderChanged Cause = "provider_changed" // registered, enabled or changed
+	Linked          Cause = "linked"           // somebody, to another identity provider
 )
 
 // Cut is a cutoff that covers the artefact and lies after its birth.

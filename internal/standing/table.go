@@ -36,6 +36,11 @@ const (
 	KeysTimed        Event = "keys_changed"
 	KeyStolen        Event = "key_dropped"
 	HistoryGone      Event = "history_lost"
+	ProviderGone     Event = "provider_disabled"
+	UserUnlinked     Event = "unlinked"
+	LoggedOutThere   Event = "provider_logout"
+	ProviderAltered  Event = "provider_changed"
+	UserLinked       Event = "linked"
 )
 
 // Whose says whose artefacts a part of a row is about.
@@ -107,6 +112,11 @@ var Table = []Row{
 	{Event: ClientChanged, Text: "application or resource changed otherwise; secret or key added", Cause: AppChanged, Ends: nobody},
 	{Event: KeysTimed, Text: "signing keys rotated", Cause: KeysChanged, Ends: nobody},
 	{Event: KeyStolen, Text: "signing key dropped", Cause: KeyDropped, Ends: []Part{{Everybodys, cutoff.Tokens}}},
+	{Event: ProviderGone, Text: "identity provider disabled, deleted or given another client id: each session that came through it", Cause: ProviderDisabled, Ends: []Part{{TheSessions, cutoff.Everything}, {GivenInIt, cutoff.Everything}}},
+	{Event: UserUnlinked, Text: "person unlinked from an identity provider: each session of theirs that came through it", Cause: Unlinked, Ends: []Part{{TheSessions, cutoff.Everything}, {GivenInIt, cutoff.Everything}}},
+	{Event: LoggedOutThere, Text: "logged out at the identity provider, which says so: each session that came through that one", Cause: SignedOut, Ends: []Part{{TheSessions, cutoff.Everything}}},
+	{Event: ProviderAltered, Text: "identity provider registered, enabled or changed otherwise", Cause: ProviderChanged, Ends: nobody},
+	{Event: UserLinked, Text: "person linked to an identity provider", Cause: Linked, Ends: nobody},
 	{Event: HistoryGone, Text: "history lost: a backup restored", Cause: HistoryLost, Ends: []Part{{Everybodys, cutoff.Everything}}},
 }
 

@@ -40,6 +40,11 @@ func TestEachEventCutsWhatItsRowSays(t *testing.T) {
 		standing.KeysTimed:        nil,
 		standing.KeyStolen:        {"all: tokens"},
 		standing.HistoryGone:      {"all: everything"},
+		standing.ProviderGone:     {"session:s everything", "grant:g everything", "grant:h everything"},
+		standing.UserUnlinked:     {"session:s everything", "grant:g everything", "grant:h everything"},
+		standing.LoggedOutThere:   {"session:s everything"},
+		standing.ProviderAltered:  nil,
+		standing.UserLinked:       nil,
 	}
 	for _, r := range standing.Table {
 		got := words(r.Cuts(v))

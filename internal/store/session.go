@@ -8,14 +8,14 @@ import (
 	"github.com/curfew-id/curfew/internal/grant"
 )
 
-const sessionColumns = `id, user_id, cookie, born, created, last_used, auth_time, kept, amr, device, ip, agent`
+const sessionColumns = `id, user_id, cookie, born, created, last_used, auth_time, kept, amr, device, ip, agent, provider, upstream_sid`
 
 func scanSession(r scanner) (*grant.Session, error) {
 	s := &grant.Session{}
 	var cookie []byte
 	var created, used, auth int64
 	var amr string
-	if err := r.Scan(&s.ID, &s.User, &cookie, &s.Born, &created, &used, &auth, &s.Kept, &amr, &s.Device, &s.IP, &s.Agent); err != nil {
+	if err := r.Scan(&s.ID, &s.User, &cookie, &s.Born, &created, &used, &auth, &s.Kept, &amr, &s.Device, &s.IP, &s.Agent, &s.Provider, &s.UpstreamSID); err != nil {
 		return nil, found(err)
 	}
 	copy(s.Cookie[:], cookie)
@@ -23,11 +23,14 @@ func scanSession(r scanner) (*grant.Session, error) {
 	return s, nil
 }
 
-// CreateSession inserts a session, born at the transaction's head.
+// CreateSession inserts a session, born at the transaction's head. One that takes
+// an older head (because a fact was judged under it) sets Born before.
 func (tx *Tx) CreateSession(s *grant.Session) error {
-	s.Born = tx.Head
-	_, err := tx.exec(`INSERT INTO sessions (id, user_id, cookie, born, created, last_used, auth_time, kept, amr, device, ip, agent) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		s.ID[:], s.User[:], s.Cookie[:], int64(s.Born), micros(s.Created), micros(s.LastUsed), micros(s.AuthTime), flag(s.Kept), strings.Join(s.AMR, " "), blob(s.Device), s.IP, s.Agent)
+	if s.Born == 0 || s.Born > tx.Head {
+		s.Born = tx.Head
+	}
+	_, err := tx.exec(`INSERT INTO sessions (id, user_id, cookie, born, created, last_used, auth_time, kept, amr, device, ip, agent, provider, upstream_sid) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+		s.ID[:], s.User[:], s.Cookie[:], int64(s.Born), micros(s.Created), micros(s.LastUsed), micros(s.AuthTime), flag(s.Kept), strings.Join(s.AMR, " "), blob(s.Device), s.IP, s.Agent, string(s.Provider), s.UpstreamSID)
 	return err
 }
 
@@ -82,6 +85,15 @@ func (tx *Tx) ReproveSession(id directory.SessionID, at time.Time, amr []string)
 	if err == nil && n == 0 {
 		return ErrNotFound
 	}
+	return err
+}
+
+// ReproveSessionThrough is ReproveSession by another identity provider.
+func (tx *Tx) ReproveSessionThrough(s *grant.Session) error {
+	if err := tx.ReproveSession(s.ID, tx.Now, s.AMR); err != nil {
+		return err
+	}
+	_, err := tx.exec(`UPDATE sessions SET auth_time = $1, provider = $2, upstream_sid = $3 WHERE id = $4`, micros(s.AuthTime), string(s.Provider), s.UpstreamSID, s.ID[:])
 	return err
 }
 

@@ -31,6 +31,7 @@ type Manifest struct {
 	Groups    []Group
 	Resources []Resource
 	Apps      []App
+	Providers []Provider
 }
 
 // Format prints no manifest: there are passwords and secrets in it.
@@ -150,6 +151,7 @@ func Parse(r io.Reader, o Options) (*Manifest, error) {
 		Group     []Group
 		Resource  []Resource
 		App       []App
+		Provider  []Provider
 	}
 	md, err := toml.Decode(src, &doc)
 	if err != nil {
@@ -165,7 +167,7 @@ func Parse(r io.Reader, o Options) (*Manifest, error) {
 	if unknown := md.Undecoded(); len(unknown) > 0 {
 		return nil, invalid(fmt.Sprintf("Line %d: there is no key %s.", lineOfKey(src, unknown[0]), fault.Quote(unknown[0].String())))
 	}
-	m := &Manifest{Directory: doc.Directory, Users: doc.User, Groups: doc.Group, Resources: doc.Resource, Apps: doc.App}
+	m := &Manifest{Directory: doc.Directory, Users: doc.User, Groups: doc.Group, Resources: doc.Resource, Apps: doc.App, Providers: doc.Provider}
 	return m, m.check(src, o)
 }
 
@@ -252,6 +254,12 @@ func (m *Manifest) check(src string, o Options) error {
 		r := &m.Resources[i]
 		if err := errors.Join(once("resource "+string(r.ID)), r.check()); err != nil {
 			return at(src, "resource", i, string(r.ID), err)
+		}
+	}
+	for i := range m.Providers {
+		p := &m.Providers[i]
+		if err := errors.Join(once("provider "+string(p.ID)), p.check(o)); err != nil {
+			return at(src, "provider", i, string(p.ID), err)
 		}
 	}
 	for i := range m.Apps {

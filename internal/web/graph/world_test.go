@@ -24,6 +24,7 @@ import (
 	"github.com/curfew-id/curfew/internal/deliver"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/egress"
+	"github.com/curfew-id/curfew/internal/federate"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/keys"
@@ -34,6 +35,7 @@ import (
 	"github.com/curfew-id/curfew/internal/signin"
 	"github.com/curfew-id/curfew/internal/store"
 	"github.com/curfew-id/curfew/internal/store/storetest"
+	"github.com/curfew-id/curfew/internal/upstream"
 	"github.com/curfew-id/curfew/internal/web/graph/api"
 	"github.com/curfew-id/curfew/internal/web/graph/own"
 )
@@ -80,9 +82,10 @@ func newWorld(t *testing.T) *world {
 	w.Server = Server{Server: &api.Server{
 		Manage: &manage.Service{DB: w.db, Revoke: cut, Hash: func(ctx context.Context, p string) (string, error) { return w.hasher.Hash(ctx, p, true) },
 			CheckPassword: enter.CheckNew, API: directory.OwnAPI, Reserved: []string{base + "/graph", string(directory.OwnAPI)}, Now: w.clock.Now, Log: quiet},
-		Relay:   &relay.Service{DB: w.db, Secret: k.Derive("feed cursor"), Now: w.clock.Now, Log: quiet, Lifetimes: lives},
-		Deliver: &deliver.Service{DB: w.db, Keys: k, Egress: &egress.Client{}, Now: w.clock.Now, Issuer: func(grant.Issuer) string { return base }},
-		Revoke:  cut, SignIn: enter, Base: base, Tenant: tenant, Log: quiet, Now: w.clock.Now,
+		Relay:    &relay.Service{DB: w.db, Secret: k.Derive("feed cursor"), Now: w.clock.Now, Log: quiet, Lifetimes: lives},
+		Federate: &federate.Service{DB: w.db, Keys: k, Upstream: &upstream.Client{Egress: &egress.Client{}, Now: w.clock.Now}, Revoke: cut, Base: base},
+		Deliver:  &deliver.Service{DB: w.db, Keys: k, Egress: &egress.Client{}, Now: w.clock.Now, Issuer: func(grant.Issuer) string { return base }},
+		Revoke:   cut, SignIn: enter, Base: base, Tenant: tenant, Log: quiet, Now: w.clock.Now,
 		Issue: &issue.Service{DB: w.db, Keys: k, Revoke: cut, Base: base, Tenant: tenant, Lifetimes: lives, Now: w.clock.Now, Log: quiet},
 		Domain: func(ctx context.Context) (domain string, err error) {
 			err = w.db.Read(ctx, func(tx *store.Tx) error {

@@ -58,6 +58,9 @@ type metadata struct {
 	DPoPAlgs              []string          `json:"dpop_signing_alg_values_supported"`
 	CertificateBound      bool              `json:"tls_client_certificate_bound_access_tokens"`
 	MTLS                  map[string]string `json:"mtls_endpoint_aliases,omitempty"` // RFC 8705 §5
+	// GlobalRevocation: draft-parecki-oauth-global-token-revocation.
+	GlobalRevocation     string   `json:"global_token_revocation_endpoint"`
+	GlobalRevocationAuth []string `json:"global_token_revocation_endpoint_auth_methods_supported"`
 	// RefreshExpiration: draft-ietf-oauth-refresh-token-expiration.
 	RefreshExpiration  []string `json:"refresh_token_expiration_types_supported"`
 	CloudInstanceName  string   `json:"cloud_instance_name"`
@@ -111,6 +114,7 @@ func (s *Server) documents() map[grant.Issuer][]byte {
 			TokenAuth: slices.Concat(proven, []string{"none"}), IntrospectionAuth: proven, RevocationAuth: slices.Concat(proven, []string{"none"}),
 			PAR: s.Issue.Endpoint(i, "par"), TokenAuthAlgs: proof.AssertionAlgs, IntrospectionAuthAlgs: proof.AssertionAlgs, RevocationAuthAlgs: proof.AssertionAlgs,
 			IntrospectionAlgs: directory.SigningAlgs(), DPoPAlgs: proof.AssertionAlgs, CertificateBound: s.Issue.MTLS != "", MTLS: s.aliases(i, paths[1]),
+			GlobalRevocation: s.Issue.Endpoint(i, "global-token-revocation"), GlobalRevocationAuth: []string{"bearer"},
 			RefreshExpiration: []string{"authorization", "credential"},
 			ChallengeMethods:  []string{"S256"}, Prompts: []string{"none", "login", "consent", "select_account"}, ACRs: []string{"1"},
 			Claims:       []string{"iss", "sub", "aud", "exp", "iat", "nbf", "auth_time", "nonce", "acr", "amr", "sid", "oid", "tid", "name", "preferred_username", "login_hint", "email", "given_name", "family_name", "locale", "phone_number", "session_expiry", "ver"},

@@ -20,7 +20,7 @@ import (
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
-// Server serves the pages that everybody sees. Every field but Portal and Log is
+// Server serves the pages that everybody sees. Every field but Ways, Portal and Log is
 // required.
 type Server struct {
 	Issue  *issue.Service
@@ -37,6 +37,8 @@ type Server struct {
 	// Parked finds it again, any number of times. Kind: NotFound (unknown, or over).
 	Park   func(ctx context.Context, doc string, life time.Duration) (string, error)
 	Parked func(ctx context.Context, name string) (string, error)
+	// Ways lists the other identity providers that people may sign in through.
+	Ways func(ctx context.Context) ([]Way, error)
 	// Portal is the address of the portal, "/portal"; empty: there is none.
 	Portal string
 	Log    *slog.Logger // nil: nowhere
@@ -218,7 +220,7 @@ func (s *Server) ours(next string) bool {
 		return false
 	}
 	switch p {
-	case "/account", "/account/password", "/device", "/oauth2/authorize":
+	case "/account", "/account/password", "/account/identities", "/device", "/oauth2/authorize":
 		return true
 	}
 	if s.Portal != "" && (p == s.Portal || strings.HasPrefix(p, s.Portal+"/")) {
@@ -240,3 +242,7 @@ func (s *Server) home(signed *signin.Signed) string {
 func signInAt(next string) string { return "/signin?next=" + url.QueryEscape(next) }
 
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+// Next is where a page's form goes on to, for who signs people in elsewhere; empty:
+// it came from nowhere.
+func (s *Server) Next(flow string) string { return s.openFlow(flow).Next }

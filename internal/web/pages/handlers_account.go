@@ -51,7 +51,7 @@ func (s *Server) getAccount(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v := Account{Frame: s.frame(r, "My account"), DisplayName: signed.User.DisplayName, UserName: signed.User.Name, EverywhereAction: "/account/everywhere",
-		PasswordURL: "/account/password", SignOutURL: "/signout", ThemeAction: "/account/theme", Done: done[q.Get("done")]}
+		PasswordURL: "/account/password", IdentitiesURL: "/account/identities", SignOutURL: "/signout", ThemeAction: "/account/theme", Done: done[q.Get("done")]}
 	if len(signed.Held.Roles) > 0 {
 		v.PortalURL = s.Portal
 	}

@@ -84,9 +84,9 @@ func (s *Server) openFlow(text string) step {
 // endpoint.
 const proofParam = "curfew_proof"
 
-// onwards is where to go on after a page: next, with a proof if it is a request of
-// an application.
-func (s *Server) onwards(next string, signed *signin.Signed, signedIn bool) string {
+// Onwards is where to go on after a page: next, with a proof if it is a request of
+// an application. signedIn: they have proven who they are since they were asked to.
+func (s *Server) Onwards(next string, signed *signin.Signed, signedIn bool) string {
 	if next == "" {
 		return s.home(signed)
 	}

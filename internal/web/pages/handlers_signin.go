@@ -23,6 +23,13 @@ func (s *Server) askSignIn(w http.ResponseWriter, r *http.Request, x *request) {
 func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request, status int, f *step, app string, v SignIn) {
 	webkit.FormMayLeave(w)
 	v.Flow, v.App, v.KeepLife = s.flow(r, "Sign in", "/signin", f), app, s.Issue.Lifetimes.SessionKept
+	if s.Ways != nil {
+		var err error
+		if v.Ways, err = s.Ways(r.Context()); err != nil {
+			s.fail(w, r, err)
+			return
+		}
+	}
 	show(s, w, r, signInPage, status, v)
 }
 
@@ -103,7 +110,7 @@ func (s *Server) signedIn(w http.ResponseWriter, next string, signed *signin.Sig
 	if signed.Cookie != "" {
 		s.setCookie(w, signed.Cookie, keep)
 	}
-	goTo(w, s.onwards(next, signed, true))
+	goTo(w, s.Onwards(next, signed, true))
 }
 
 // signInFailed shows the page again. A wrong name and a wrong password read the
@@ -217,7 +224,7 @@ func (s *Server) postChoose(w http.ResponseWriter, r *http.Request) {
 	case signed == nil || form.Get("account") == "other":
 		s.showSignIn(w, r, http.StatusOK, &step{Next: f.Next}, s.appOf(r, f.Next), SignIn{})
 	case form.Get("account") == signed.Session.ID.String():
-		goTo(w, s.onwards(f.Next, signed, false))
+		goTo(w, s.Onwards(f.Next, signed, false))
 	default: // the page is older than the session
 		s.askChoice(w, r, f.Next, s.appOf(r, f.Next), signed)
 	}

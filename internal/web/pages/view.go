@@ -58,7 +58,11 @@ type SignIn struct {
 	Other string
 	// ChooseURL leads to the account chooser; empty: there is nothing to choose.
 	ChooseURL string
+	Ways      []Way
 }
+
+// Way is a form that signs in through another identity provider (field flow).
+type Way struct{ Name, Action string }
 
 const wrongPair = "The user name or the password is not right"
 
@@ -319,10 +323,10 @@ type Account struct {
 	Sessions              []OwnSession
 	Grants                []OwnGrant
 	// Everywhere is the action of the form that ends all sessions (field keep = 1
-	// keeps this one); Password the page that changes the password; Portal the
+	// keeps this one); Password the page that changes the password, Identities that of accounts elsewhere; Portal the
 	// portal, for those who may; SignOut signs out; ThemeAction stores the theme
 	// (field theme) and KeysAction the shortcuts (field keys = on or off).
-	EverywhereAction, PasswordURL, PortalURL, SignOutURL, ThemeAction, KeysAction string
+	EverywhereAction, PasswordURL, IdentitiesURL, PortalURL, SignOutURL, ThemeAction, KeysAction string
 	// Done is a sentence about what was just done; may be empty.
 	Done string
 }

@@ -82,7 +82,7 @@ func open(t *testing.T, e storetest.Engine) *site {
 				return err
 			}
 		}
-		if err := tx.SaveProvider(&directory.Provider{ID: "partner", Issuer: upstream, Name: "Partner", Enabled: true, ClientID: "curfew-there"}); err != nil {
+		if _, err := tx.SaveProvider(&directory.Provider{ID: "partner", Issuer: upstream, Name: "Partner", Enabled: true, ClientID: "curfew-there"}); err != nil {
 			return err
 		}
 		if err := tx.Link("partner", "00u1", s.linked.ID); err != nil {
@@ -441,7 +441,8 @@ func TestAProviderThatWasDisabledOrdersNothing(t *testing.T) {
 	t.Parallel()
 	s := open(t, storetest.Engines()[0])
 	s.Update(func(tx *store.Tx) error {
-		return tx.SaveProvider(&directory.Provider{ID: "partner", Issuer: upstream, Name: "Partner", ClientID: "curfew-there"})
+		_, err := tx.SaveProvider(&directory.Provider{ID: "partner", Issuer: upstream, Name: "Partner", ClientID: "curfew-there"})
+		return err
 	})
 	spared := s.cut(s.linked)
 	if res := s.post(plainGlobal, s.order(nil), opaque("00u1")); res.StatusCode != 401 || spared() || len(s.asked) != 0 {

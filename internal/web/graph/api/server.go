@@ -15,6 +15,7 @@ import (
 	"github.com/curfew-id/curfew/internal/deliver"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/federate"
 	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/relay"
@@ -33,8 +34,10 @@ type Server struct {
 	SignIn *signin.Service
 	// Deliver is who is told of logouts; nil: nobody.
 	Deliver *deliver.Service
-	Base    string // public URL without a trailing slash
-	Tenant  string // the directory's GUID
+	// Federate is about other identity providers.
+	Federate *federate.Service
+	Base     string // public URL without a trailing slash
+	Tenant   string // the directory's GUID
 	// Domain returns the name people know the directory by. Whoever revokes
 	// everyone types it.
 	Domain func(context.Context) (string, error)
