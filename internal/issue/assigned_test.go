@@ -93,7 +93,7 @@ func TestOnlyWhoIsAssignedGetsTokensOfAnApplicationThatRequiresIt(t *testing.T) 
 		}
 		_, _, err = w.issue.Missing(ctx, w.client.App, w.Ada.ID, plan)
 		is("before consent is asked for", err, fault.Denied)
-		pushed, err := w.issue.Push(ctx, w.client, grant.Tenant, "response_type=code")
+		pushed, err := w.issue.Push(ctx, w.client, grant.Tenant, "response_type=code", "192.0.2.1")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -56,7 +56,7 @@ func NormalizeUserCode(s string) string {
 }
 
 // Device begins a device flow. The code is nobody's yet: it is born when
-// somebody approves it. Kinds: Invalid.
+// somebody approves it. Kinds: Invalid, Limited.
 func (s *Service) Device(ctx context.Context, client *Client, scope string, resource []string, issuer grant.Issuer, m Meta) (*DeviceCode, error) {
 	if !client.DeviceCode {
 		return nil, refuse(fault.Invalid, "unauthorized_client", 7000218, "", "This client may not use device codes.")
@@ -68,6 +68,11 @@ func (s *Service) Device(ctx context.Context, client *Client, scope string, reso
 	doc, err := json.Marshal(request{Issuer: issuer, All: p.All, OIDC: p.OIDC, Offline: p.Offline, Scope: scope, Resource: resource, CP1: m.CP1, Address: m.IP})
 	if err != nil {
 		return nil, err
+	}
+	if client.Public {
+		if err := s.Stranger(m.IP); err != nil {
+			return nil, err
+		}
 	}
 	c := &DeviceCode{Device: newSecret(), Expires: s.Lifetimes.DeviceCode}
 	for range 3 {

@@ -34,9 +34,10 @@ type Service struct {
 	// they are.
 	ClientKeys *clientauth.Published
 
-	reg    registry
-	known  knownTokens
-	proofs usedProofs
+	reg       registry
+	known     knownTokens
+	proofs    usedProofs
+	strangers strangers
 }
 
 // Issuer returns the iss of tokens from one of the two layouts.

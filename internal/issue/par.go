@@ -38,8 +38,14 @@ var errPushed = refuse(fault.Invalid, "invalid_request_uri", 0, "", "The request
 // Push keeps an authorization request of a client, as one encoded query, and
 // returns the request_uri it is found by (RFC 9126 §2). The surface has read it
 // before: what is kept could be asked for. It is nobody's yet. Somebody's it
-// becomes, and is born, when it is approved.
-func (s *Service) Push(ctx context.Context, client *Client, issuer grant.Issuer, query string) (uri string, err error) {
+// becomes, and is born, when it is approved. ip is where it came from. Kinds:
+// Limited.
+func (s *Service) Push(ctx context.Context, client *Client, issuer grant.Issuer, query, ip string) (uri string, err error) {
+	if client.Public {
+		if err := s.Stranger(ip); err != nil {
+			return "", err
+		}
+	}
 	name := newSecret()
 	err = s.DB.Update(ctx, func(tx *store.Tx) error {
 		doc, err := json.Marshal(pushed{Issuer: issuer, Query: query, Until: tx.Now.Add(PushedLife)})

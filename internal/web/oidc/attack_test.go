@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -411,4 +412,55 @@ func TestAttackReplay(t *testing.T) {
 	// A minute and a half later the request is over at every node.
 	w.Clock.Add(10 * time.Minute)
 	told(t, "ten minutes later", second.post(tokenPath, refreshForm(refresh), "DPoP", proof), 400, "invalid_dpop_proof")
+}
+
+// Nobody fills the database who has proven nothing: device codes and pushed requests
+// of a public client are so many from one address.
+func TestAttackFlood(t *testing.T) { // RFC 9126 §7.1
+	t.Parallel()
+	w := newWorld(t)
+	from := func(ip, path string, f url.Values, header ...string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("POST", base+path, strings.NewReader(f.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		for i := 0; i+1 < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		r.RemoteAddr = ip
+		rec := httptest.NewRecorder()
+		w.handler.ServeHTTP(rec, r)
+		return rec
+	}
+	device, push := url.Values{"client_id": {"tripboard"}, "scope": {"openid"}}, url.Values{"client_id": {"tripboard"}, "redirect_uri": {callback}}
+	flood := func(n int, ip func(int) string) (stored int) {
+		t.Helper()
+		for i := range n {
+			path, f := "/oauth2/devicecode", device
+			if i%2 == 0 {
+				path, f = "/oauth2/par", push
+			}
+			switch rec := from(ip(i), path, f); {
+			case rec.Code < 300:
+				stored++
+			case rec.Code != http.StatusTooManyRequests || text(t, rec, "error") != "temporarily_unavailable" || rec.Header().Get("Retry-After") == "":
+				t.Fatalf("%d %v %s", rec.Code, rec.Header(), rec.Body)
+			}
+		}
+		return stored
+	}
+	if n := flood(400, func(int) string { return "203.0.113.5:1" }); n != 300 {
+		t.Errorf("%d were stored from one address", n)
+	}
+	if n := flood(400, func(i int) string { return fmt.Sprintf("[2001:db8:7:7::%x]:1", i+1) }); n != 300 {
+		t.Errorf("%d were stored from one household's network", n)
+	}
+	if rec := from("198.51.100.9:1", "/oauth2/devicecode", device); rec.Code != 200 {
+		t.Errorf("elsewhere: %d %s", rec.Code, rec.Body)
+	}
+	if rec := from("203.0.113.5:1", "/oauth2/par", url.Values{"redirect_uri": {callback}}, mailroom...); rec.Code != 201 {
+		t.Errorf("a client that proves who it is: %d %s", rec.Code, rec.Body)
+	}
+	w.Clock.Add(time.Second)
+	if n := flood(20, func(int) string { return "203.0.113.5:1" }); n != 10 {
+		t.Errorf("a second later %d more", n)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/issue"
+	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
 // maxPushed bounds a pushed request, in bytes: it is kept for a while, and anybody
@@ -53,7 +54,7 @@ func (s *Server) postPAR(w http.ResponseWriter, r *http.Request, issuer grant.Is
 	if err := s.Check(r.Context(), issuer, q); err != nil {
 		return err
 	}
-	uri, err := s.Issue.Push(r.Context(), c, issuer, query)
+	uri, err := s.Issue.Push(r.Context(), c, issuer, query, webkit.Address(r))
 	if err != nil {
 		return err
 	}

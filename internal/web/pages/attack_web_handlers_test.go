@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/curfew-id/curfew/internal/directory"
 )
@@ -336,5 +337,36 @@ func TestAttackHostAndForwardedHeaders(t *testing.T) { // RFC 9700 §4.13
 	p = ada.post("/device", url.Values{"user_code": {user}})
 	if clean("the page for devices", p); !p.says("Connect a device") || !p.says("127.0.0.1") {
 		t.Errorf("the page for devices does not say where the code was asked from:\n%s", p.body)
+	}
+}
+
+// Requests that other sites post are kept until the browser asks for them: so many
+// from one address.
+func TestAttackFloodOfPostedRequests(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	b := s.browser()
+	b.c.CheckRedirect = never
+	kept, refused := 0, 0
+	for i := range 330 {
+		path, raw := "/oauth2/authorize", params().Encode()
+		if i%2 == 0 {
+			path, raw = "/oauth2/logout", "state=x"
+		}
+		switch p := b.form(path, raw); {
+		case p.to != nil && p.to.Query().Get("posted") != "":
+			kept++
+		case p.to != nil && p.to.Query().Get("error") == "temporarily_unavailable", p.status == http.StatusTooManyRequests:
+			refused++
+		default:
+			t.Fatalf("%d to %v", p.status, p.to)
+		}
+	}
+	if kept != 300 || refused != 30 {
+		t.Errorf("%d were kept, %d refused", kept, refused)
+	}
+	s.Clock.Add(time.Second)
+	if p := b.form("/oauth2/authorize", params().Encode()); p.to == nil || p.to.Query().Get("posted") == "" {
+		t.Errorf("a second later: %d to %v", p.status, p.to)
 	}
 }
