@@ -464,3 +464,32 @@ func TestAttackFlood(t *testing.T) { // RFC 9126 §7.1
 		t.Errorf("a second later %d more", n)
 	}
 }
+
+// A user code is one of 20^8 for a quarter of an hour, of letters that make no words
+// and are not mistaken for others; the device code is not to be guessed at all. How
+// often a person may guess is in package pages.
+func TestAttackGuessingDeviceCodes(t *testing.T) { // RFC 8628 §5.1, §5.2, §6.1
+	t.Parallel()
+	w := newWorld(t)
+	const letters = "BCDFGHJKLMNPQRSTVWXZ"
+	seen, used := map[string]bool{}, map[rune]int{}
+	for range 250 {
+		rec := w.post("/oauth2/devicecode", url.Values{"client_id": {"tripboard"}, "scope": {"openid"}})
+		user, device := text(t, rec, "user_code"), text(t, rec, "device_code")
+		if raw, err := base64.RawURLEncoding.DecodeString(device); err != nil || len(raw) < 32 || seen[user] || seen[device] || len(user) != 9 || member(t, rec, "expires_in").(float64) > 900 {
+			t.Fatalf("%s", rec.Body)
+		}
+		seen[user], seen[device] = true, true
+		for _, r := range strings.Replace(user, "-", "", 1) {
+			if !strings.ContainsRune(letters, r) {
+				t.Fatalf("the code %s has a %c", user, r)
+			}
+			used[r]++
+		}
+	}
+	for _, r := range letters { // 2,000 letters, 100 of each sort expected; this far off is one in a billion
+		if used[r] < 40 || used[r] > 170 {
+			t.Errorf("%c stands %d times in 2,000 letters", r, used[r])
+		}
+	}
+}
