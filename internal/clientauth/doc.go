@@ -2,5 +2,6 @@
 // assertion it signed (RFC 7523), by the certificate of its connection (RFC 8705
 // §2.2), or, for a public one, by nothing. What a client is proven by is judged
 // again inside the transaction that acts on it ([Client.Still]), because it may
-// have been taken away meanwhile.
+// have been taken away meanwhile. What those have stored who prove nothing is
+// rationed here, too ([Strangers]).
 package clientauth

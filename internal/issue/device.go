@@ -70,7 +70,7 @@ func (s *Service) Device(ctx context.Context, client *Client, scope string, reso
 		return nil, err
 	}
 	if client.Public {
-		if err := s.Stranger(m.IP); err != nil {
+		if err := s.Strangers.Admit(m.IP, s.Now()); err != nil {
 			return nil, err
 		}
 	}

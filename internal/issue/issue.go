@@ -34,10 +34,12 @@ type Service struct {
 	// they are.
 	ClientKeys *clientauth.Published
 
-	reg       registry
-	known     knownTokens
-	proofs    usedProofs
-	strangers strangers
+	// Strangers bounds what is stored for who has proven nothing.
+	Strangers clientauth.Strangers
+
+	reg    registry
+	known  knownTokens
+	proofs usedProofs
 }
 
 // Issuer returns the iss of tokens from one of the two layouts.

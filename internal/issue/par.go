@@ -42,7 +42,7 @@ var errPushed = refuse(fault.Invalid, "invalid_request_uri", 0, "", "The request
 // Limited.
 func (s *Service) Push(ctx context.Context, client *Client, issuer grant.Issuer, query, ip string) (uri string, err error) {
 	if client.Public {
-		if err := s.Stranger(ip); err != nil {
+		if err := s.Strangers.Admit(ip, s.Now()); err != nil {
 			return "", err
 		}
 	}

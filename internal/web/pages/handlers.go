@@ -119,7 +119,7 @@ func (s *Server) session(r *http.Request) (*signin.Signed, error) {
 	if c == "" {
 		return nil, nil
 	}
-	signed, err := s.SignIn.Session(r.Context(), c, address(r))
+	signed, err := s.SignIn.Session(r.Context(), c, webkit.Address(r))
 	switch fault.KindOf(err) {
 	case fault.Unauthenticated, fault.Revoked:
 		return nil, nil
@@ -135,11 +135,8 @@ func (s *Server) session(r *http.Request) (*signin.Signed, error) {
 }
 
 func (s *Server) attempt(r *http.Request) signin.Attempt {
-	return signin.Attempt{IP: address(r), Agent: r.UserAgent(), Request: webkit.RequestID(r.Context()), Reprove: s.cookie(r)}
+	return signin.Attempt{IP: webkit.Address(r), Agent: r.UserAgent(), Request: webkit.RequestID(r.Context()), Reprove: s.cookie(r)}
 }
-
-// address is where a request came from.
-func address(r *http.Request) string { return webkit.Address(r) }
 
 func (s *Server) frame(r *http.Request, title string) webkit.Frame {
 	return webkit.Frame{Clock: webkit.Clock{Now: s.now()}, Title: title, Theme: webkit.ThemeOf(r), Directory: s.Domain()}

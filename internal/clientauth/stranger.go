@@ -1,4 +1,4 @@
-package issue
+package clientauth
 
 import (
 	"fmt"
@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/internal/fault"
-	"github.com/curfew-id/curfew/internal/revoke"
 )
 
 // What anybody can have stored who has proven nothing (device codes, requests that
@@ -19,9 +18,9 @@ const (
 	maxStrangers  = 32768
 )
 
-// strangers remembers when the allowance of each network is whole again (GCRA), in
-// this process.
-type strangers struct {
+// Strangers remembers when the allowance of each network is whole again (GCRA), in
+// this process. The zero value is ready.
+type Strangers struct {
 	mu    sync.Mutex
 	whole map[netip.Prefix]time.Time // guarded by mu
 }
@@ -36,11 +35,10 @@ func network(ip string) (p netip.Prefix) {
 	return p
 }
 
-// Stranger counts one thing that is to be stored for somebody at an address who
-// has proven nothing. Kinds: Limited, with [revoke.TooMany].
-func (s *Service) Stranger(ip string) error {
-	now, place := s.Now(), network(ip)
-	x := &s.strangers
+// Admit counts one thing that is to be stored for somebody at an address who has
+// proven nothing. Kinds: Limited.
+func (x *Strangers) Admit(ip string, now time.Time) error {
+	place := network(ip)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	at, known := x.whole[place]
@@ -49,7 +47,7 @@ func (s *Service) Stranger(ip string) error {
 	}
 	if wait := at.Add(strangerEvery).Sub(now) - strangerBurst*strangerEvery; wait > 0 {
 		seconds := int64((wait + time.Second - 1) / time.Second)
-		return fault.Wrap(fault.Limited, fmt.Sprintf("Too many requests from this address. Try again in %d seconds.", seconds), &revoke.TooMany{Until: now.Add(wait)})
+		return fault.New(fault.Limited, fmt.Sprintf("Too many requests from this address. Try again in %d seconds.", seconds))
 	}
 	if !known && len(x.whole) >= maxStrangers {
 		x.makeRoom()
@@ -63,7 +61,7 @@ func (s *Service) Stranger(ip string) error {
 
 // makeRoom drops, of a few networks in random order, the one that owes least. The
 // caller holds mu.
-func (x *strangers) makeRoom() {
+func (x *Strangers) makeRoom() {
 	var drop netip.Prefix
 	var least time.Time
 	seen := 0
