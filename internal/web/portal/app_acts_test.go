@@ -415,7 +415,9 @@ func TestWhoMayDoWhatToAnApplication(t *testing.T) {
 	path := AppVerbPath("mail-web", EditRights)
 	f = typed(t, first(ada.get(path)))
 	f.Set("app_permissions", "")
-	if p := ada.do(http.MethodPost, path, f); p.status != http.StatusForbidden || len(h.stored("mail-web").AppPermissions) != 1 {
-		t.Errorf("app permissions: %d", p.status)
+	p, _ = ada.check(ada.do(http.MethodPost, path, f), http.StatusForbidden, path)
+	want(t, p, "To change applications you need", "You hold no role")
+	if len(h.stored("mail-web").AppPermissions) != 1 {
+		t.Error("the owner took an application permission away")
 	}
 }

@@ -30,7 +30,7 @@ func reasonField(value, problem string) webkit.Field {
 func (p *form) show(v *visit, status int) error {
 	p.Shell = v.shell(p.Heading)
 	p.Crumbs = []webkit.Link{{Text: v.sectionName(), URL: v.sectionPath()}, {Text: p.Heading}}
-	if p.Refusal != nil && status == http.StatusOK {
+	if p.Refusal != nil {
 		status = http.StatusForbidden
 	}
 	p.Hidden = nil
@@ -50,9 +50,6 @@ func (p *form) post(v *visit) error {
 	f, err := webkit.ParseForm(v.w, v.r)
 	if err != nil {
 		return err
-	}
-	if p.Refusal != nil {
-		return p.show(v, http.StatusForbidden)
 	}
 	p.Reason = reasonField(f.Get("reason"), "")
 	m := registry.Mistakes{}
@@ -82,6 +79,9 @@ func (p *form) post(v *visit) error {
 	if err != nil {
 		p.Problem, status = &webkit.Problem{Title: "Error: nothing was saved", Items: []webkit.ProblemItem{{Text: fault.Public(err)}}}, webkit.StatusOf(err)
 		v.retryAfter(err)
+		if fault.Is(err, fault.Denied) && p.Refusal == nil {
+			p.Refusal = &Refusal{Sentence: fault.Public(err)}
+		}
 	}
 	return p.show(v, status)
 }
