@@ -286,7 +286,7 @@ func (s *Server) route() http.Handler {
 	api.Handle("GET /assets/", webkit.Assets())
 
 	visitors.Register(people)
-	(&portal.Server{SignIn: s.signin, Manage: s.manage, Relay: s.relay, Revoke: s.revoke, Base: base, Secure: s.cfg.Secure(), Domain: s.domain, Log: s.log, Now: s.now}).Register(admin)
+	(&portal.Server{SignIn: s.signin, Manage: s.manage, Relay: s.relay, Revoke: s.revoke, Deliver: s.deliver, Base: base, Secure: s.cfg.Secure(), Domain: s.domain, Log: s.log, Now: s.now}).Register(admin)
 	browser := webkit.Browser(firstOf(admin, people), pages.Bypass...)
 	other := firstOf(api, protocol)
 	s.mutual = s.observed(other)

@@ -52,6 +52,7 @@ func registryPages(t testing.TB) map[string][]byte {
 	h := newHouse(t)
 	h.mailWeb()
 	h.register("mail-1", "api://mail")
+	letter := h.undelivered("https://payroll.contoso.example/oidc/backchannel", "adele")
 	h.open("adele", h.as("adele").live.Session.ID)
 	grace, joan, owner := h.as("grace"), h.as("joan"), h.as("ada")
 	out := map[string][]byte{}
@@ -66,6 +67,8 @@ func registryPages(t testing.TB) map[string][]byte {
 		"app-consent": {grace, appTabPath("mail-web", "consent"), 200}, "app-grants": {grace, appTabPath("mail-windows", "grants"), 200}, "app-audit": {grace, appTabPath("mail-web", "audit"), 200},
 		"resources": {grace, PathResources, 200}, "resource": {grace, ResourcePath("api://mail"), 200}, "resource-unguarded": {joan, ResourcePath("api://legacy"), 200}, "resource-audit": {grace, ResourcePath("api://mail") + "?tab=audit", 200},
 		"form-new-resource": {grace, PathNewResource, 200}, "form-edit-resource": {grace, ResourcePath("api://mail") + "/edit", 200}, "confirm-delete-resource": {grace, ResourcePath("api://legacy") + "/delete", 200},
+		"deliveries": {grace, PathDeliveries, 200}, "deliveries-refused": {joan, PathDeliveries, 200}, "overview-failing": {grace, PathOverview, 200},
+		"confirm-drop": {grace, deliveryPath(DropLetter, letter.String()), 200}, "confirm-retry": {grace, deliveryPath(RetryLetter, letter.String()), 200},
 		"form-new-app": {grace, PathNewApp, 200}, "form-edit-app": {grace, AppVerbPath("mail-web", EditApp), 200}, "form-rights": {grace, AppVerbPath("mail-web", EditRights), 200}, "form-refused": {joan, PathNewApp, 403},
 		"confirm-delete-app": {grace, AppVerbPath("mail-web", DeleteApp), 200}, "confirm-rotate": {grace, AppVerbPath("mail-web", RotateSecrets), 200}, "confirm-consent-all": {grace, AppVerbPath("mail-web", ConsentForAll), 200},
 	} {

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/curfew-id/curfew/internal/deliver"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/manage"
@@ -21,15 +22,18 @@ import (
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/signin"
 	"github.com/curfew-id/curfew/internal/web/portal/receipt"
+	"github.com/curfew-id/curfew/internal/web/portal/registry"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
-// Server serves the portal. The four verbs and Base are needed.
+// Server serves the portal. The five verbs and Base are needed.
 type Server struct {
 	SignIn *signin.Service
 	Manage *manage.Service
 	Relay  *relay.Service
 	Revoke *revoke.Service
+	// Deliver tells applications of logouts.
+	Deliver *deliver.Service
 	// Base is the public URL, without a slash at its end.
 	Base string
 	// Secure: browsers reach us by https.
@@ -93,6 +97,9 @@ func (s *Server) Register(mux *http.ServeMux) {
 		{"GET " + PathResources + "/{id}/delete", SectionResources, s.getDeleteResource},
 		{"POST " + PathResources + "/{id}/delete", SectionResources, s.postDeleteResource},
 		{"GET " + PathGuards, SectionGuards, s.getGuards},
+		{"GET " + PathDeliveries, SectionDeliveries, s.getDeliveries},
+		{"GET " + PathDeliveries + "/{verb}/{part}", SectionDeliveries, s.getDelivery},
+		{"POST " + PathDeliveries + "/{verb}/{part}", SectionDeliveries, s.postDelivery},
 		{"GET " + PathReceipts, SectionReceipts, s.getReceipts},
 		{"GET " + PathReceipts + "/{id}", SectionReceipts, s.getReceipt},
 		{"GET " + PathReceipts + "/{id}/live", SectionReceipts, s.getLive},
@@ -310,6 +317,9 @@ func (v *visit) shell(title string) Shell {
 			sh.GuardsAnswering, sh.GuardsTotal, sh.Worst = o.Answering, o.Guards, o.Worst
 		}
 	}
+	if role.Allowed(v.Actor, role.ReadReceipts, role.Target{}).OK {
+		sh.Failing = v.s.vitals.failing(func() ([]deliver.Recipient, error) { return v.s.Deliver.Recipients(v.ctx(), v.Actor) })
+	}
 	return sh
 }
 
@@ -321,6 +331,8 @@ type vitals struct {
 	countedAt time.Time       // guarded by mu
 	o         *relay.Overview // guarded by mu
 	readAt    time.Time       // guarded by mu
+	fail      int             // guarded by mu
+	failAt    time.Time       // guarded by mu
 }
 
 const (
@@ -343,6 +355,23 @@ func (c *vitals) users(count func() (int, error)) int {
 	defer c.mu.Unlock()
 	c.n, c.countedAt = n, time.Now()
 	return n
+}
+
+func (c *vitals) failing(read func() ([]deliver.Recipient, error)) int {
+	c.mu.Lock()
+	n, at := c.fail, c.failAt
+	c.mu.Unlock()
+	if !at.IsZero() && time.Since(at) < vitalsEvery {
+		return n
+	}
+	all, err := read()
+	if err != nil {
+		return 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fail, c.failAt = registry.Failing(all), time.Now()
+	return c.fail
 }
 
 func (c *vitals) overview(read func() (*relay.Overview, error)) *relay.Overview {

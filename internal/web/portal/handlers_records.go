@@ -204,6 +204,7 @@ func (s *Server) getOverview(v *visit) error {
 				webkit.Link{Text: "Look at it", URL: PathResources}})
 		}
 	}
+	view.Needs = append(v.undelivered(), view.Needs...)
 	for _, g := range o.Silent {
 		n := Need{Closes, g.Name + " is silent", "By its own limit it refuses everyone from " + view.Tenth(g.ClosesAt) + ".", webkit.Link{Text: "Look at it", URL: PathGuards}}
 		if g.Age >= 0 {

@@ -89,6 +89,7 @@ func TestEveryPageRenders(t *testing.T) {
 		AppVerbPath("reports", RevokeApp):   {"Every grant of Reports", "Access tokens in Mail", "Access tokens in Legacy"},
 		PathResources:                       {"api://legacy", "no guard", "By expiry, up to 1 h 5 min", "1 of 1"},
 		PathGuards:                          {"mail-1", "Answering", "No guard"},
+		PathDeliveries:                      {"No application is told of logouts", "Nothing was given up"},
 		PathReceipts:                        {"No receipts yet"},
 		PathAudit:                           {"Nothing is written down here yet"},
 	} {

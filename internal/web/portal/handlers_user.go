@@ -31,6 +31,7 @@ var doing = map[Verb]string{
 	AddOwner: "change the application", RemoveOwner: "change the application", RequireAssignment: "change the application", LetEverybodyIn: "change the application", EditApp: "change the application",
 	EditRights: "change the application", Assign: "assign people to it", Unassign: "assign people to it", ConsentForAll: "consent for everybody", WithdrawConsent: "withdraw a consent", CreateApp: "create applications",
 	EditResource: "change the resource", DeleteResource: "delete the resource", CreateResource: "create resources",
+	WakeRecipient: "try it now", RetryLetter: "try again", DropLetter: "drop a letter",
 }
 
 // person is the user that a page is about.

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/curfew-id/curfew/internal/deliver"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/manage"
@@ -33,17 +34,18 @@ const password = "otter window lilac 41"
 // house is contoso.example with everything real: store, verbs, portal over http.
 // Mail and Drive have guards, Legacy has none.
 type house struct {
-	t      testing.TB
-	db     *store.DB
-	signin *signin.Service
-	relay  *relay.Service
-	server *Server
-	http   *httptest.Server
-	hash   string
-	guard  *directory.App
-	ids    map[string]directory.UserID
-	mu     sync.Mutex
-	offset time.Duration // guarded by mu: how far the clock was moved
+	t       testing.TB
+	db      *store.DB
+	signin  *signin.Service
+	relay   *relay.Service
+	server  *Server
+	deliver *deliver.Service
+	http    *httptest.Server
+	hash    string
+	guard   *directory.App
+	ids     map[string]directory.UserID
+	mu      sync.Mutex
+	offset  time.Duration // guarded by mu: how far the clock was moved
 }
 
 func (h *house) now() time.Time {
@@ -86,7 +88,8 @@ func newHouse(t testing.TB) *house {
 		}
 	})
 	t.Cleanup(func() { stop(); running.Wait() })
-	h.server = &Server{SignIn: h.signin, Manage: m, Relay: h.relay, Revoke: r, Base: "http://127.0.0.1", Domain: func() string { return "contoso.example" }, Now: h.now,
+	h.deliver = &deliver.Service{DB: h.db, Now: h.now, Log: quiet}
+	h.server = &Server{SignIn: h.signin, Manage: m, Relay: h.relay, Revoke: r, Deliver: h.deliver, Base: "http://127.0.0.1", Domain: func() string { return "contoso.example" }, Now: h.now,
 		Log: slog.New(slog.NewTextHandler(testLog{t}, nil))}
 	mux := http.NewServeMux()
 	h.server.Register(mux)

@@ -13,6 +13,7 @@ const (
 	PathResources    = "/portal/resources"
 	PathNewResource  = "/portal/new-resource"
 	PathGuards       = "/portal/guards"
+	PathDeliveries   = "/portal/deliveries"
 	PathReceipts     = "/portal/receipts"
 	PathAudit        = "/portal/audit"
 	PathRevokeAll    = "/portal/revoke-all"
@@ -39,6 +40,11 @@ func appPartPath(clientID string, v Verb, part string) string {
 
 // ResourcePath is the page of a resource.
 func ResourcePath(id string) string { return PathResources + "/" + url.PathEscape(id) }
+
+// deliveryPath is the confirmation page of a verb on a recipient or a dead letter.
+func deliveryPath(v Verb, part string) string {
+	return PathDeliveries + "/" + v.Slug() + "/" + url.PathEscape(part)
+}
 
 // ReceiptPath is the page of a receipt; ReceiptPath(id)+"/live" streams its panel.
 func ReceiptPath(id string) string { return PathReceipts + "/" + url.PathEscape(id) }

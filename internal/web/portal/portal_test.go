@@ -9,7 +9,7 @@ import (
 
 func TestEveryPageInEveryState(t *testing.T) {
 	t.Parallel()
-	known := []string{PathUsers, PathApplications, PathNewApp, PathResources, PathNewResource, PathGuards, PathReceipts, PathAudit, PathRevokeAll, PathAccount, PathSignOut, "/assets/"}
+	known := []string{PathUsers, PathApplications, PathNewApp, PathResources, PathNewResource, PathGuards, PathDeliveries, PathReceipts, PathAudit, PathRevokeAll, PathAccount, PathSignOut, "/assets/"}
 	for name, page := range pages(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -18,6 +18,7 @@ const (
 	SectionApplications
 	SectionResources
 	SectionGuards
+	SectionDeliveries
 	SectionReceipts
 	SectionAudit
 )
@@ -33,6 +34,8 @@ type Shell struct {
 	UserCount int
 	// GuardsAnswering of GuardsTotal; a negative total is not for this reader to see.
 	GuardsAnswering, GuardsTotal int
+	// Failing is how many applications are not told of logouts, since it fails.
+	Failing int
 	// Worst is how long the longest-lived unguarded token, or else the most patient
 	// guard, would stay open after a revoke; zero: nothing is live.
 	Worst time.Duration
@@ -76,12 +79,15 @@ type NavItem struct {
 // Nav lists the pages that exist. Who holds no role is let in as the owner of
 // applications, and sees no others.
 func (s Shell) Nav() []NavItem {
-	users, silent := "", ""
+	users, silent, failing := "", "", ""
 	if s.UserCount >= 0 {
 		users = webkit.Num(s.UserCount)
 	}
 	if n := s.SilentGuards(); n > 0 {
 		silent = webkit.Num(n) + " silent"
+	}
+	if s.Failing > 0 {
+		failing = webkit.Num(s.Failing) + " failing"
 	}
 	items := []NavItem{
 		SectionOverview - 1:     {Text: "Overview", URL: PathOverview, Icon: "gauge"},
@@ -89,6 +95,7 @@ func (s Shell) Nav() []NavItem {
 		SectionApplications - 1: {Group: "Access", Text: "Applications", URL: PathApplications, Icon: "apps"},
 		SectionResources - 1:    {Text: "Resources", URL: PathResources, Icon: "layers"},
 		SectionGuards - 1:       {Group: "Enforcement", Text: "Guards", URL: PathGuards, Icon: "shield", Count: silent, Warn: true},
+		SectionDeliveries - 1:   {Text: "Deliveries", URL: PathDeliveries, Icon: "mail", Count: failing, Warn: true},
 		SectionReceipts - 1:     {Group: "Records", Text: "Receipts", URL: PathReceipts, Icon: "receipt"},
 		SectionAudit - 1:        {Text: "Audit", URL: PathAudit, Icon: "list"},
 	}

@@ -106,6 +106,9 @@ const (
 	EditResource
 	DeleteResource
 	CreateResource
+	WakeRecipient // a failing application, now
+	RetryLetter   // a dead letter
+	DropLetter
 )
 
 var verbs = [...]struct{ slug, label, busy, keep, icon, key string }{
@@ -137,6 +140,9 @@ var verbs = [...]struct{ slug, label, busy, keep, icon, key string }{
 	EditResource:      {"edit", "Edit", "Saving…", "Change nothing", "edit", ""},
 	DeleteResource:    {"delete", "Delete resource", "Deleting…", "Keep resource", "x", ""},
 	CreateResource:    {"create", "New resource", "Creating…", "Create none", "plus", ""},
+	WakeRecipient:     {registry.WakeRecipient, "Try now", "Asking…", "Wait", "renew", ""},
+	RetryLetter:       {registry.RetryLetter, "Try again", "Asking…", "Keep letter", "renew", ""},
+	DropLetter:        {registry.DropLetter, "Drop", "Dropping…", "Keep letter", "x", ""},
 	CreateApp:         {"create", "New application", "Creating…", "Create none", "plus", ""},
 }
 
@@ -161,7 +167,7 @@ func (v Verb) Key() string { return verbs[v].key }
 // Cuts reports whether the verb ends things, so that its button is the danger one.
 func (v Verb) Cuts() bool {
 	switch v {
-	case EnableAccount, EnableApp, AddSecret, AddOwner, LetEverybodyIn, Assign, ConsentForAll, EditApp, EditRights, CreateApp, EditResource, CreateResource:
+	case EnableAccount, EnableApp, AddSecret, AddOwner, LetEverybodyIn, Assign, ConsentForAll, EditApp, EditRights, CreateApp, EditResource, CreateResource, WakeRecipient, RetryLetter:
 		return false
 	}
 	return true
