@@ -18,11 +18,16 @@ var elsewhere = map[standing.Event]func(*testing.T){
 	standing.UserEnabled:     TestEnablingBringsNothingBack,
 }
 
-// unreachable are the rows that no surface can bring about yet, and what tests
-// them instead.
+// unreachable are the rows that no surface can bring about yet, or only with a
+// second identity provider beside, and what tests them instead.
 var unreachable = map[standing.Event]string{
 	standing.AdminWithdrew:    "the administrators' consent is given and withdrawn by manage only; tested there",
 	standing.IdentityReplaced: "an application keeps the identity it was given; the row diff is tested in store",
+	standing.ProviderGone:     "TestAProviderDisabledEndsWhatCameThroughIt in internal/server, on both engines",
+	standing.UserUnlinked:     "the same test",
+	standing.LoggedOutThere:   "TestBackChannelLogoutFromUpstreamIsHonoured in internal/server, on both engines",
+	standing.ProviderAltered:  "it ends nothing: TestAProviderDisabledEndsWhatCameThroughIt enables one again and revives nothing",
+	standing.UserLinked:       "it ends nothing: TestAPersonLinksAnAccountWithTwoFreshProofs",
 }
 
 func TestEveryRowOfTheTableIsExpectedAndEveryPathNamed(t *testing.T) {
