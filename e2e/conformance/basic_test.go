@@ -20,7 +20,11 @@ var basic = []test{
 		m.browser.visit(m.T, m.request("openid", "response_type", "-"))
 		m.refused("invalid_request", "unsupported_response_type")
 	}},
-	{name: "oidcc-idtoken-signature", run: signature, own: true},
+	{name: "oidcc-idtoken-signature", run: func(m *module) {
+		if m.signIn("openid"); m.id.alg != "RS256" || m.id.kid == "" {
+			m.Errorf("alg %q, kid %q", m.id.alg, m.id.kid)
+		}
+	}},
 	{name: "oidcc-idtoken-unsigned", run: func(m *module) { // "none" is not offered, so the suite skips it
 		if m.signIn("openid"); slices.Contains(m.p.meta.Algs, "none") || m.id.alg == "none" {
 			m.Errorf("algorithms %v, used %s", m.p.meta.Algs, m.id.alg)
@@ -106,7 +110,7 @@ var basic = []test{
 		m.userinfo()
 	}},
 	{name: "oidcc-server-client-secret-post", run: func(m *module) {
-		m.client, m.inBody = m.p.conf.Post, true
+		m.client, m.inBody = m.post, true
 		m.signIn("openid")
 	}},
 	{name: "oidcc-request-uri-unsigned-supported-correctly-or-rejected-as-unsupported", run: func(m *module) {
@@ -192,17 +196,6 @@ func (m *module) inObject(beside string) {
 	m.browser.visit(m.T, m.p.meta.Authorization+"?"+m.asked.Encode())
 }
 
-// signature: an ID token of a client that is registered for RS256 is signed so, with
-// a kid. A key of another algorithm than the default is made when it is first
-// needed and signs once it has been published for a while.
-func signature(m *module) {
-	m.signIn("openid")
-	m.p.wait(25 * time.Hour)
-	if m.signIn("openid"); m.id.alg != "RS256" || m.id.kid == "" {
-		m.Errorf("alg %q, kid %q", m.id.alg, m.id.kid)
-	}
-}
-
 // reuse redeems a code again after a while: the second use is refused and ends what
 // the first one gave (RFC 6749 §4.1.2). The suite waits for 30 seconds; here the
 // clock of the server is put forward.
@@ -227,7 +220,7 @@ func reuse(m *module, after time.Duration) {
 
 // refresh: a refresh token renews, for its own client only.
 func refresh(m *module) {
-	for _, c := range []credentials{m.p.conf.Client, m.p.conf.Client2} {
+	for _, c := range []credentials{m.first, m.second} {
 		m.client = c
 		m.browser.visit(m.T, m.request("openid offline_access", "prompt", "consent"))
 		m.redeem(m.code())
@@ -236,7 +229,7 @@ func refresh(m *module) {
 			m.Fatalf("refresh_token %q", first.Refresh)
 		}
 		form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {first.Refresh}}
-		if c == m.p.conf.Client { // the suite names the scope for one of them
+		if c == m.first { // the suite names the scope for one of them
 			form.Set("scope", "openid offline_access")
 		}
 		status, t := m.token(form)
@@ -255,17 +248,17 @@ func refresh(m *module) {
 	}
 	// The second client's refresh token, in the hands of the first.
 	theirs := m.tokens.Refresh
-	m.client = m.p.conf.Client
+	m.client = m.first
 	if status, t := m.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {theirs}}); status != http.StatusBadRequest || t.Error != "invalid_grant" {
 		m.Errorf("another client's refresh token: %d %+v", status, t)
 	}
 	// Without proof of who asks, nobody gets anything (RFC 6749 §6).
-	res, text := m.p.send(m.T, http.MethodPost, m.p.meta.Token, "", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {theirs}, "client_id": {m.p.conf.Client2.ID}})
+	res, text := m.p.send(m.T, http.MethodPost, m.p.meta.Token, "", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {theirs}, "client_id": {m.second.ID}})
 	if res.StatusCode != http.StatusUnauthorized || !strings.Contains(text, `"invalid_client"`) {
 		m.Errorf("refresh without client authentication: %d %s", res.StatusCode, text)
 	}
 	// Neither try took anything from its owner.
-	m.client = m.p.conf.Client2
+	m.client = m.second
 	if status, t := m.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {theirs}}); status != http.StatusOK {
 		m.Errorf("its owner, afterwards: %d %+v", status, t)
 	}

@@ -3,14 +3,16 @@ package conformance_test
 import (
 	"strings"
 	"testing"
+
+	"github.com/curfew-id/curfew/internal/config"
 )
 
 // What no module asks: the rest of the parameter claims (OpenID Connect Core 1.0
 // §5.5), and whose tokens are wanted.
 func TestClaimsAskedForOneByOne(t *testing.T) {
 	t.Parallel()
-	p := open(t, func(manifest string) string {
-		return manifest + `
+	p := open(t, func(manifest *string, _ *config.Config) {
+		*manifest += `
 [[user]]
 name = "mallory@contoso.example"
 display_name = "Mallory"

@@ -51,8 +51,13 @@ func known(module string) bool {
 	return false
 }
 
-// run is a plan.
+// run is a plan with the clients of docs/conformance.md.
 func run(t *testing.T, tests []test) {
+	runWith(t, tests, func(t *testing.T) *provider { return open(t) }, func(*module) {})
+}
+
+// runWith is a plan; client gives each module its clients.
+func runWith(t *testing.T, tests []test, open func(*testing.T) *provider, client func(*module)) {
 	t.Parallel()
 	shared := open(t)
 	for _, x := range tests { // the server stays until the last of them is through
@@ -62,7 +67,12 @@ func run(t *testing.T, tests []test) {
 			if x.own {
 				p = open(t)
 			}
-			x.run(p.module(t, x.name))
+			m := p.module(t, x.name)
+			client(m)
+			x.run(m)
+			if m.after != nil {
+				m.after()
+			}
 		})
 	}
 }

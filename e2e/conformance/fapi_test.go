@@ -19,6 +19,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/curfew-id/curfew/guard/guardtest"
+	"github.com/curfew-id/curfew/internal/config"
 )
 
 // A bank's client as FAPI 2.0 wants it: it proves itself by assertions, pushes its
@@ -44,8 +45,8 @@ func openBank(t *testing.T) (*provider, *ecdsa.PrivateKey) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return open(t, func(manifest string) string {
-		return manifest + fmt.Sprintf(`
+	return open(t, func(manifest *string, _ *config.Config) {
+		*manifest += fmt.Sprintf(`
 [[app]]
 id = "bank"
 name = "Bank"

@@ -34,9 +34,13 @@ type module struct {
 	*testing.T
 	p       *provider
 	browser *browser
-	client  credentials
-	inBody  bool // client_secret_post
+	// The module's clients: the usual one, that for client_secret_post, another.
+	first, post, second credentials
 
+	client credentials // the one in use
+	inBody bool        // client_secret_post
+
+	after  func()     // the last thing it does; nil: nothing
 	asked  url.Values // the last authorization request
 	tokens tokens     // the last answer of the token endpoint
 	id     idToken    // the last ID token
@@ -72,7 +76,7 @@ type idToken struct {
 
 func (p *provider) module(t *testing.T, name string) *module {
 	t.Helper()
-	return &module{T: t, p: p, browser: p.browser(t, name), client: p.conf.Client}
+	return &module{T: t, p: p, browser: p.browser(t, name), first: p.conf.Client, post: p.conf.Post, second: p.conf.Client2, client: p.conf.Client}
 }
 
 // request is an authorization request of the code flow with state and nonce. more

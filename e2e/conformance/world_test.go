@@ -101,8 +101,8 @@ func block(t *testing.T, language string) string {
 }
 
 // open starts a server on an empty folder, as curfew serve does, and registers what
-// docs/conformance.md says. change may change the registration.
-func open(t *testing.T, change ...func(manifest string) string) *provider {
+// docs/conformance.md says. change may change the registration and the settings.
+func open(t *testing.T, change ...func(manifest *string, cfg *config.Config)) *provider {
 	t.Helper()
 	p := &provider{notices: make(chan notice, 16)}
 	hears := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -115,13 +115,7 @@ func open(t *testing.T, change ...func(manifest string) string) *provider {
 	t.Cleanup(hears.Close)
 	dir := t.TempDir()
 	manifest := strings.ReplaceAll(block(t, "toml"), suite+"/backchannel_logout", hears.URL+"/backchannel_logout")
-	for _, f := range change {
-		manifest = f(manifest)
-	}
 	file := filepath.Join(dir, "conformance.toml")
-	if err := os.WriteFile(file, []byte(manifest), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -129,6 +123,12 @@ func open(t *testing.T, change ...func(manifest string) string) *provider {
 	cfg := config.Default()
 	cfg.Data, cfg.Listen, cfg.Apply, cfg.Egress = filepath.Join(dir, "data"), l.Addr().String(), file, "127.0.0.1"
 	cfg.PublicURL = fmt.Sprintf("https://localhost:%d", l.Addr().(*net.TCPAddr).Port)
+	for _, f := range change {
+		f(&manifest, &cfg)
+	}
+	if err := os.WriteFile(file, []byte(manifest), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	s, err := server.OpenAt(t.Context(), cfg, slog.New(slog.DiscardHandler), p.now)
 	if err != nil {
 		t.Fatal(err)

@@ -34,13 +34,14 @@ type Config struct {
 	MTLSURL    string `toml:"mtls_url" flag:"mtls-url" doc:"Where applications reach mtls_listen. Empty: the public URL with the port of mtls_listen."`
 	MasterKey  string `toml:"master_key_file" flag:"master-key-file" doc:"File of the master key. Empty: master.key in the data folder, made at the first start. CURFEW_MASTER_KEY in the environment goes before. Never put it into a backup of the database."`
 	Apply      string `toml:"apply" flag:"apply" doc:"Manifest to apply at every start: people, groups, applications, resources."`
+	Register   string `toml:"dynamic_registration" flag:"dynamic-registration" doc:"token: applications may be registered by protocol (RFC 7591) with an access token of somebody who may register them by hand. off: by hand only."`
 	Egress     string `toml:"egress_allow" flag:"egress-allow" doc:"Networks, addresses and host names, separated by commas, that this server may ask although they are not on the public internet: logout addresses and keys of applications, other identity providers. Loopback in it may be asked by plain http. Empty: the public internet only."`
 	LogLevel   string `toml:"log_level" flag:"log-level" doc:"debug, info, warn or error."`
 }
 
 // Default returns the configuration of a first start.
 func Default() Config {
-	return Config{Data: "curfew-data", Listen: "127.0.0.1:8443", TLS: "local", LogLevel: "info"}
+	return Config{Data: "curfew-data", Listen: "127.0.0.1:8443", TLS: "local", Register: "off", LogLevel: "info"}
 }
 
 // Env returns the name of the environment variable of a flag.
@@ -95,6 +96,9 @@ func (c *Config) Check() error {
 		}
 	default:
 		return invalid("--tls is local, files, acme or off, not %q.", c.TLS)
+	}
+	if c.Register != "off" && c.Register != "token" {
+		return invalid("--dynamic-registration is off or token, not %q.", c.Register)
 	}
 	if c.PublicURL == "" {
 		if host == "" || host == "0.0.0.0" || host == "::" || host == "127.0.0.1" || host == "::1" {

@@ -103,6 +103,9 @@ type Actor struct {
 	// Provider is another identity provider that acts on its own word; it may
 	// order what a verb grants providers, and nothing else.
 	Provider ProviderID
+	// Registration is an application whose registration access token was shown: who
+	// has it may read and delete that registration, and nothing else.
+	Registration AppID
 	// Born and Owner are those of the token or session that identified the
 	// actor. A write is refused when they are cut before it commits.
 	Born  cutoff.Pos

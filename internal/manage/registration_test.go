@@ -8,6 +8,7 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/role"
+	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
 )
 
@@ -123,4 +124,56 @@ func TestHowTokensOfAResourceAreSignedAndSealedIsRegistered(t *testing.T) {
 	if r, err := h.Resource(ctx, ca, "api://mail"); err != nil || r.SigningAlg != "RS256" || r.EncryptionKey != "" {
 		t.Errorf("%+v %v", r, err)
 	}
+}
+
+// Who holds the registration of an application reads it and ends it, and does
+// nothing else: not to it, and nothing to another one.
+func TestTheHolderOfARegistrationReadsAndEndsItAndNothingElse(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, url string) {
+		h := newHouse(t, url)
+		ctx := t.Context()
+		ca := h.person("carl", role.CloudAppAdministrator)
+		for _, id := range []directory.AppID{"web", "other"} {
+			_, _, err := h.CreateApp(ctx, ca, NewApp{ID: id, WithSecret: true, AppPatch: AppPatch{Name: ptr("An application"), RedirectURIs: &[]string{"https://web.contoso.example/cb"}}}, Act{})
+			h.must(err)
+		}
+		holder := directory.Actor{Registration: "web", Name: "web"}
+		if a, err := h.App(ctx, holder, "web"); err != nil || a.ID != "web" || len(a.Secrets) != 1 || a.Secrets[0].Hash != nil {
+			t.Errorf("%+v %v", a, err)
+		}
+		head := h.head()
+		for what, f := range map[string]func() error{
+			"read another": func() error { _, err := h.App(ctx, holder, "other"); return err },
+			"end another":  func() error { _, err := h.DeleteApp(ctx, holder, "other", Act{}); return err },
+			"change it": func() error {
+				_, err := h.UpdateApp(ctx, holder, "web", AppPatch{Name: ptr("Mine")}, Act{})
+				return err
+			},
+			"give it a secret": func() error { _, err := h.AddSecret(ctx, holder, "web", time.Time{}, Act{}); return err },
+			"disable it":       func() error { _, err := h.SetAppEnabled(ctx, holder, "web", false, Act{}); return err },
+			"register another": func() error {
+				_, _, err := h.CreateApp(ctx, holder, NewApp{AppPatch: AppPatch{Name: ptr("More")}}, Act{})
+				return err
+			},
+			"end one of no name": func() error { _, err := h.DeleteApp(ctx, directory.Actor{}, "", Act{}); return err },
+		} {
+			if err := f(); !fault.Is(err, fault.Denied) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		if all, err := h.Apps(ctx, holder); len(all) > 0 {
+			t.Errorf("sees %d applications, %v", len(all), err)
+		}
+		if h.head() != head {
+			t.Error("a line was written")
+		}
+		r, err := h.DeleteApp(ctx, holder, "web", Act{})
+		h.must(err)
+		if r == nil || r.Cause != standing.AppDeleted {
+			t.Errorf("%+v", r)
+		}
+		_, err = h.App(ctx, ca, "web")
+		want(t, err, fault.NotFound)
+	})
 }

@@ -231,6 +231,8 @@ func sameActor(p audit.Party, a directory.Actor) bool {
 		return p.Kind == "app" && p.ID == string(a.App)
 	case !a.User.IsZero():
 		return p.Kind == "user" && p.ID == a.User.String()
+	case a.Registration != "":
+		return p.Kind == "app" && p.ID == string(a.Registration)
 	}
 	return p.Kind == "system"
 }

@@ -272,7 +272,11 @@ func (s *Server) route() http.Handler {
 	}
 	visitors := &pages.Server{Issue: s.issue, SignIn: s.signin, Revoke: s.revoke, Relay: s.relay, Manage: s.manage, Secret: s.keys.Derive("browser state"), Domain: s.domain,
 		Park: s.park, Parked: s.parked, Ways: s.ways, Portal: "/portal", Log: s.log}
-	(&oidc.Server{Issue: s.issue, JWKS: s.keys.JWKS, Check: visitors.Check, Domain: s.domain, Log: s.log}).Register(protocol)
+	protocols := &oidc.Server{Issue: s.issue, JWKS: s.keys.JWKS, Check: visitors.Check, Domain: s.domain, Log: s.log}
+	if s.cfg.Register == "token" {
+		protocols.Registrations = &oidc.Registrations{Manage: s.manage, Secret: s.keys.Derive("registration access token")}
+	}
+	protocols.Register(protocol)
 	(&ssf.Server{Issue: s.issue, Revoke: s.revoke, ProviderKeys: s.upstream.Keys, Domain: s.domain, Log: s.log}).Register(protocol)
 	others := s.federationPages(visitors)
 	others.RegisterProtocol(protocol)

@@ -410,6 +410,8 @@ func (b By) actorParty() audit.Party {
 		return audit.Party{Kind: "app", ID: string(a.App), Name: a.Name}
 	case !a.User.IsZero():
 		return audit.Party{Kind: "user", ID: a.User.String(), Name: a.Name}
+	case a.Registration != "":
+		return audit.Party{Kind: "app", ID: string(a.Registration), Name: a.Name}
 	case a.Provider != "":
 		return audit.Party{Kind: "provider", ID: string(a.Provider), Name: a.Name}
 	}

@@ -24,6 +24,7 @@ type metadata struct {
 	JWKS                  string            `json:"jwks_uri"`
 	Userinfo              string            `json:"userinfo_endpoint"`
 	EndSession            string            `json:"end_session_endpoint"`
+	Registration          string            `json:"registration_endpoint,omitempty"`
 	Introspection         string            `json:"introspection_endpoint"`
 	Revocation            string            `json:"revocation_endpoint"`
 	Scopes                []string          `json:"scopes_supported"`
@@ -102,7 +103,12 @@ func (s *Server) documents() map[grant.Issuer][]byte {
 		if s.Issue.MTLS != "" {
 			proven = append(proven, "self_signed_tls_client_auth")
 		}
+		registration := ""
+		if s.Registrations != nil {
+			registration = s.Issue.Endpoint(i, "register")
+		}
 		b, err := json.Marshal(metadata{
+			Registration:  registration,
 			Issuer:        s.Issue.Issuer(i),
 			Authorization: s.Issue.Endpoint(i, "authorize"), Token: s.Issue.Endpoint(i, "token"), Device: s.Issue.Endpoint(i, "devicecode"),
 			JWKS: s.Issue.Base + paths[0], Userinfo: s.Issue.Base + paths[1], EndSession: s.Issue.Endpoint(i, "logout"),

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -118,6 +119,7 @@ func (s *Server) userinfo(w http.ResponseWriter, r *http.Request, _ grant.Issuer
 type access struct {
 	scheme, token string
 	key           string // that the request proves to hold
+	scope         string // that it needs; empty: openid
 }
 
 func (a *access) dpop() bool { return strings.EqualFold(a.scheme, "DPoP") }
@@ -171,7 +173,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, shown *access, e
 	case t.number == 9002313:
 		code, t.status = "invalid_request", http.StatusBadRequest
 	case kind == fault.Denied:
-		code, t.status, extra = "insufficient_scope", http.StatusForbidden, `, scope="openid"`
+		code, t.status, extra = "insufficient_scope", http.StatusForbidden, `, scope="`+cmp.Or(shown.scope, "openid")+`"`
 	case kind == fault.Revoked:
 		t.status = http.StatusUnauthorized
 		if a, _ := s.Issue.Own(r.Context(), shown.token, shown.key); a != nil && slices.Contains(a.CC, "CP1") {

@@ -27,7 +27,9 @@ type Server struct {
 	Check func(ctx context.Context, issuer grant.Issuer, q url.Values) error
 	// Domain returns the directory's domain; empty while it has none.
 	Domain func() string
-	Log    *slog.Logger // nil: nowhere
+	// Registrations are taken by protocol; nil: they are not.
+	Registrations *Registrations
+	Log           *slog.Logger // nil: nowhere
 }
 
 // handler answers one request of one layout; what it returns is told by fail.
@@ -38,12 +40,13 @@ type handler func(http.ResponseWriter, *http.Request, grant.Issuer) error
 func (s *Server) Register(mux *http.ServeMux) {
 	const read, post = "GET, HEAD", "POST"
 	docs := s.documents()
-	for _, x := range []struct {
+	type endpoint struct {
 		tenant, plain string // paths; empty: the layout has none
 		serve         handler
 		methods       string
 		open          bool // to scripts of any origin
-	}{
+	}
+	all := []endpoint{
 		{"/{tenant}/v2.0/.well-known/openid-configuration", "/.well-known/openid-configuration", s.document(docs), read, true},
 		{"/.well-known/oauth-authorization-server/{tenant}/v2.0", "/.well-known/oauth-authorization-server", s.document(docs), read, true},
 		{"/{tenant}/discovery/v2.0/keys", "/oauth2/keys", s.getKeys, read, true},
@@ -55,7 +58,12 @@ func (s *Server) Register(mux *http.ServeMux) {
 		{"", "/oidc/userinfo", s.userinfo, "GET, POST", true},
 		{"", "/oauth2/userinfo", s.userinfo, "GET, POST", true},
 		{"", "/common/discovery/instance", s.getInstance, read, true},
-	} {
+	}
+	if s.Registrations != nil {
+		all = append(all, endpoint{"/{tenant}/oauth2/v2.0/register", "/oauth2/register", s.postRegister, post, false},
+			endpoint{"/{tenant}/oauth2/v2.0/register/{client}", "/oauth2/register/{client}", s.oneRegistration, "GET, DELETE", false})
+	}
+	for _, x := range all {
 		if x.tenant != "" {
 			mux.HandleFunc(x.tenant, s.route(grant.Tenant, x.methods, x.open, s.inTenant(x.serve)))
 		}
