@@ -385,7 +385,7 @@ func (c *step) patchApp(a, old *directory.App, p AppPatch, activity string) erro
 			return err
 		}
 	}
-	if a.FirstParty && !was.FirstParty { // needs nobody's consent: that is consenting for everybody
+	if a.FirstParty && (!was.FirstParty || gains(was.Permissions, a.Permissions)) { // nobody is asked: that is consenting for everybody
 		if err := c.allow(activity, about, "", role.GrantConsent, role.Target{}); err != nil {
 			return err
 		}

@@ -254,6 +254,11 @@ func TestPowerless(t *testing.T) {
 		},
 		"DeleteResource": func(a directory.Actor, act Act) error { return h.DeleteResource(ctx, a, "api://mail", act) },
 		"GrantConsent":   func(a directory.Actor, act Act) error { return e(h.GrantConsent(ctx, a, "mail", read, act)) },
+		"Named":          func(a directory.Actor, _ Act) error { return e(h.Named(ctx, a, "mail", a.User.String())) },
+		"ConsentsTo": func(a directory.Actor, _ Act) error {
+			_, _, err := h.ConsentsTo(ctx, a, "mail", directory.UserID{}, 10)
+			return err
+		},
 		"WithdrawConsent": func(a directory.Actor, act Act) error {
 			return e(h.WithdrawConsent(ctx, a, directory.UserID{}, "mail", act))
 		},
@@ -265,7 +270,7 @@ func TestPowerless(t *testing.T) {
 	}
 	reads := map[string]bool{"Users": true, "User": true, "Groups": true, "Group": true, "Apps": true, "App": true, "Audits": true, "Consents": true,
 		"Definitions": true, "Assignments": true, "Assignment": true, "Resources": true, "Resource": true,
-		"Owners": true, "AppAssignments": true, "AppAssignmentsOf": true}
+		"Owners": true, "AppAssignments": true, "AppAssignmentsOf": true, "ConsentsTo": true, "Named": true}
 	refusals := func() (n int) {
 		for _, r := range h.audits("") {
 			if r.Result == audit.Refused {

@@ -23,6 +23,36 @@ func (h *house) app(id directory.AppID, n NewApp) {
 	h.must(err)
 }
 
+// Where nobody is asked to consent, asking for more is consenting for everybody: a
+// client that may change applications and not consent cannot do it that way.
+func TestAFirstPartyApplicationGainsNothingWithoutTheRightToConsent(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "")
+	ctx := t.Context()
+	h.person("gail", role.GlobalAdministrator)
+	carol := h.person("carol", role.ApplicationAdministrator)
+	through := carol
+	through.App, through.Scopes = "console", []string{"Application.ReadWrite.All"}
+	_, err := h.CreateResource(ctx, operator, "api://mail", ResourcePatch{Name: ptr("Mail"), Scopes: &[]directory.Scope{{Name: "Read"}, {Name: "Write"}}}, Act{})
+	h.must(err)
+	perm := func(names ...string) *[]directory.Permission {
+		return &[]directory.Permission{{Resource: "api://mail", Scopes: names}}
+	}
+	h.app("desk", NewApp{AppPatch: AppPatch{Public: ptr(true), FirstParty: ptr(true), Permissions: perm("Read")}})
+	update := func(a directory.Actor, p AppPatch) error {
+		_, err := h.UpdateApp(ctx, a, "desk", p, Act{})
+		return err
+	}
+	want(t, update(through, AppPatch{Permissions: perm("Read", "Write")}), fault.Denied)
+	want(t, update(through, AppPatch{Permissions: &[]directory.Permission{{Resource: directory.OwnAPI, Scopes: []string{"Directory.AccessAsUser.All"}}}}), fault.Denied)
+	h.must(update(through, AppPatch{Permissions: perm("Read"), Name: ptr("Desk")}))
+	h.must(update(carol, AppPatch{Permissions: perm("Read", "Write")}))
+	h.must(update(through, AppPatch{Permissions: perm("Write")}))         // less
+	h.must(update(through, AppPatch{FirstParty: ptr(false)}))             // from now on people are asked
+	h.must(update(through, AppPatch{Permissions: perm("Read", "Write")})) // so this gives nothing
+	want(t, update(through, AppPatch{FirstParty: ptr(true)}), fault.Denied)
+}
+
 func TestOwnersChangeTheRegistration(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, "")
