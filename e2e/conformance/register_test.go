@@ -109,10 +109,12 @@ func (p *provider) register(t *testing.T, metadata string) registration {
 
 const suiteClient = `{"client_name":"Conformance suite","redirect_uris":["` + callback + `"],"post_logout_redirect_uris":["` + outback + `"],"grant_types":["authorization_code","refresh_token"],"response_types":["code"],"contacts":["somebody@suite.example"],"application_type":"web"}`
 
-// The plans once more, each module with clients that were registered for it alone.
-func TestBasicWithDynamicClients(t *testing.T) {
-	runWith(t, basic, openDynamic, func(m *module) {
-		first, second := m.p.register(m.T, suiteClient), m.p.register(m.T, suiteClient)
+// withOwnClients is a plan in which each module has clients that were registered for
+// it alone, and deletes them.
+func withOwnClients(t *testing.T, tests []test) {
+	runWith(t, tests, openDynamic, func(m *module) {
+		metadata := strings.Replace(suiteClient, "{", `{"backchannel_logout_uri":"`+m.p.outside+`","backchannel_logout_session_required":true,`, 1)
+		first, second := m.p.register(m.T, metadata), m.p.register(m.T, suiteClient)
 		m.first, m.post, m.second, m.client = first.credentials, first.credentials, second.credentials, first.credentials
 		m.after = func() {
 			for _, x := range []registration{first, second} {
@@ -123,6 +125,12 @@ func TestBasicWithDynamicClients(t *testing.T) {
 		}
 	})
 }
+
+func TestBasicWithDynamicClients(t *testing.T) { withOwnClients(t, basic) }
+
+func TestRPInitiatedLogoutWithDynamicClients(t *testing.T) { withOwnClients(t, rpInitiated) }
+
+func TestBackChannelLogoutWithDynamicClients(t *testing.T) { withOwnClients(t, backChannel) }
 
 func TestRegistrationIsNotOpen(t *testing.T) {
 	t.Parallel()

@@ -40,8 +40,9 @@ type provider struct {
 	doc       string // as served
 	conf      suiteConfig
 	transport *http.Transport
-	// notices are what came to the suite's back-channel logout address.
+	// notices are what came to the suite's back-channel logout address, outside.
 	notices chan notice
+	outside string
 
 	mu    sync.Mutex
 	ahead time.Duration // guarded by mu: the server's clock, and the suite's, of the machine's
@@ -113,8 +114,9 @@ func open(t *testing.T, change ...func(manifest *string, cfg *config.Config)) *p
 		w.Header().Set("Cache-Control", "no-store")
 	}))
 	t.Cleanup(hears.Close)
+	p.outside = hears.URL + "/backchannel_logout"
 	dir := t.TempDir()
-	manifest := strings.ReplaceAll(block(t, "toml"), suite+"/backchannel_logout", hears.URL+"/backchannel_logout")
+	manifest := strings.ReplaceAll(block(t, "toml"), suite+"/backchannel_logout", p.outside)
 	file := filepath.Join(dir, "conformance.toml")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

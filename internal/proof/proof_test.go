@@ -452,3 +452,29 @@ func FuzzKeys(f *testing.F) {
 		}
 	})
 }
+
+func TestWhatARequestObjectNamesIsReadAndNotBelieved(t *testing.T) {
+	t.Parallel()
+	object := func(payload string) string {
+		return base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + "."
+	}
+	const uri = "https://a.example/cb"
+	for text, want := range map[string]string{
+		object(`{"redirect_uri":"` + uri + `"}`): uri, object(`{"redirect_uri":"`+uri+`"}`) + "c2ln": uri, object(`{}`): "", object(`{"redirect_uri":["` + uri + `"]}`): "", object(`[]`): "", object(`x`): "",
+		object(`{"redirect_uri":"` + uri + `","redirect_uri":"https://b.example/"}`): "", "": "", "a.b": "", "a.%.c": "", object(`{"redirect_uri":"` + strings.Repeat("a", MaxStatement) + `"}`): "",
+	} {
+		if got := RedirectInside(text); got != want {
+			t.Errorf("%.60s: %q", text, got)
+		}
+	}
+}
+
+func FuzzRedirectInside(f *testing.F) {
+	f.Add("eyJhbGciOiJub25lIn0.eyJyZWRpcmVjdF91cmkiOiJodHRwczovL2EuZXhhbXBsZS8ifQ.")
+	f.Add("..")
+	f.Fuzz(func(t *testing.T, text string) {
+		if got := RedirectInside(text); got != "" && strings.Count(text, ".") != 2 {
+			t.Errorf("%q names %q", text, got)
+		}
+	})
+}
