@@ -421,3 +421,38 @@ func TestWhoMayDoWhatToAnApplication(t *testing.T) {
 		t.Error("the owner took an application permission away")
 	}
 }
+
+func TestConsentsAndAssignmentsOfAPerson(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.mailWeb()
+	grace, joan, radia := h.as("grace"), h.as("joan"), h.as("radia")
+	tab := UserPath(h.ids["adele"].String()) + "?tab=applications"
+	p, d := grace.get(tab)
+	want(t, p, "Mail for the web", "Mail.Read, Mail.Send", "Withdraw consent")
+	var withdraw, unassign string
+	for _, a := range d.All("a") {
+		switch {
+		case strings.HasPrefix(a.Text, "Withdraw consent to Mail"):
+			withdraw = a.Attr["href"]
+		case strings.HasPrefix(a.Text, "Take away Mail"):
+			unassign = a.Attr["href"]
+		}
+	}
+	p, _ = radia.get(tab) // she may read, and no more
+	want(t, p, "Mail for the web", `aria-disabled="true"`, "withdraw a consent")
+	for _, path := range []string{withdraw, unassign} {
+		for _, f := range []url.Values{nil, {"reason": {"x"}}} {
+			method := http.MethodPost
+			if f == nil {
+				method = http.MethodGet
+			}
+			radia.check(radia.do(method, path, f), http.StatusForbidden, path)
+		}
+	}
+	p, _ = joan.get(joan.post(withdraw, url.Values{"reason": {"she left the project"}}).to)
+	want(t, p, "Consent withdrawn", "she left the project")
+	grace.post(unassign, url.Values{})
+	p, _ = grace.get(tab)
+	want(t, p, "Assigned to nothing", "None. Applications for which")
+}

@@ -69,6 +69,7 @@ func registryPages(t testing.TB) map[string][]byte {
 		"form-new-resource": {grace, PathNewResource, 200}, "form-edit-resource": {grace, ResourcePath("api://mail") + "/edit", 200}, "confirm-delete-resource": {grace, ResourcePath("api://legacy") + "/delete", 200},
 		"deliveries": {grace, PathDeliveries, 200}, "deliveries-refused": {joan, PathDeliveries, 200}, "overview-failing": {grace, PathOverview, 200},
 		"confirm-drop": {grace, deliveryPath(DropLetter, letter.String()), 200}, "confirm-retry": {grace, deliveryPath(RetryLetter, letter.String()), 200},
+		"user-applications": {grace, UserPath(h.ids["adele"].String()) + "?tab=applications", 200}, "user-applications-none": {joan, UserPath(h.ids["anita"].String()) + "?tab=applications", 200},
 		"form-new-app": {grace, PathNewApp, 200}, "form-edit-app": {grace, AppVerbPath("mail-web", EditApp), 200}, "form-rights": {grace, AppVerbPath("mail-web", EditRights), 200}, "form-refused": {joan, PathNewApp, 403},
 		"confirm-delete-app": {grace, AppVerbPath("mail-web", DeleteApp), 200}, "confirm-rotate": {grace, AppVerbPath("mail-web", RotateSecrets), 200}, "confirm-consent-all": {grace, AppVerbPath("mail-web", ConsentForAll), 200},
 	} {

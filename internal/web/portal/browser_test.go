@@ -50,3 +50,56 @@ func TestRevokeInABrowser(t *testing.T) {
 	press(t, ctx, "adele")
 	until(t, ctx, `document.querySelectorAll("tbody tr").length === 1 && location.search === "?q=adele"`)
 }
+
+// An application from the list to a secret that is shown, with keys alone: search,
+// open, the confirmation as a dialog, and a form whose mistake takes the focus.
+func TestApplicationInABrowser(t *testing.T) {
+	h := newHouse(t)
+	h.mailWeb()
+	grace := h.as("grace")
+	mux := http.NewServeMux()
+	h.server.Register(mux)
+	ctx, base := webkittest.Browse(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.AddCookie(&http.Cookie{Name: webkit.SessionCookie(false), Value: grace.cookie})
+		mux.ServeHTTP(w, r)
+	}))
+	visit := func(path string) {
+		t.Helper()
+		if err := chromedp.Do(ctx, chromedp.Navigate(base+path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	visit(PathApplications)
+	until(t, ctx, `document.querySelectorAll("tbody tr").length === 6`)
+	press(t, ctx, "/")
+	until(t, ctx, `document.activeElement.id === "q" && (document.activeElement.value = "") === ""`) // the driver types the slash, browsers do not
+	press(t, ctx, "the web")
+	until(t, ctx, `document.querySelectorAll("tbody tr").length === 1 && location.search === "?q=the+web"`)
+	if err := chromedp.Do(ctx, chromedp.Blur("#q")); err != nil {
+		t.Fatal(err)
+	}
+	press(t, ctx, "j")
+	until(t, ctx, `document.activeElement.textContent === "Mail for the web"`)
+	press(t, ctx, kb.Enter)
+	until(t, ctx, `document.querySelector("h1").textContent === "Mail for the web" && document.readyState === "complete"`)
+	press(t, ctx, "r")
+	until(t, ctx, `document.querySelector("dialog[open]")?.textContent.includes("Revoke all grants of Mail for the web?") && document.activeElement.name === "reason"`)
+	press(t, ctx, kb.Escape)
+	until(t, ctx, `!document.querySelector("dialog[open]")`)
+
+	visit(appTabPath("mail-web", "secrets"))
+	until(t, ctx, `document.readyState === "complete"`)
+	if err := chromedp.Do(ctx, chromedp.Click(`.card-acts a[href$="add-secret"]`)); err != nil {
+		t.Fatal(err)
+	}
+	until(t, ctx, `document.querySelector("dialog[open]")?.textContent.includes("Add a secret") && document.activeElement.name === "life"`)
+	press(t, ctx, kb.Enter)
+	until(t, ctx, `document.querySelector("#secret")?.textContent.startsWith("cfs_") && document.activeElement.tagName === "H1"`)
+	if n := len(h.stored("mail-web").Secrets); n != 3 {
+		t.Errorf("%d secrets", n)
+	}
+
+	visit(AppVerbPath("mail-web", EditApp))
+	until(t, ctx, `document.readyState === "complete" && (document.querySelector("[name=absolute]").value = "soon") && !document.querySelector("form.form button").click()`)
+	until(t, ctx, `document.activeElement.classList.contains("problem") && document.title.startsWith("Error: ") && document.querySelector("[name=absolute]").getAttribute("aria-invalid") === "true"`)
+}

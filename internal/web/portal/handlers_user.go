@@ -14,6 +14,7 @@ import (
 	"github.com/curfew-id/curfew/internal/relay"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/web/portal/receipt"
+	"github.com/curfew-id/curfew/internal/web/portal/registry"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
@@ -175,7 +176,6 @@ func (s *Server) getUser(v *visit) error {
 		ds = append(ds, d)
 		view.Commands = append(view.Commands, Command{verb, VerbPath(p.id, verb), !d.OK})
 	}
-	view.Refusal = v.refusal(verbs, ds, p.User.ID, p.name, UserPath(p.id))
 	tab := v.q.Get("tab")
 	switch tab {
 	case "audit":
@@ -184,6 +184,12 @@ func (s *Server) getUser(v *visit) error {
 		}
 	case "groups":
 		view.Membership, err = v.membership(p)
+	case "applications":
+		view.Cards, err = v.userApps(p, func(verb Verb) bool {
+			d := role.Allowed(v.Actor, appActs[verb.Slug()].action, role.Target{ID: p.User.ID})
+			verbs, ds = append(verbs, verb), append(ds, d)
+			return d.OK
+		})
 	default:
 		tab = ""
 		err = v.userAccess(p, &view)
@@ -191,7 +197,8 @@ func (s *Server) getUser(v *visit) error {
 	if err != nil {
 		return err
 	}
-	for _, t := range []Tab{{Text: "Access", Count: -1}, {Text: "Audit", URL: "?tab=audit", Count: -1},
+	view.Refusal = v.refusal(verbs, ds, p.User.ID, p.name, UserPath(p.id))
+	for _, t := range []Tab{{Text: "Access", Count: -1}, {Text: "Audit", URL: "?tab=audit", Count: -1}, {Text: "Applications", URL: "?tab=applications", Count: -1},
 		{Text: "Groups and roles", URL: "?tab=groups", Count: len(p.Groups) + len(p.Held.Roles)}} {
 		t.Current = strings.TrimPrefix(t.URL, "?tab=") == tab
 		t.URL = UserPath(p.id) + t.URL
@@ -258,6 +265,29 @@ func about(rv *relay.ReceiptView, p *person) bool {
 func (v *visit) userAudit(p *person) (*AuditTable, error) {
 	t, err := v.auditTable(manage.AuditQuery{Target: p.id}, UserPath(p.id)+"?tab=audit&")
 	return &t, err
+}
+
+// userApps fills the tab that shows what somebody consented to and is assigned to.
+// may says what the verb will say.
+func (v *visit) userApps(p *person, may func(Verb) bool) ([]registry.Card, error) {
+	consents, err := v.s.Manage.Consents(v.ctx(), v.Actor, p.User.ID)
+	if err != nil {
+		return nil, err
+	}
+	assigned, err := v.s.Manage.AppAssignmentsOf(v.ctx(), v.Actor, p.User.ID)
+	if err != nil {
+		return nil, err
+	}
+	apps, err := v.s.Manage.Apps(v.ctx(), v.Actor)
+	if err != nil {
+		return nil, err
+	}
+	offer := func(verb Verb, app directory.AppID, part string) registry.Button {
+		return button(verb, appPartPath(string(app), verb, part), !may(verb))
+	}
+	return v.cards().OfUser(apps, consents, assigned, AppPath,
+		func(c directory.Consent) registry.Button { return offer(WithdrawConsent, c.App, p.id) },
+		func(a manage.AppAssignment) registry.Button { return offer(Unassign, a.App, a.ID.String()) }), nil
 }
 
 func (v *visit) membership(p *person) (*Membership, error) {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/internal/web/portal/figure"
+	"github.com/curfew-id/curfew/internal/web/portal/registry"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
@@ -235,7 +236,7 @@ type Tab struct {
 	Current   bool
 }
 
-// User is the profile page. Exactly one of Access, Audit and Membership is set.
+// User is the profile page. One of Access, Audit, Membership and Cards is set.
 type User struct {
 	Shell
 	ID, Name, UserName string
@@ -253,6 +254,7 @@ type User struct {
 	Access     *Access
 	Audit      *AuditTable
 	Membership *Membership
+	Cards      []registry.Card
 }
 
 // PageTitle is the browser title: counts first while a receipt is open.

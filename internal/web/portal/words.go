@@ -118,7 +118,7 @@ var verbs = [...]struct{ slug, label, busy, keep, icon, key string }{
 	ResetPassword:  {"reset-password", "Reset password", "Resetting…", "Keep password", "key", ""},
 	RevokeSession:  {"revoke-session", "End session", "Ending…", "Keep session", "revoke", ""},
 	RevokeGrant:    {"revoke-grant", "Revoke grant", "Revoking…", "Keep grant", "revoke", ""},
-	RevokeApp:      {"revoke", "Revoke grants", "Revoking…", "Keep grants", "revoke", ""},
+	RevokeApp:      {"revoke", "Revoke grants", "Revoking…", "Keep grants", "revoke", "R"},
 	RevokeAll:      {"revoke-all", "Revoke everyone", "Revoking…", "Keep everyone signed in", "revoke", ""},
 
 	DisableApp:        {"disable", "Disable application", "Disabling…", "Keep it enabled", "disabled", ""},

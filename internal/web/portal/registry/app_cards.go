@@ -218,3 +218,30 @@ func (p Page) Grants(a *directory.App, all []relay.GrantView, revoke func(relay.
 	}
 	return card
 }
+
+// OfUser are the cards of what somebody consented to and is assigned to.
+func (p Page) OfUser(apps []*directory.App, consents []directory.Consent, assigned []manage.AppAssignment, address func(string) string, withdraw func(directory.Consent) Button, unassign func(manage.AppAssignment) Button) []Card {
+	app := func(id directory.AppID) Cell {
+		for _, a := range apps {
+			if a.ID == id {
+				return Cell{Text: Name(a), URL: address(string(id))}
+			}
+		}
+		return Cell{Text: string(id)}
+	}
+	given := Card{Title: "Consents", Hint: webkit.Num(len(consents)), Empty: "None. Applications for which an administrator consented, and first-party ones, need none.", Table: NewTable("Consents", "Application", "Resource", "Scopes", "Given")}
+	for i, x := range consents {
+		var acts []Button
+		if i == 0 || consents[i-1].App != x.App { // one act takes back all of an application's
+			acts = []Button{withdraw(x)}
+		}
+		name := app(x.App)
+		given.Table.Add("to "+name.Text, acts, name, Mono(string(x.Resource)), Cell{Text: strings.Join(x.Scopes, ", "), Wrap: true}, Text(p.When(x.Given)))
+	}
+	to := Card{Title: "Assignments", Hint: webkit.Num(len(assigned)), Note: "Those of a group are not among them.", Empty: "Assigned to nothing, unless through a group.", Table: NewTable("Assignments", "Application", "Role", "Since")}
+	for _, x := range assigned {
+		name := app(x.App)
+		to.Table.Add(name.Text, []Button{unassign(x)}, name, Text(x.Role), Text(p.When(x.Created)))
+	}
+	return []Card{given, to}
+}
