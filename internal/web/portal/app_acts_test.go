@@ -295,7 +295,7 @@ func TestVerbsOnAnApplication(t *testing.T) {
 		t.Errorf("a deleted one: %d", p.status)
 	}
 	p, _ = grace.get(appTabPath("mail-web", "audit"))
-	want(t, p, "as decided", "Add owner to application")
+	want(t, p, "as decided", "Added owner", `<a href="`+AppPath("mail-web")+`">`)
 	for _, path := range []string{AppPath("mail-web") + "/dance", AppPath("mail-web") + "/disable/x", AppPath("mail-web") + "/remove-secret", AppPath("mail-web") + "/withdraw/x", AppPath("mail-web") + "/unassign/x", AppPath("mail-web") + "/remove-owner/x"} {
 		if p := grace.do(http.MethodGet, path, nil); p.status != http.StatusNotFound {
 			t.Errorf("%s: %d", path, p.status)

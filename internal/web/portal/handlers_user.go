@@ -331,6 +331,10 @@ var acts = map[string]string{
 	"Reset user password": "Reset password", "Change user password": "Changed own password", "Add user": "Created user", "Update user": "Changed user",
 	"Delete user": "Deleted user", "Add member to role": "Gave role", "Remove member from role": "Took role", "Revoke session": "Ended session",
 	"Revoke grant": "Revoked grant", "Revoke application": "Revoked application", "Suspicious refresh token retry": "Suspicious refresh",
+	"Add application": "Registered application", "Update application": "Changed application", "Delete application": "Deleted application", "Disable application": "Disabled application", "Enable application": "Enabled application",
+	"Update application – certificates and secrets management": "Changed secrets", "Add owner to application": "Added owner", "Remove owner from application": "Removed owner", "Add app role assignment": "Assigned to application", "Remove app role assignment": "Took assignment",
+	"Consent to application": "Consented for everybody", "Revoke consent": "Withdrew consent", "Add resource": "Registered resource", "Update resource": "Changed resource", "Delete resource": "Deleted resource",
+	"Retry logout notice": "Told again", "Drop logout notice": "Dropped letter", "Give up logout notice": "Gave up letter", "Retry application": "Tried application",
 }
 
 func (v *visit) auditTable(q manage.AuditQuery, address string) (AuditTable, error) {
@@ -374,8 +378,8 @@ func auditRow(r audit.Record) AuditRow {
 	if row.Target.Text == "" {
 		row.Target.Text = webkit.None
 	}
-	if r.Target.Kind == "user" && r.Target.ID != "" {
-		row.Target.URL = UserPath(r.Target.ID)
+	if page := map[string]func(string) string{"user": UserPath, "app": AppPath, "resource": ResourcePath}[r.Target.Kind]; page != nil && r.Target.ID != "" {
+		row.Target.URL = page(r.Target.ID)
 	}
 	if r.Receipt != "" {
 		row.Receipt = webkit.Link{Text: r.Receipt, URL: ReceiptPath(r.Receipt)}

@@ -89,7 +89,7 @@ func TestResourceIsRegisteredAndChangedByForms(t *testing.T) {
 	p, _ = grace.get(PathResources + "?q=LEG")
 	want(t, p, "1 found", "api://legacy")
 	p, _ = grace.get(ResourcePath("api://mail") + "?tab=audit")
-	want(t, p, "Update resource")
+	want(t, p, "Changed resource")
 }
 
 // acknowledged waits until what a guard of the resource acknowledged is written down.
