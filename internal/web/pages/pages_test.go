@@ -53,6 +53,9 @@ func rendered(t testing.TB) map[string][]byte {
 	s.ThrottledUntil, s.Other, s.Flow.Flow = time.Time{}, "This account is disabled.", ""
 	s.App = strings.Repeat("Verylongapplicationname", 6)
 	put("signin-other")(signInPage.HTML(s))
+	s = signIn()
+	s.Ways = []Way{{"Partner", "/federation/partner/start"}, {strings.Repeat("Verylongprovidername", 3), "/federation/long/start"}}
+	put("ways")(signInPage.HTML(s))
 	c := ChangePassword{Flow: flow("Change password", "/signin/password"), UserName: "ada@contoso.example", Forced: true, MinLength: 12}
 	put("change")(changePasswordPage.HTML(c))
 	c.Forced, c.NewError, c.RepeatError, c.CancelURL, c.Consequence = false, "The new password is too short", "The two are not the same", "/account", "Every other session of yours ends at once."
@@ -70,7 +73,7 @@ func rendered(t testing.TB) map[string][]byte {
 	put("form-post")(formPostPage.HTML(FormPost{frame("Back to Mail"), "https://mail.contoso.example/callback?x=1&y=2", "Mail", []Pair{{"code", `a"><script>`}, {"state", "s"}}}))
 	put("setup")(setupPage.HTML(Setup{Flow: flow("Set up", "/setup"), MinLength: 12}))
 	put("setup-bad")(setupPage.HTML(Setup{Flow: flow("Set up", "/setup"), MinLength: 12, Name: "Grace Hopper", UserName: "grace", UserNameError: "A user name ends in @contoso.example"}))
-	a := Account{Frame: frame("My account"), DisplayName: "Ada Lovelace", UserName: "ada@contoso.example", EverywhereAction: "/account/everywhere", PasswordURL: "/account/password", PortalURL: "/portal", SignOutURL: "/signout", ThemeAction: "/account/theme", KeysAction: "/account/keys",
+	a := Account{Frame: frame("My account"), DisplayName: "Ada Lovelace", UserName: "ada@contoso.example", EverywhereAction: "/account/everywhere", PasswordURL: "/account/password", IdentitiesURL: "/account/identities", PortalURL: "/portal", SignOutURL: "/signout", ThemeAction: "/account/theme", KeysAction: "/account/keys",
 		Sessions: []OwnSession{{"Edge on Windows 11", "laptop", "192.0.2.14", noon.Add(-4 * time.Hour), noon, true, ""}, {"Safari on iPhone", "phone", "198.51.100.7", noon.Add(-72 * time.Hour), noon.Add(-time.Hour), false, "/account/sessions/2/end"}},
 		Grants:   []OwnGrant{{"Tripboard", noon.Add(-100 * time.Hour), noon.Add(-time.Hour), "/account/grants/1/remove"}}}
 	put("account")(accountPage.HTML(a))
