@@ -294,6 +294,9 @@ func (s *Service) linkOwn(ctx context.Context, a Answer, row *store.Ticket, t ti
 		if err := revoke.Pace(tx, signed.Actor, u.ID); err != nil {
 			return err
 		}
-		return c.link(p, id.Subject, u)
+		if err := c.link(p, id.Subject, u); err != nil {
+			return err
+		}
+		return tx.ProveLink(&store.LinkAt{Link: directory.Link{Provider: p.ID, Subject: id.Subject, AuthTime: id.AuthTime}, Proved: row.Born})
 	})
 }

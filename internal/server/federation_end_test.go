@@ -171,6 +171,10 @@ func TestAProviderDisabledEndsWhatCameThroughIt(t *testing.T) {
 				f.liar.answers(q.Get("nonce"), nil)
 
 				end()
+				receipt := f.must(200, "GET", "/curfew/receipts?top=1", nil)["value"].([]any)[0].(map[string]any)
+				if receipt["cause"] != map[bool]string{true: "unlinked", false: "provider_disabled"}[how == "unlinked"] || receipt["sessions"] != 1.0 || receipt["grants"] != 1.0 {
+					t.Errorf("%s: receipt %v", how, receipt)
+				}
 				if who := b.who(t); who != "" {
 					t.Errorf("%s: the session that came through it goes on", how)
 				}
@@ -392,6 +396,7 @@ func TestAPersonLinksAnAccountWithTwoFreshProofs(t *testing.T) {
 	t.Parallel()
 	f := federated(t, "")
 	f.must(204, "DELETE", "/curfew/providers/partner/links/"+f.ada, nil)
+	f.revoke("ada@contoso.example") // the proof that linking takes is one since this
 	b := browserFor(t, f.here.base)
 	b.signIn(t, mailScope, "ada@contoso.example")
 	link := func(claims map[string]any) (*http.Response, string) {

@@ -623,7 +623,10 @@ func TestTheStateIsBoundToBrowserAndProvider(t *testing.T) {
 	}
 	second.mu.Unlock()
 
-	// None of that has used it up.
+	// None of that has used it up, nor has somebody who only looks.
+	if res, err := mine.http.Head(f.here.base + "/federation/partner/callback?code=c0de&state=" + q.Get("state")); err != nil || res.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("HEAD: %v %v", res, err)
+	}
 	if res, text = f.back(mine, q.Get("state")); res.StatusCode != http.StatusSeeOther || mine.who(t) != "ada@contoso.example" {
 		t.Fatalf("%d %s", res.StatusCode, says(text))
 	}

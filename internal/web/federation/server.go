@@ -145,6 +145,11 @@ func asksAgain(next string) bool {
 
 // getCallback is where a provider sends people back to.
 func (s *Server) getCallback(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodHead { // who only looks must not use the answer up
+		w.Header().Set("Allow", http.MethodGet)
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
 	q, err := webkit.ParseQuery(r)
 	if err != nil {
 		s.fail(w, r, "", err)

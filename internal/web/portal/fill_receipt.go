@@ -44,6 +44,10 @@ func act(cause, kind string) string {
 		return "Device cut"
 	case standing.HistoryLost:
 		return "Everything cut: history was lost"
+	case standing.ProviderDisabled:
+		return "Sessions through an identity provider ended"
+	case standing.Unlinked:
+		return "Unlinked from an identity provider"
 	case standing.KeyDropped:
 		return "All tokens cut: signing keys dropped"
 	}
