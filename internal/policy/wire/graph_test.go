@@ -347,6 +347,7 @@ func TestBadDocumentsAreRefused(t *testing.T) {
 		"$.a.a.a.a.a.a.a.a.a[0].a.a":           strings.Repeat(`{"a":`, 9) + `[` + strings.Repeat(`{"a":`, 20) + `1` + strings.Repeat(`}`, 20) + `]` + strings.Repeat(`}`, 9),
 		"$.x":                                  `{"x":[` + strings.Repeat("1,", 2000) + `1]}`,
 		`$["` + strings.Repeat("y", 64) + `"]`: `{"` + strings.Repeat("y", 200) + `":1}`,
+		`$["x@odata.type"]`:                    `{"x@odata.type":"a","x@odata.type":"b",` + small[1:],
 		`$[""]`:                                `{"":1}`,
 	} {
 		expect(t, strings.TrimSpace(path), doc[:min(len(doc), 60)], func() error {
