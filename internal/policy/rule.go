@@ -226,23 +226,23 @@ func (r Rule) at(i int, d Device) Tri {
 	}
 	switch n := &r.nodes[i]; n.op {
 	case opAnd:
-		a, b := r.at(n.a, d), r.at(n.b, d)
-		switch {
-		case a == No || b == No:
+		a := r.at(n.a, d)
+		if a == No {
 			return No
-		case a == Unknown || b == Unknown:
-			return Unknown
 		}
-		return Yes
+		if b := r.at(n.b, d); b == No || a == Yes {
+			return b
+		}
+		return Unknown
 	case opOr:
-		a, b := r.at(n.a, d), r.at(n.b, d)
-		switch {
-		case a == Yes || b == Yes:
+		a := r.at(n.a, d)
+		if a == Yes {
 			return Yes
-		case a == Unknown || b == Unknown:
-			return Unknown
 		}
-		return No
+		if b := r.at(n.b, d); b == Yes || a == No {
+			return b
+		}
+		return Unknown
 	case opNot:
 		return r.at(n.a, d).not()
 	case opCompliant:
