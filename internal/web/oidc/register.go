@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
@@ -81,8 +82,11 @@ func readMetadata(w http.ResponseWriter, r *http.Request) (*clientMetadata, erro
 	var members map[string]json.RawMessage
 	m := &clientMetadata{AuthMethod: "client_secret_basic", IDTokenAlg: "RS256"} // the defaults of both documents
 	dec := json.NewDecoder(bytes.NewReader(body))
-	if json.Unmarshal(body, &members) != nil || members == nil || dec.Decode(m) != nil {
+	if !utf8.Valid(body) || json.Unmarshal(body, &members) != nil || members == nil || dec.Decode(m) != nil {
 		return nil, badMetadata("The body must be a JSON object with members of the types that RFC 7591 §2 says.")
+	}
+	if name := doubled(body); name != "" {
+		return nil, badMetadata("The member " + called(name) + " was sent twice.")
 	}
 	for _, name := range refusedMembers {
 		if raw, ok := members[name]; ok && string(raw) != "null" {
@@ -90,6 +94,23 @@ func readMetadata(w http.ResponseWriter, r *http.Request) (*clientMetadata, erro
 		}
 	}
 	return m, m.check()
+}
+
+// doubled names a member that a JSON object has twice, in letters of any case: of
+// two readers one would take the first and one the last.
+func doubled(object []byte) string {
+	seen, dec := map[string]bool{}, json.NewDecoder(bytes.NewReader(object))
+	for dec.Token(); dec.More(); { // the first one is the brace: it is an object, and valid
+		t, _ := dec.Token()
+		name, _ := t.(string)
+		var value json.RawMessage
+		folded := strings.ToLower(name)
+		if seen[folded] || dec.Decode(&value) != nil {
+			return name
+		}
+		seen[folded] = true
+	}
+	return ""
 }
 
 func (m *clientMetadata) check() error {
@@ -113,7 +134,7 @@ func (m *clientMetadata) check() error {
 		return badMetadata("The token_endpoint_auth_method is client_secret_basic, client_secret_post, private_key_jwt or none.")
 	case m.SubjectType != "" && m.SubjectType != "public":
 		return badMetadata("The only subject_type here is public.")
-	case m.AuthMethod == "private_key_jwt" && m.JWKS == nil && m.JWKSURI == "":
+	case m.AuthMethod == "private_key_jwt" && (m.JWKS == nil || len(m.JWKS.Keys) == 0) && m.JWKSURI == "":
 		return badMetadata("Who proves itself by private_key_jwt registers jwks or jwks_uri.")
 	case m.AuthMethod != "private_key_jwt" && (m.JWKS != nil || m.JWKSURI != ""):
 		m.JWKS, m.JWKSURI = nil, "" // keys for what is not done here; one would open a second way in
