@@ -95,7 +95,7 @@ func TestEveryMemberOfARegistrationSpoiled(t *testing.T) { // RFC 7591 §3.2.2
 		send(name+" huge", `{`+rest+`"`+name+`":"`+strings.Repeat("a", 70<<10)+`"}`)
 	}
 	for what, body := range map[string]string{"text after it": `{` + good + `}{}`, "not UTF-8": `{` + good + ",\"client_name\":\"\xff\"}", "NUL": `{` + good + `,"client_name":"a\u0000b"}`, "no key": `{` + good + `,"token_endpoint_auth_method":"private_key_jwt","jwks":{"keys":[]}}`, "a name in other letters": `{` + good + `,"Redirect_URIs":["https://evil.example/"]}`,
-		"a long name": `{` + good + `,"client_name":"` + strings.Repeat("a", 300) + `"}`,
+		"a long name":        `{` + good + `,"client_name":"` + strings.Repeat("a", 300) + `"}`,
 		"an address doubled": `{"redirect_uris":["` + callback + `","` + callback + `#x"]}`, "addresses without end": `{"redirect_uris":["` + strings.Repeat(callback+`","`, 200) + callback + `"]}`} {
 		send(what, body)
 	}
