@@ -63,9 +63,34 @@ type App struct {
 	FrontChannelSession   bool
 	// Owners may change the registration without holding a role.
 	Owners []UserID
+	// Roles that the application defines: people and groups are assigned with one,
+	// and other applications hold one at the API that is part of this registration.
+	Roles []AppRole
+	// Asks is what the registration says the application wants, which gives it
+	// nothing: what it may ask people for is Permissions, what it holds itself is
+	// AppPermissions. Nil: nobody said.
+	Asks []Ask
 	// AssignmentRequired lets only people in who were assigned to the
 	// application, themselves or through a group.
 	AssignmentRequired bool
+}
+
+// AppRole is a role that an application defines.
+type AppRole struct {
+	ID       string `json:"id"`   // GUID
+	Name     string `json:"name"` // as tokens and assignments say it
+	Title    string `json:"title"`
+	Text     string `json:"text"`
+	Users    bool   `json:"users"` // people and groups may be assigned with it
+	Apps     bool   `json:"apps"`  // applications may hold it
+	Disabled bool   `json:"disabled"`
+}
+
+// Ask is one permission that a registration wants.
+type Ask struct {
+	Resource ResourceID `json:"resource"`
+	Name     string     `json:"name"`
+	AppRole  bool       `json:"appRole"` // to hold as itself; else a scope
 }
 
 // RefreshMode says what a use of a refresh token does to it.
@@ -85,6 +110,7 @@ type AppKey struct {
 	// x5c and x5t#S256.
 	JWK     string    `json:"jwk"`
 	Name    string    `json:"name"`
+	GUID    string    `json:"guid"` // as whoever registered it names it; empty: by ID
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires"` // zero: never
 }
@@ -93,6 +119,7 @@ type AppKey struct {
 // SHA-256 is enough; people's passwords never come here.
 type AppSecret struct {
 	ID      string    `json:"id"`
+	Name    string    `json:"name"` // what people call it
 	Hash    []byte    `json:"hash"` // SHA-256
 	Hint    string    `json:"hint"` // first three characters
 	Created time.Time `json:"created"`
@@ -125,8 +152,11 @@ type Resource struct {
 	// EncryptionKey is a public JWK; when set, access tokens are encrypted to it
 	// (a signed token inside an encrypted one, RFC 7519 §11.2).
 	EncryptionKey string
-	Created       time.Time
-	Version       int64
+	// App is the application whose registration it is part of; empty: it stands
+	// alone.
+	App     AppID
+	Created time.Time
+	Version int64
 	// Since is the ledger's head when it was registered: what was asked of one
 	// of the same identifier before it was not asked of this one. The store's.
 	Since cutoff.Pos `json:"-"`
@@ -137,6 +167,12 @@ type Scope struct {
 	Name      string `json:"name"`
 	Text      string `json:"text"`      // what a person reads at consent
 	AdminOnly bool   `json:"adminOnly"` // only an administrator can consent
+	// Known to the Graph-compatible API only: its GUID (empty: made from the name),
+	// and more for people to read.
+	ID         string `json:"id"`
+	Title      string `json:"title"`
+	AdminTitle string `json:"adminTitle"`
+	AdminText  string `json:"adminText"`
 }
 
 // Consent lets an app have scopes at a resource for one user, or for everybody

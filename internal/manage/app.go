@@ -35,12 +35,13 @@ type AppPatch struct {
 	AccessTokenMinutes           *int // 0: the resource's
 	// AssignmentRequired lets only people in who are assigned; see AssignApp.
 	AssignmentRequired *bool
+	Roles              *[]directory.AppRole
+	Asks               *[]directory.Ask
 	Protocol
 }
 
 const (
 	noSuchApp  = "There is no such application."
-	maxURIs    = 100
 	maxSecrets = 10
 )
 
@@ -179,6 +180,10 @@ func (c *step) identity(a *directory.App) error {
 	if !a.Principal.IsZero() || len(a.Secrets) == 0 && len(a.Keys) == 0 && a.KeysURI == "" && len(a.AppPermissions) == 0 {
 		return nil
 	}
+	return c.makeIdentity(a)
+}
+
+func (c *step) makeIdentity(a *directory.App) error {
 	// The colon keeps people's names and these apart; see directory.CheckUserName.
 	u := &directory.User{Name: "app:" + string(a.ID), DisplayName: a.Name, Service: true, Enabled: true}
 	if _, err := c.UserByName(u.Name); err == nil {
@@ -310,6 +315,8 @@ func appChanges(old, a *directory.App) (changes []audit.Change) {
 	add("permissions", old.Permissions, a.Permissions)
 	add("appPermissions", old.AppPermissions, a.AppPermissions)
 	add("guards", old.Guards, a.Guards)
+	add("roles", old.Roles, a.Roles)
+	add("asks", old.Asks, a.Asks)
 	add("assignmentRequired", old.AssignmentRequired, a.AssignmentRequired)
 	add("accessTokenMinutes", old.AccessTokenMinutes, a.AccessTokenMinutes)
 	add("secrets", secretHints(old), secretHints(a))
@@ -357,7 +364,14 @@ func (c *step) patchApp(a, old *directory.App, p AppPatch, activity string) erro
 	set(&a.AccessTokenMinutes, p.AccessTokenMinutes)
 	set(&a.Guards, p.Guards)
 	set(&a.AssignmentRequired, p.AssignmentRequired)
+	set(&a.Asks, p.Asks)
 	var err error
+	if p.Roles != nil {
+		a.Roles = *p.Roles
+		if err := c.checkRoles(a, &was); err != nil {
+			return err
+		}
+	}
 	if p.Permissions != nil {
 		if a.Permissions, err = c.permissions(*p.Permissions, false); err != nil {
 			return err
@@ -415,37 +429,15 @@ func gains(old, now []directory.Permission) bool {
 }
 
 func (c *step) checkApp(a *directory.App) error {
-	if err := directory.CheckRequired("The name of the application", a.Name, 256); err != nil {
+	if err := a.Check(); err != nil {
 		return err
-	}
-	if err := directory.CheckText("The publisher", a.Publisher, 256); err != nil {
-		return err
-	}
-	for _, uris := range [][]string{a.RedirectURIs, a.PostLogoutURIs} {
-		if len(uris) > maxURIs {
-			return invalid("An application has at most 100 redirect URIs.")
-		}
-		for _, u := range uris {
-			if err := directory.CheckRedirectURI(u); err != nil {
-				return err
-			}
-		}
-	}
-	if m := a.AccessTokenMinutes; m != 0 && (m < 10 || m > 60) {
-		return invalid("Access tokens live between 10 minutes and one hour.")
-	}
-	if a.Public && (len(a.Secrets) > 0 || len(a.AppPermissions) > 0 || len(a.Guards) > 0) {
-		return invalid("A public application keeps no secret, so it has none, holds no permission as itself and guards nothing.")
-	}
-	if len(a.Guards) > maxURIs {
-		return invalid("An application guards at most 100 resources.")
 	}
 	for _, id := range a.Guards {
 		if _, err := c.Tx.Resource(id); err != nil {
 			return missing(err, "There is no resource "+fault.Quote(string(id))+".")
 		}
 	}
-	return checkProtocol(a)
+	return nil
 }
 
 // DeleteApp deletes an application, its identity and its consents, and ends what
@@ -473,6 +465,9 @@ func (s *Service) DeleteApp(ctx context.Context, actor directory.Actor, id direc
 		}
 		if err := c.Tx.DeleteApp(id); err != nil {
 			return missing(err, noSuchApp)
+		}
+		if err := c.orphan(id); err != nil {
+			return err
 		}
 		c.did(deleteApp, store.AppParty(a), "Deletes the application "+string(id)+"; its grants and access tokens end, and a new one of that client_id inherits nothing.")
 		return nil

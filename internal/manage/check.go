@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"net/url"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/curfew-id/curfew/internal/directory"
@@ -85,18 +84,4 @@ func (s *Service) resourceID(id directory.ResourceID) error {
 		}
 	}
 	return s.reserved(string(id))
-}
-
-// maxLife is that of the access tokens of a guarded resource.
-const maxLife = 28 * time.Hour
-
-// tokenLife checks the life of access tokens; zero is the default.
-func tokenLife(d time.Duration, guarded bool) error {
-	switch {
-	case d != 0 && (d < 10*time.Minute || d > maxLife):
-		return invalid("Access tokens live between 10 minutes and 28 hours.")
-	case d > time.Hour && !guarded:
-		return invalid("Access tokens live longer than one hour only where every instance is behind a guard: say that the resource is guarded as well.")
-	}
-	return nil
 }

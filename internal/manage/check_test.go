@@ -3,7 +3,6 @@ package manage
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
@@ -57,16 +56,6 @@ func TestIdentifiers(t *testing.T) {
 		_, err := h.CreateResource(t.Context(), operator, id, ResourcePatch{Name: ptr("x")}, Act{})
 		want(t, err, fault.Invalid)
 		want(t, h.DeleteResource(t.Context(), operator, id, Act{}), fault.Invalid)
-	}
-	for d, ok := range map[time.Duration]bool{0: true, 10 * time.Minute: true, time.Hour: true, time.Minute: false, 61 * time.Minute: false, -time.Hour: false} {
-		if err := tokenLife(d, false); (err == nil) != ok {
-			t.Errorf("%v: %v", d, err)
-		}
-	}
-	for d, ok := range map[time.Duration]bool{time.Minute: false, 28 * time.Hour: true, 28*time.Hour + 1: false} {
-		if err := tokenLife(d, true); (err == nil) != ok {
-			t.Errorf("guarded, %v: %v", d, err)
-		}
 	}
 }
 

@@ -36,6 +36,13 @@ func (s *Service) Consents(ctx context.Context, actor directory.Actor, user dire
 // consented to at those resources. Kinds: Denied, Invalid, NotFound, Revoked,
 // Unavailable.
 func (s *Service) GrantConsent(ctx context.Context, actor directory.Actor, id directory.AppID, ps []directory.Permission, act Act) (*Receipt, error) {
+	return s.GrantConsentFor(ctx, actor, directory.UserID{}, id, ps, act)
+}
+
+// GrantConsentFor is GrantConsent for one user, or everybody for the zero one.
+// Nobody consents for themselves here: that is the page they see for. Kinds as
+// GrantConsent.
+func (s *Service) GrantConsentFor(ctx context.Context, actor directory.Actor, user directory.UserID, id directory.AppID, ps []directory.Permission, act Act) (*Receipt, error) {
 	all, err := s.write(ctx, actor, act, false, func(c *step) error {
 		about := audit.Party{Kind: "app", ID: string(id), Name: string(id)}
 		if err := c.allow("Consent to application", about, "", role.GrantConsent, role.Target{}); err != nil {
@@ -45,6 +52,14 @@ func (s *Service) GrantConsent(ctx context.Context, actor directory.Actor, id di
 		if err != nil {
 			return missing(err, noSuchApp)
 		}
+		whose := "everybody"
+		if !user.IsZero() {
+			u, err := c.liveUser(user)
+			if err != nil {
+				return missing(err, noSuchUser)
+			}
+			whose = u.Name
+		}
 		if ps, err = c.permissions(ps, false); err != nil {
 			return err
 		}
@@ -52,11 +67,11 @@ func (s *Service) GrantConsent(ctx context.Context, actor directory.Actor, id di
 			if len(p.Scopes) == 0 {
 				return invalid("A consent names at least one scope. To take it back, withdraw it.")
 			}
-			if err := c.SaveConsent(directory.Consent{App: id, Resource: p.Resource, Scopes: p.Scopes, Given: c.Now}); err != nil {
+			if err := c.SaveConsent(directory.Consent{User: user, App: id, Resource: p.Resource, Scopes: p.Scopes, Given: c.Now}); err != nil {
 				return err
 			}
 			scopes := strings.Join(p.Scopes, " ")
-			c.did("Consent to application", store.AppParty(a), "Lets "+a.Name+" have "+scopes+" at "+string(p.Resource)+" for everybody.",
+			c.did("Consent to application", store.AppParty(a), "Lets "+a.Name+" have "+scopes+" at "+string(p.Resource)+" for "+whose+".",
 				audit.Change{Property: "ConsentAction.Permissions", New: string(p.Resource) + ": " + scopes})
 		}
 		c.search = true // narrowing a consent cuts
@@ -70,6 +85,12 @@ func (s *Service) GrantConsent(ctx context.Context, actor directory.Actor, id di
 // out on it. Everyone may withdraw their own. Kinds: Denied, NotFound, Limited
 // with *revoke.TooMany (one's own, too often), Revoked, Unavailable.
 func (s *Service) WithdrawConsent(ctx context.Context, actor directory.Actor, user directory.UserID, id directory.AppID, act Act) (*Receipt, error) {
+	return s.WithdrawConsentAt(ctx, actor, user, id, "", act)
+}
+
+// WithdrawConsentAt is WithdrawConsent at one resource; empty: at all. What was
+// handed out ends at all of them: a grant is one. Kinds as WithdrawConsent.
+func (s *Service) WithdrawConsentAt(ctx context.Context, actor directory.Actor, user directory.UserID, id directory.AppID, at directory.ResourceID, act Act) (*Receipt, error) {
 	all, err := s.write(ctx, actor, act, true, func(c *step) error {
 		about, whose := audit.Party{Kind: "app", ID: string(id), Name: string(id)}, "everybody"
 		if err := c.allow("Revoke consent", about, "", role.RemoveConsent, role.Target{ID: user}); err != nil {
@@ -85,7 +106,13 @@ func (s *Service) WithdrawConsent(ctx context.Context, actor directory.Actor, us
 		if err := revoke.Pace(c.Tx, c.actor, user); err != nil {
 			return err
 		}
-		if err := c.Tx.WithdrawConsent(user, id); err != nil {
+		var err error
+		if at == "" {
+			err = c.Tx.WithdrawConsent(user, id)
+		} else {
+			err = c.Tx.WithdrawConsentAt(user, id, at)
+		}
+		if err != nil {
 			return missing(err, "There is no consent to withdraw.")
 		}
 		c.search = true

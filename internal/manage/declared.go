@@ -27,7 +27,7 @@ func resourcePatch(r *manifest.Resource) ResourcePatch {
 	if r.Scope != nil {
 		scopes := []directory.Scope{}
 		for _, x := range r.Scope {
-			scopes = append(scopes, directory.Scope(x))
+			scopes = append(scopes, directory.Scope{Name: x.Name, Text: x.Text, AdminOnly: x.AdminOnly})
 		}
 		p.Scopes = &scopes
 	}

@@ -133,7 +133,7 @@ func (h *house) head() (pos cutoff.Pos) {
 func (h *house) audits(target string) (all []audit.Record) {
 	h.t.Helper()
 	h.must(h.DB.Read(h.t.Context(), func(tx *store.Tx) (err error) {
-		all, err = tx.Audits(store.AuditQuery{Target: target, Limit: 100})
+		all, err = tx.Audits(store.AuditQuery{Target: target, Limit: 1000})
 		return err
 	}))
 	return all
@@ -232,7 +232,27 @@ func TestPowerless(t *testing.T) {
 			_, _, err := h.RotateSecret(ctx, a, "mail", time.Time{}, 0, act)
 			return err
 		},
-		"RemoveSecret":   func(a directory.Actor, act Act) error { return e(h.RemoveSecret(ctx, a, "mail", sec.ID, act)) },
+		"RemoveSecret": func(a directory.Actor, act Act) error { return e(h.RemoveSecret(ctx, a, "mail", sec.ID, act)) },
+		"AddNamedSecret": func(a directory.Actor, act Act) error {
+			return e(h.AddNamedSecret(ctx, a, "mail", "x", time.Time{}, act))
+		},
+		"Together": func(a directory.Actor, act Act) error {
+			return e(h.Together(ctx, a, act, func(s *Service) error { return e(s.UpdateApp(ctx, a, "mail", AppPatch{}, act)) }))
+		},
+		"GiveIdentity": func(a directory.Actor, act Act) error { return h.GiveIdentity(ctx, a, "mail", act) },
+		"TakeIdentity": func(a directory.Actor, act Act) error { return e(h.TakeIdentity(ctx, a, "mail", act)) },
+		"GrantAppPermission": func(a directory.Actor, act Act) error {
+			return h.GrantAppPermission(ctx, a, "mail", "api://mail", "Mail.All", act)
+		},
+		"RemoveAppPermission": func(a directory.Actor, act Act) error {
+			return e(h.RemoveAppPermission(ctx, a, "mail", "api://mail", "Mail.All", act))
+		},
+		"GrantConsentFor": func(a directory.Actor, act Act) error {
+			return e(h.GrantConsentFor(ctx, a, a.User, "mail", read, act))
+		},
+		"WithdrawConsentAt": func(a directory.Actor, act Act) error {
+			return e(h.WithdrawConsentAt(ctx, a, ada, "mail", "api://mail", act))
+		},
 		"Owners":         func(a directory.Actor, _ Act) error { return e(h.Owners(ctx, a, "mail")) },
 		"AddOwner":       func(a directory.Actor, act Act) error { return h.AddOwner(ctx, a, "mail", a.User, act) },
 		"RemoveOwner":    func(a directory.Actor, act Act) error { return h.RemoveOwner(ctx, a, "mail", ada, act) },

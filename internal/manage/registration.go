@@ -5,13 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"net/url"
 	"slices"
 	"time"
 
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
-	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/proof"
 	"github.com/curfew-id/curfew/internal/role"
 )
@@ -20,9 +18,12 @@ import (
 // it is, what its tokens are bound to and who is told of a logout. Nil leaves
 // alone, a list replaces the list.
 type Protocol struct {
-	SPARedirectURIs         *[]string
-	Keys                    *[]string // public JWKs
-	KeysURI                 *string   // jwks_uri
+	SPARedirectURIs *[]string
+	Keys            *[]string // public JWKs
+	// NamedKeys are Keys with what people call them and when they end; of each entry
+	// JWK, Name, GUID and Expires are read. One of both.
+	NamedKeys               *[]directory.AppKey
+	KeysURI                 *string // jwks_uri
 	Refresh                 *directory.RefreshMode
 	GrantAbsolute           *time.Duration // zero: never
 	RequirePAR, RequireDPoP *bool
@@ -32,12 +33,6 @@ type Protocol struct {
 	FrontChannelLogoutURI   *string
 	FrontChannelSession     *bool
 }
-
-// Bounds of an absolute end.
-const (
-	minAbsolute = time.Hour
-	maxAbsolute = 3650 * 24 * time.Hour
-)
 
 // patchProtocol writes p into a; was is what was there before. A new key is a new
 // credential: whoever gives one needs the right to give secrets.
@@ -53,6 +48,23 @@ func (c *step) patchProtocol(a, was *directory.App, p *Protocol, activity string
 	set(&a.FrontChannelLogoutURI, p.FrontChannelLogoutURI)
 	set(&a.FrontChannelSession, p.FrontChannelSession)
 	set(&a.KeysURI, p.KeysURI)
+	if p.NamedKeys != nil {
+		jwks := []string{}
+		for _, k := range *p.NamedKeys {
+			jwks = append(jwks, k.JWK)
+		}
+		keys, err := c.appKeys(was.Keys, jwks)
+		if err != nil {
+			return err
+		}
+		for i, k := range *p.NamedKeys {
+			if err := directory.CheckText("The name of the key", k.Name, 120); err != nil {
+				return err
+			}
+			keys[i].Name, keys[i].GUID, keys[i].Expires = k.Name, k.GUID, k.Expires.UTC()
+		}
+		a.Keys = keys
+	}
 	if p.Keys != nil {
 		keys, err := c.appKeys(was.Keys, *p.Keys)
 		if err != nil {
@@ -104,81 +116,4 @@ func keyIDs(a *directory.App) (out []string) {
 		out = append(out, k.ID)
 	}
 	return out
-}
-
-// checkProtocol checks what patchProtocol wrote, as it stands with the rest.
-func checkProtocol(a *directory.App) error {
-	if len(a.SPARedirectURIs) > maxURIs {
-		return invalid("An application has at most 100 redirect URIs.")
-	}
-	for _, u := range a.SPARedirectURIs {
-		if err := directory.CheckRedirectURI(u); err != nil {
-			return err
-		}
-		if !onWeb(u) {
-			return invalid("The redirect URI " + fault.Quote(u) + " of a browser-only application is https, or http to this machine.")
-		}
-		if slices.Contains(a.RedirectURIs, u) {
-			return invalid("The redirect URI " + fault.Quote(u) + " is that of a browser-only application or another one's, not both.")
-		}
-	}
-	if len(a.SPARedirectURIs) > 0 && !a.Public {
-		return invalid("A browser-only application keeps no secret: make it public.")
-	}
-	if a.Public && (len(a.Keys) > 0 || a.KeysURI != "") {
-		return invalid("A public application has no key to prove itself by.")
-	}
-	if len(a.Keys) > 0 && a.KeysURI != "" {
-		return invalid("The keys of an application are in its registration or at its jwks_uri, not both.")
-	}
-	for _, x := range []struct{ name, uri string }{{"jwks_uri", a.KeysURI}, {"back-channel logout address", a.BackChannelLogoutURI}, {"front-channel logout address", a.FrontChannelLogoutURI}} {
-		if x.uri == "" {
-			continue
-		}
-		if err := directory.CheckRedirectURI(x.uri); err != nil || !onWeb(x.uri) {
-			return invalid("The " + x.name + " must be an https address without fragment; http only to this machine.")
-		}
-	}
-	if f := a.FrontChannelLogoutURI; f != "" && !slices.ContainsFunc(slices.Concat(a.RedirectURIs, a.SPARedirectURIs), func(u string) bool { return origin(u) == origin(f) }) {
-		return invalid("The front-channel logout address must be at the origin of one of the redirect URIs (Front-Channel Logout 1.0 §2).")
-	}
-	switch a.Refresh {
-	case "", directory.RefreshRotate, directory.RefreshStrict, directory.RefreshBound:
-	default:
-		return invalid("The refresh mode is rotate, strict or bound.")
-	}
-	if d := a.GrantAbsolute; d != 0 && (d < minAbsolute || d > maxAbsolute) {
-		return invalid("The absolute end of a grant lies between one hour and ten years after the sign-in.")
-	}
-	return signingAlg(a.SigningAlg)
-}
-
-func signingAlg(alg string) error {
-	if !directory.ValidSigningAlg(alg) {
-		return invalid("Tokens are signed with ES256, RS256 or EdDSA.")
-	}
-	return nil
-}
-
-// onWeb reports whether a browser or this server can ask the address.
-func onWeb(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http")
-}
-
-func origin(s string) string {
-	u, err := url.Parse(s)
-	if err != nil {
-		return ""
-	}
-	return u.Scheme + "://" + u.Host
-}
-
-// encryptionKey checks the key of a resource; empty: its tokens are not encrypted.
-func encryptionKey(jwk string) error {
-	if jwk == "" {
-		return nil
-	}
-	_, err := directory.ParseEncryptionKey(jwk)
-	return err
 }

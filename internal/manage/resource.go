@@ -28,6 +28,8 @@ type ResourcePatch struct {
 	// SigningAlg of its access tokens; EncryptionKey is the public JWK to which they
 	// are encrypted, empty: none.
 	SigningAlg, EncryptionKey *string
+	// App is the application whose registration it is part of; it is said once.
+	App *directory.AppID
 }
 
 const noSuchResource = "There is no such resource."
@@ -36,14 +38,28 @@ func resourceParty(r *directory.Resource) audit.Party {
 	return audit.Party{Kind: "resource", ID: string(r.ID), Name: r.Name}
 }
 
-// Resources lists all resources by identifier. Kinds: Denied, Unavailable.
+// Resources lists all resources by identifier; whoever may not read them all gets
+// those of applications they own. Kinds: Denied, Unavailable.
 func (s *Service) Resources(ctx context.Context, actor directory.Actor) (all []*directory.Resource, err error) {
 	err = s.read(ctx, actor, func(c *step) error {
-		if err := role.Allowed(c.actor, role.ReadApps, role.Target{}).Err(""); err != nil {
+		found, err := c.Tx.Resources()
+		if err != nil {
 			return err
 		}
-		all, err = c.Tx.Resources()
-		return err
+		refused := role.Allowed(c.actor, role.ReadApps, role.Target{}).Err("")
+		for _, r := range found {
+			target, err := c.resourceTarget(r)
+			if err != nil {
+				return err
+			}
+			if role.Allowed(c.actor, role.ReadApps, target).OK {
+				all = append(all, r)
+			}
+		}
+		if len(all) == 0 {
+			return refused
+		}
+		return nil
 	})
 	return all, err
 }
@@ -102,6 +118,15 @@ func (c *step) createResource(id directory.ResourceID, p ResourcePatch) (*direct
 // patchResource writes p into r and checks the whole.
 func (c *step) patchResource(r *directory.Resource, p *ResourcePatch) error {
 	old := *r
+	if p.App != nil && *p.App != old.App {
+		if old.App != "" || old.Version > 0 {
+			return invalid("Which registration a resource is part of is said when it is registered.")
+		}
+		if _, err := c.Tx.App(*p.App); err != nil {
+			return missing(err, noSuchApp)
+		}
+		r.App = *p.App
+	}
 	set(&r.Name, p.Name)
 	set(&r.Scopes, p.Scopes)
 	set(&r.AppRoles, p.AppRoles)
@@ -117,36 +142,14 @@ func (c *step) patchResource(r *directory.Resource, p *ResourcePatch) error {
 	}
 	set(&r.SigningAlg, p.SigningAlg)
 	set(&r.EncryptionKey, p.EncryptionKey)
-	if err := directory.CheckRequired("The name of the resource", r.Name, 256); err != nil {
-		return err
+	// Whoever does not know a scope's id does not change it.
+	for i, x := range r.Scopes {
+		if j := slices.IndexFunc(old.Scopes, func(y directory.Scope) bool { return y.Name == x.Name }); p.Scopes != nil && x.ID == "" && j >= 0 {
+			r.Scopes = slices.Clone(r.Scopes)
+			r.Scopes[i].ID, r.Scopes[i].Title, r.Scopes[i].AdminTitle, r.Scopes[i].AdminText = old.Scopes[j].ID, old.Scopes[j].Title, old.Scopes[j].AdminTitle, old.Scopes[j].AdminText
+		}
 	}
-	if len(r.Scopes) > 500 || len(r.AppRoles) > 500 {
-		return invalid("A resource has at most 500 scopes.")
-	}
-	seen := map[string]bool{}
-	for _, x := range r.Scopes {
-		if err := directory.CheckScope(x.Name); err != nil {
-			return err
-		}
-		if err := directory.CheckText("The text of the scope "+fault.Quote(x.Name), x.Text, 512); err != nil {
-			return err
-		}
-		if seen[x.Name] {
-			return invalid("The scope " + fault.Quote(x.Name) + " is there twice.")
-		}
-		seen[x.Name] = true
-	}
-	clear(seen)
-	for _, x := range r.AppRoles {
-		if err := directory.CheckScope(x); err != nil {
-			return err
-		}
-		if seen[x] {
-			return invalid("The application role " + fault.Quote(x) + " is there twice.")
-		}
-		seen[x] = true
-	}
-	if err := errors.Join(signingAlg(r.SigningAlg), encryptionKey(r.EncryptionKey), tokenLife(r.TokenLife, r.Guarded)); err != nil {
+	if err := r.Check(); err != nil {
 		return err
 	}
 	if r.Guarded && !old.Guarded || r.TokenLife > max(old.TokenLife, time.Hour) {
@@ -192,10 +195,16 @@ func (c *step) proveGuarded(id directory.ResourceID) error {
 // guarded, lives are an hour again. Kinds: Denied, Invalid, NotFound, Conflict, Unavailable.
 func (s *Service) UpdateResource(ctx context.Context, actor directory.Actor, id directory.ResourceID, p ResourcePatch, act Act) error {
 	_, err := s.write(ctx, actor, act, false, func(c *step) error {
-		if err := c.allow("Update resource", audit.Party{Kind: "resource", ID: string(id)}, "", role.UpdateApp, role.Target{}); err != nil {
+		old, err := c.Tx.Resource(id)
+		var target role.Target
+		if err == nil {
+			if target, err = c.resourceTarget(old); err != nil {
+				return err
+			}
+		}
+		if err := c.allow("Update resource", audit.Party{Kind: "resource", ID: string(id)}, "", role.UpdateApp, target); err != nil {
 			return err
 		}
-		old, err := c.Tx.Resource(id)
 		if err != nil {
 			return missing(err, noSuchResource)
 		}
@@ -277,6 +286,7 @@ func resourceChanges(old, r *directory.Resource) (changes []audit.Change) {
 	add("scopes", old.Scopes, r.Scopes)
 	add("appRoles", old.AppRoles, r.AppRoles)
 	add("tokenLife", old.TokenLife, r.TokenLife)
+	add("app", old.App, r.App)
 	add("guarded", old.Guarded, r.Guarded)
 	add("signingAlg", old.SigningAlg, r.SigningAlg)
 	add("encryptionKey", old.EncryptionKey, r.EncryptionKey)

@@ -52,7 +52,12 @@ func storedSecret(now time.Time, id, value string) directory.AppSecret {
 // AddSecret makes one more secret; the others stay good. A zero expires is
 // never. Kinds: Denied, Invalid, NotFound, Conflict (too many), Unavailable.
 func (s *Service) AddSecret(ctx context.Context, actor directory.Actor, id directory.AppID, expires time.Time, act Act) (*NewSecret, error) {
-	made, _, err := s.newSecret(ctx, actor, id, expires, act, nil)
+	return s.AddNamedSecret(ctx, actor, id, "", expires, act)
+}
+
+// AddNamedSecret is AddSecret of one that people call by a name.
+func (s *Service) AddNamedSecret(ctx context.Context, actor directory.Actor, id directory.AppID, name string, expires time.Time, act Act) (*NewSecret, error) {
+	made, _, err := s.newSecret(ctx, actor, id, name, expires, act, nil)
 	return made, err
 }
 
@@ -64,12 +69,12 @@ const maxOverlap = 90 * 24 * time.Hour
 // that much later by themselves, and nothing ends now. Grants of people go on with
 // the new secret. Kinds as AddSecret.
 func (s *Service) RotateSecret(ctx context.Context, actor directory.Actor, id directory.AppID, expires time.Time, overlap time.Duration, act Act) (*NewSecret, *Receipt, error) {
-	return s.newSecret(ctx, actor, id, expires, act, &overlap)
+	return s.newSecret(ctx, actor, id, "", expires, act, &overlap)
 }
 
 // newSecret makes a secret; overlap is how long the others stay, nil: as long as
 // they would.
-func (s *Service) newSecret(ctx context.Context, actor directory.Actor, id directory.AppID, expires time.Time, act Act, overlap *time.Duration) (made *NewSecret, r *Receipt, err error) {
+func (s *Service) newSecret(ctx context.Context, actor directory.Actor, id directory.AppID, name string, expires time.Time, act Act, overlap *time.Duration) (made *NewSecret, r *Receipt, err error) {
 	r, err = s.changeSecrets(ctx, actor, id, act, func(c *step, a *directory.App) error {
 		if a.Public {
 			return invalid("A public application keeps no secret.")
@@ -78,7 +83,10 @@ func (s *Service) newSecret(ctx context.Context, actor directory.Actor, id direc
 		if err != nil {
 			return err
 		}
-		made = x
+		if err := directory.CheckText("The name of the secret", name, 120); err != nil {
+			return err
+		}
+		made, stored.Name = x, name
 		a.Secrets = slices.Clone(a.Secrets)
 		switch {
 		case overlap == nil:

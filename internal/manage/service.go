@@ -36,6 +36,8 @@ type Service struct {
 	// Provider makes an identity provider what a manifest says, in the manifest's
 	// transaction, and says in a sentence what changed; empty: nothing.
 	Provider func(tx *store.Tx, actor directory.Actor, p *manifest.Provider) (string, error)
+
+	joined *step // not nil: inside [Service.Together]
 }
 
 // Act says how something is done.
@@ -68,6 +70,9 @@ type step struct {
 
 // read runs f in a read transaction with the actor's roles as of it.
 func (s *Service) read(ctx context.Context, actor directory.Actor, f func(*step) error) error {
+	if s.joined != nil {
+		return f(s.joined)
+	}
 	return s.DB.Read(ctx, func(tx *store.Tx) error {
 		a, err := tx.ActorNow(actor)
 		if err != nil {
@@ -82,6 +87,9 @@ func (s *Service) read(ctx context.Context, actor directory.Actor, f func(*step)
 func (s *Service) write(ctx context.Context, actor directory.Actor, act Act, urgent bool, f func(*step) error) ([]*store.Receipt, error) {
 	if len(act.Reason) > maxReason {
 		return nil, invalid("The reason is too long: 500 characters at most.")
+	}
+	if s.joined != nil {
+		return nil, f(s.joined)
 	}
 	var last *step
 	update := s.DB.Update

@@ -256,13 +256,22 @@ func (tx *Tx) DeleteApp(id directory.AppID) error {
 	if err := tx.followApp(a, nil); err != nil {
 		return err
 	}
-	for _, q := range []string{`DELETE FROM consents WHERE app_id = $1`, `DELETE FROM assignments WHERE app_id = $1`} { // the cutoff covers whoever was assigned
+	if err := tx.ForgetApp(id); err != nil {
+		return err
+	}
+	_, err = tx.exec(`DELETE FROM apps WHERE id = $1`, string(id))
+	return err
+}
+
+// ForgetApp removes what people consented to for an application, and who is
+// assigned. The cutoff of whoever ends it covers them all.
+func (tx *Tx) ForgetApp(id directory.AppID) error {
+	for _, q := range []string{`DELETE FROM consents WHERE app_id = $1`, `DELETE FROM assignments WHERE app_id = $1`} {
 		if _, err := tx.exec(q, string(id)); err != nil {
 			return err
 		}
 	}
-	_, err = tx.exec(`DELETE FROM apps WHERE id = $1`, string(id))
-	return err
+	return nil
 }
 
 func scanResource(r scanner) (*directory.Resource, error) {
@@ -410,6 +419,18 @@ func (tx *Tx) WithdrawConsent(user directory.UserID, app directory.AppID) error 
 	n, err := tx.exec(`DELETE FROM consents WHERE user_id = $1 AND app_id = $2`, user[:], string(app))
 	if err == nil && n == 0 {
 		return ErrNotFound
+	}
+	if err != nil {
+		return err
+	}
+	return tx.cutConsent(user, app)
+}
+
+// WithdrawConsentAt is WithdrawConsent at one resource. ErrNotFound.
+func (tx *Tx) WithdrawConsentAt(user directory.UserID, app directory.AppID, resource directory.ResourceID) error {
+	n, err := tx.exec(`DELETE FROM consents WHERE user_id = $1 AND app_id = $2 AND resource = $3`, user[:], string(app), string(resource))
+	if err == nil && n == 0 {
+		err = ErrNotFound
 	}
 	if err != nil {
 		return err
