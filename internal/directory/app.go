@@ -173,6 +173,7 @@ type Scope struct {
 	Title      string `json:"title"`
 	AdminTitle string `json:"adminTitle"`
 	AdminText  string `json:"adminText"`
+	Disabled   bool   `json:"disabled"` // nobody can ask for it, or consent to it, any more
 }
 
 // Consent lets an app have scopes at a resource for one user, or for everybody

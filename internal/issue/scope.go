@@ -52,12 +52,14 @@ func (s *Service) Plan(ctx context.Context, app *directory.App, scope string, re
 		}
 		allowed := permitted(app.Permissions, a.resource)
 		names := []string{a.name}
-		if a.name == ".default" {
-			names = allowed
-		}
 		r := reg.resources[a.resource]
+		if a.name == ".default" {
+			names = slices.DeleteFunc(slices.Clone(allowed), func(n string) bool {
+				return slices.ContainsFunc(r.Scopes, func(x directory.Scope) bool { return x.Name == n && x.Disabled })
+			})
+		}
 		for _, n := range names {
-			if !slices.ContainsFunc(r.Scopes, func(x directory.Scope) bool { return x.Name == n }) || !slices.Contains(allowed, n) {
+			if !slices.ContainsFunc(r.Scopes, func(x directory.Scope) bool { return x.Name == n && !x.Disabled }) || !slices.Contains(allowed, n) {
 				return nil, refuse(fault.Invalid, "invalid_scope", 70011, "", "The application may not ask for the scope "+printable(a.text)+".")
 			}
 		}

@@ -141,7 +141,7 @@ func (c *step) permissions(ps []directory.Permission, appRoles bool) ([]director
 			if appRoles && !slices.Contains(r.AppRoles, x) {
 				return nil, fault.New(fault.NotFound, "The resource "+fault.Quote(string(r.ID))+" has no application role "+fault.Quote(x)+".")
 			}
-			if !appRoles && !slices.ContainsFunc(r.Scopes, func(s directory.Scope) bool { return s.Name == x }) {
+			if !appRoles && !slices.ContainsFunc(r.Scopes, func(s directory.Scope) bool { return s.Name == x && !s.Disabled }) {
 				return nil, fault.New(fault.NotFound, "The resource "+fault.Quote(string(r.ID))+" has no scope "+fault.Quote(x)+".")
 			}
 		}

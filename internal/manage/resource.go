@@ -146,7 +146,7 @@ func (c *step) patchResource(r *directory.Resource, p *ResourcePatch) error {
 	for i, x := range r.Scopes {
 		if j := slices.IndexFunc(old.Scopes, func(y directory.Scope) bool { return y.Name == x.Name }); p.Scopes != nil && x.ID == "" && j >= 0 {
 			r.Scopes = slices.Clone(r.Scopes)
-			r.Scopes[i].ID, r.Scopes[i].Title, r.Scopes[i].AdminTitle, r.Scopes[i].AdminText = old.Scopes[j].ID, old.Scopes[j].Title, old.Scopes[j].AdminTitle, old.Scopes[j].AdminText
+			r.Scopes[i].ID, r.Scopes[i].Title, r.Scopes[i].AdminTitle, r.Scopes[i].AdminText, r.Scopes[i].Disabled = old.Scopes[j].ID, old.Scopes[j].Title, old.Scopes[j].AdminTitle, old.Scopes[j].AdminText, old.Scopes[j].Disabled
 		}
 	}
 	if err := r.Check(); err != nil {

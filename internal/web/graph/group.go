@@ -128,25 +128,31 @@ func reference(c *call) (set, id string, err error) {
 	if err := c.Body(odata.Form{"@odata.id": odata.Text(&at)}); err != nil {
 		return "", "", err
 	}
-	bad := odata.Unreadable("The property @odata.id must be the address of a user or group, such as https://graph.microsoft.com/v1.0/directoryObjects/{id}.")
 	if at == nil {
-		return "", "", bad
+		return "", "", errAddress
 	}
-	u, err := url.Parse(*at)
+	return address(*at)
+}
+
+var errAddress = odata.Unreadable("The property @odata.id must be the address of a user or group, such as https://graph.microsoft.com/v1.0/directoryObjects/{id}.")
+
+// address reads the address of a directory object.
+func address(at string) (set, id string, err error) {
+	u, err := url.Parse(at)
 	if err != nil {
-		return "", "", bad
+		return "", "", errAddress
 	}
 	path, _, err := api.Normal(u.EscapedPath())
 	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
 	if err != nil || len(parts) < 2 {
-		return "", "", bad
+		return "", "", errAddress
 	}
 	set, id = parts[len(parts)-2], parts[len(parts)-1]
 	if set != "directoryObjects" && set != "users" && set != "groups" && set != "servicePrincipals" {
-		return "", "", bad
+		return "", "", errAddress
 	}
 	if _, err := directory.ParseID[directory.User](id); err != nil {
-		return "", "", bad
+		return "", "", errAddress
 	}
 	return set, id, nil
 }

@@ -124,9 +124,9 @@ func clientRequestID(r *http.Request, otherwise string) string {
 var keyed = regexp.MustCompile(`^([A-Za-z]+)\((?:([A-Za-z]+)=)?'((?:[^']|'')*)'\)$`)
 
 // alternate are the properties that may stand as a key; the id may always.
-var alternate = map[string]string{"users": "userPrincipalName", "directoryRoles": "roleTemplateId", "applications": "appId"}
+var alternate = map[string]string{"users": "userPrincipalName", "directoryRoles": "roleTemplateId", "applications": "appId", "servicePrincipals": "appId"}
 
-// ByClientID marks a client_id where an object id is usual.
+// ByClientID begins a segment that is a client_id where an object id is usual.
 const ByClientID = "(appId)"
 
 // Normal rewrites an escaped path: keys in parentheses become segments, /me
@@ -151,11 +151,10 @@ func Normal(escaped string) (plain, out string, err error) {
 			if m[2] != "" && m[2] != "id" && m[2] != alternate[m[1]] {
 				return "", "", nowhere
 			}
-			segments = append(segments, m[1])
 			if m[2] == "appId" {
-				segments = append(segments, ByClientID)
+				key = ByClientID + key
 			}
-			segments = append(segments, key)
+			segments = append(segments, m[1], key)
 		default:
 			segments = append(segments, seg)
 		}

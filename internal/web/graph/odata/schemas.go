@@ -58,16 +58,17 @@ var Assignments = Schema{
 	Selects: []string{"id", "principalId", "roleDefinitionId", "directoryScopeId", "appScopeId", "condition"},
 }
 
-// Applications is the schema of /applications, which is for reading. Ours under
-// /curfew/apps can do more than Microsoft's can say.
+// Applications is the schema of /applications. Ours under /curfew/apps can do more
+// than Microsoft's can say.
 var Applications = Schema{
 	Entity: "microsoft.graph.application",
 	Filter: map[string]Property{
 		"id": {directory.FieldID, directory.KindID}, "appid": {FieldClient, directory.KindText},
 		"displayname": {directory.FieldDisplayName, directory.KindText}, "createddatetime": {directory.FieldCreated, directory.KindTime},
 	},
-	Search:  []directory.Field{directory.FieldDisplayName},
-	Selects: []string{"id", "appId", "displayName", "createdDateTime", "signInAudience", "isDisabled", "web", "publicClient", "passwordCredentials"},
+	Search: []directory.Field{directory.FieldDisplayName},
+	Selects: []string{"id", "appId", "displayName", "createdDateTime", "signInAudience", "isDisabled", "identifierUris", "isFallbackPublicClient", "web", "publicClient", "spa", "api",
+		"appRoles", "requiredResourceAccess", "passwordCredentials", "keyCredentials", "tags", "notes"},
 }
 
 // Audits is the schema of /auditLogs/directoryAudits. It pages, the newest first;
