@@ -87,7 +87,10 @@ type service struct {
 const graphClient = "00000003-0000-0000-c000-000000000000"
 
 func (v service) id() string {
-	if v.app != nil {
+	switch {
+	case v.app != nil && v.app.Principal.IsZero(): // not listed, but assignments may name it
+		return guid("servicePrincipal", v.app.Object.String())
+	case v.app != nil:
 		return v.app.Principal.String()
 	}
 	return guid("servicePrincipal", string(v.resource.ID), strconv.FormatInt(v.resource.Created.UnixMicro(), 10))
@@ -140,13 +143,10 @@ func (k *catalog) service(ref string) (service, error) {
 	return service{}, errNoService
 }
 
-// serviceOf is the service principal of an application.
+// serviceOf is what stands for an application where one is named.
 func (k *catalog) serviceOf(id directory.AppID) (service, bool) {
 	a := k.app(id)
-	if a == nil || a.Principal.IsZero() {
-		return service{}, false
-	}
-	return service{a, k.api(id)}, true
+	return service{a, k.api(id)}, a != nil
 }
 
 // serviceAt is the service principal that stands for a resource.

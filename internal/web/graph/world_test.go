@@ -278,7 +278,7 @@ func (w *world) do(method, target, token string, header http.Header, body []byte
 
 var (
 	uuids       = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
-	others      = regexp.MustCompile(`("hint": "[A-Za-z0-9]{3}"|rc_[0-9a-f]{8}-\d+|cfs_[A-Za-z0-9]{40}|skiptoken=[\w-]+|"(?:value|password|@curfew\.password)": ?"(?:[a-z2-9]{4}-){3}[a-z2-9]{4}")`)
+	others      = regexp.MustCompile(`("hint": "[A-Za-z0-9]{3}"|"id": "[\w-]{24,}"|rc_[0-9a-f]{8}-\d+|cfs_[A-Za-z0-9]{40}|skiptoken=[\w-]+|"(?:value|password|@curfew\.password)": ?"(?:[a-z2-9]{4}-){3}[a-z2-9]{4}")`)
 	placeholder = regexp.MustCompile(`\{[a-z]+(-[a-z0-9-]+)?\}`)
 )
 
@@ -307,6 +307,10 @@ func (w *world) hide(s, request string) string {
 	})
 	return others.ReplaceAllStringFunc(s, func(x string) string {
 		switch {
+		case uuids.MatchString(x):
+			return x
+		case strings.HasPrefix(x, `"id"`): // made of other ids
+			return `"id": "` + name(x[7:len(x)-1], "opaque") + `"`
 		case strings.HasPrefix(x, `"hint"`):
 			return `"hint": "{hint}"`
 		case strings.HasPrefix(x, "rc_"):

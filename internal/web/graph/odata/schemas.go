@@ -10,6 +10,9 @@ const (
 	FieldPrincipal   directory.Field = "principal"
 	FieldRole        directory.Field = "role"
 	FieldClient      directory.Field = "client"
+	FieldService     directory.Field = "service"
+	FieldResource    directory.Field = "resource"
+	FieldConsent     directory.Field = "consent"
 )
 
 // Groups is the schema of /groups.
@@ -69,6 +72,36 @@ var Applications = Schema{
 	Search: []directory.Field{directory.FieldDisplayName},
 	Selects: []string{"id", "appId", "displayName", "createdDateTime", "signInAudience", "isDisabled", "identifierUris", "isFallbackPublicClient", "web", "publicClient", "spa", "api",
 		"appRoles", "requiredResourceAccess", "passwordCredentials", "keyCredentials", "tags", "notes"},
+}
+
+// Services is the schema of /servicePrincipals.
+var Services = Schema{
+	Entity: "microsoft.graph.servicePrincipal",
+	Filter: map[string]Property{
+		"id": {directory.FieldID, directory.KindID}, "appid": {FieldClient, directory.KindText}, "displayname": {directory.FieldDisplayName, directory.KindText},
+		"accountenabled": {directory.FieldEnabled, directory.KindBool},
+	},
+	Search: []directory.Field{directory.FieldDisplayName},
+	Selects: []string{"id", "appId", "displayName", "appDisplayName", "accountEnabled", "appRoleAssignmentRequired", "appOwnerOrganizationId", "createdDateTime", "servicePrincipalType", "servicePrincipalNames",
+		"signInAudience", "replyUrls", "logoutUrl", "homepage", "appRoles", "oauth2PermissionScopes", "passwordCredentials", "keyCredentials", "tags", "notes"},
+}
+
+// Grants is the schema of /oauth2PermissionGrants.
+var Grants = Schema{
+	Entity: "microsoft.graph.oAuth2PermissionGrant",
+	Filter: map[string]Property{
+		"clientid": {FieldService, directory.KindID}, "resourceid": {FieldResource, directory.KindID}, "principalid": {FieldPrincipal, directory.KindID}, "consenttype": {FieldConsent, directory.KindText},
+	},
+	Selects: []string{"id", "clientId", "consentType", "principalId", "resourceId", "scope"},
+}
+
+// RoleHolders is the schema of appRoleAssignments and appRoleAssignedTo.
+var RoleHolders = Schema{
+	Entity: "microsoft.graph.appRoleAssignment",
+	Filter: map[string]Property{
+		"principalid": {FieldPrincipal, directory.KindID}, "resourceid": {FieldResource, directory.KindID}, "approleid": {FieldRole, directory.KindID},
+	},
+	Selects: []string{"id", "appRoleId", "createdDateTime", "deletedDateTime", "principalDisplayName", "principalId", "principalType", "resourceDisplayName", "resourceId"},
 }
 
 // Audits is the schema of /auditLogs/directoryAudits. It pages, the newest first;
