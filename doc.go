@@ -47,6 +47,7 @@
 //	         internal/web/pages          sign-in, consent, sign-out
 //	         internal/web/federation     the way to other identity providers and back
 //	         internal/web/graph          Graph-compatible API, under Microsoft's names
+//	         internal/web/graph/registration  applications, under Microsoft's names
 //	         internal/web/graph/own      our own API beside it
 //	         internal/web/graph/api      what both share: who calls, answers, faults
 //	         internal/web/graph/odata    the query language of lists, and bodies
@@ -69,7 +70,7 @@
 // keys; issue to clientauth; federate to keys, revoke,
 // signin, manage; web/* to webkit; role, policy, grant, audit to
 // directory; policy/wire to policy, directory; standing to directory, policy,
-// grant; config, egress to fault; graph and own to api; graph, own, api to odata;
+// grant; config, egress to fault; graph, registration and own to api; they and api to odata;
 // portal to figure, receipt, registry; portal/receipt to figure;
 // cmd/curfew to demo; guard to its jose;
 // guardtest to guard; storetest to store.

@@ -454,14 +454,8 @@ func (s *Service) DeleteApp(ctx context.Context, actor directory.Actor, id direc
 			return missing(err, noSuchApp)
 		}
 		c.search = true
-		if !a.Principal.IsZero() {
-			_, err := c.ChangeUser(a.Principal, store.UserChange{}, func(u *directory.User) error {
-				u.Deleted = c.Now
-				return nil
-			})
-			if err != nil && !errors.Is(err, store.ErrNotFound) {
-				return err
-			}
+		if err := c.endIdentity(a); err != nil {
+			return err
 		}
 		if err := c.Tx.DeleteApp(id); err != nil {
 			return missing(err, noSuchApp)
@@ -473,4 +467,16 @@ func (s *Service) DeleteApp(ctx context.Context, actor directory.Actor, id direc
 		return nil
 	})
 	return first(all, string(id)), err
+}
+
+// endIdentity deletes the identity that an application acts as, if it has one.
+func (c *step) endIdentity(a *directory.App) error {
+	if a.Principal.IsZero() {
+		return nil
+	}
+	_, err := c.ChangeUser(a.Principal, store.UserChange{}, func(u *directory.User) error { u.Deleted = c.Now; return nil })
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
 }

@@ -117,11 +117,8 @@ func (s *Service) TakeIdentity(ctx context.Context, actor directory.Actor, id di
 		if err := c.storeApp(old, &a); err != nil {
 			return err
 		}
-		if !old.Principal.IsZero() {
-			_, err := c.ChangeUser(old.Principal, store.UserChange{}, func(u *directory.User) error { u.Deleted = c.Now; return nil })
-			if err != nil && !errors.Is(err, store.ErrNotFound) {
-				return err
-			}
+		if err := c.endIdentity(old); err != nil {
+			return err
 		}
 		if err := c.ForgetApp(id); err != nil {
 			return err

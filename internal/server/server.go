@@ -39,6 +39,7 @@ import (
 	"github.com/curfew-id/curfew/internal/web/graph"
 	graphapi "github.com/curfew-id/curfew/internal/web/graph/api"
 	graphown "github.com/curfew-id/curfew/internal/web/graph/own"
+	"github.com/curfew-id/curfew/internal/web/graph/registration"
 	"github.com/curfew-id/curfew/internal/web/oidc"
 	"github.com/curfew-id/curfew/internal/web/pages"
 	"github.com/curfew-id/curfew/internal/web/portal"
@@ -283,7 +284,7 @@ func (s *Server) route() http.Handler {
 	others.Register(people)
 	own := &graphapi.Server{Manage: s.manage, Relay: s.relay, Revoke: s.revoke, Issue: s.issue, SignIn: s.signin, Deliver: s.deliver, Federate: s.federate, Base: base, Tenant: s.issue.Tenant,
 		Domain: func(context.Context) (string, error) { return s.domain(), nil }, Log: s.log, Now: s.now}
-	own.Register(api, graph.Server{Server: own}.Routes(), graphown.Server{Server: own}.Routes())
+	own.Register(api, graph.Server{Server: own}.Routes(), registration.Server{Server: own}.Routes(), graphown.Server{Server: own}.Routes())
 	(&feed.Server{Relay: s.relay, Authenticate: client, Log: s.log}).Register(api)
 	api.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { s.plain(w, http.StatusOK, "ok") })
 	api.HandleFunc("GET /readyz", s.ready)

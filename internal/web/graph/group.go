@@ -2,8 +2,6 @@ package graph
 
 import (
 	"net/http"
-	"net/url"
-	"strings"
 
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
@@ -96,10 +94,6 @@ func (s Server) deleteGroup(c *call) error {
 	return c.Do(func(act manage.Act) (*manage.Receipt, error) { return s.Manage.DeleteGroup(c.Ctx(), c.Actor, id, act) })
 }
 
-func userRow(u *directory.User, names []string) row {
-	return row{ID: u.ID.String(), Value: u.Value, Item: func() object { return userObject(u, names) }}
-}
-
 func (s Server) getGroupMembers(c *call) error {
 	q, err := c.Query(&odata.Users)
 	if err != nil {
@@ -115,46 +109,9 @@ func (s Server) getGroupMembers(c *call) error {
 	}
 	rows := make([]row, len(v.Members))
 	for i, u := range v.Members {
-		rows[i] = typed("user", userRow(u, q.Select))
+		rows[i] = api.Typed("user", api.UserRow(u, q.Select))
 	}
 	return s.List(c, &odata.Users, "directoryObjects", rows)
-}
-
-// reference reads the body of a $ref: {"@odata.id": address of a directory
-// object}. The host may be Graph's, as scripts write it. set is the collection
-// the address names, such as directoryObjects.
-func reference(c *call) (set, id string, err error) {
-	var at *string
-	if err := c.Body(odata.Form{"@odata.id": odata.Text(&at)}); err != nil {
-		return "", "", err
-	}
-	if at == nil {
-		return "", "", errAddress
-	}
-	return address(*at)
-}
-
-var errAddress = odata.Unreadable("The property @odata.id must be the address of a user or group, such as https://graph.microsoft.com/v1.0/directoryObjects/{id}.")
-
-// address reads the address of a directory object.
-func address(at string) (set, id string, err error) {
-	u, err := url.Parse(at)
-	if err != nil {
-		return "", "", errAddress
-	}
-	path, _, err := api.Normal(u.EscapedPath())
-	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
-	if err != nil || len(parts) < 2 {
-		return "", "", errAddress
-	}
-	set, id = parts[len(parts)-2], parts[len(parts)-1]
-	if set != "directoryObjects" && set != "users" && set != "groups" && set != "servicePrincipals" {
-		return "", "", errAddress
-	}
-	if _, err := directory.ParseID[directory.User](id); err != nil {
-		return "", "", errAddress
-	}
-	return set, id, nil
 }
 
 func (s Server) postGroupMember(c *call) error {
@@ -162,7 +119,7 @@ func (s Server) postGroupMember(c *call) error {
 	if err != nil {
 		return err
 	}
-	set, ref, err := reference(c)
+	set, ref, err := api.Reference(c)
 	if err != nil {
 		return err
 	}

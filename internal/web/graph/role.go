@@ -144,7 +144,7 @@ func (s Server) getRoleMembers(c *call) error {
 	var rows []row
 	for _, a := range all {
 		if a.User.IsZero() {
-			rows = append(rows, typed("group", groupRow(directory.Group{ID: a.Group, Name: a.Holder, RoleAssignable: true})))
+			rows = append(rows, api.Typed("group", groupRow(directory.Group{ID: a.Group, Name: a.Holder, RoleAssignable: true})))
 			continue
 		}
 		u := &directory.User{ID: a.User, Name: a.Holder}
@@ -153,7 +153,7 @@ func (s Server) getRoleMembers(c *call) error {
 		} else if !fault.Is(err, fault.Denied) && !fault.Is(err, fault.NotFound) {
 			return err
 		}
-		rows = append(rows, typed("user", userRow(u, q.Select)))
+		rows = append(rows, api.Typed("user", api.UserRow(u, q.Select)))
 	}
 	return s.List(c, &odata.Users, "directoryObjects", rows)
 }
@@ -163,7 +163,7 @@ func (s Server) postRoleMember(c *call) error {
 	if err != nil {
 		return err
 	}
-	set, ref, err := reference(c)
+	set, ref, err := api.Reference(c)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ type (
 // Routes are all addresses of Microsoft's that are answered.
 func (s Server) Routes() api.Routes {
 	all := api.Routes{}
-	for _, table := range []api.Routes{s.userRoutes(), s.groupRoutes(), s.roleRoutes(), s.appRoutes(), s.serviceRoutes(), s.consentRoutes(), s.roleHolderRoutes(), s.auditRoutes()} {
+	for _, table := range []api.Routes{s.userRoutes(), s.groupRoutes(), s.roleRoutes(), s.auditRoutes()} {
 		maps.Copy(all, table)
 	}
 	return all

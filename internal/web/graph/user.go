@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
@@ -30,53 +29,6 @@ func (s Server) userRoutes() api.Routes {
 	}
 }
 
-// usual is what is shown of a user unless $select says otherwise.
-var usual = []string{"businessPhones", "displayName", "givenName", "jobTitle", "mail", "mobilePhone", "officeLocation", "preferredLanguage", "surname", "userPrincipalName", "id"}
-
-// userObject is a user with the named properties, or the usual ones.
-func userObject(u *directory.User, names []string) object {
-	if names == nil {
-		names = usual
-	}
-	out := make(object, len(names))
-	for i, n := range names {
-		out[i] = member{n, userProperty(u, n)}
-	}
-	return out
-}
-
-// userProperty is one of the properties that can be selected. Those that nothing
-// here gives a value are null.
-func userProperty(u *directory.User, name string) any {
-	switch name {
-	case "id":
-		return u.ID
-	case "accountEnabled":
-		return u.Enabled
-	case "userType":
-		return "Member"
-	case "businessPhones", "otherMails":
-		return []string{}
-	case "identities":
-		_, domain, _ := strings.Cut(u.Name, "@")
-		return []object{{{"signInType", "userPrincipalName"}, {"issuer", domain}, {"issuerAssignedId", u.Name}}}
-	case "createdDateTime":
-		return api.Instant(u.Created)
-	case "deletedDateTime":
-		return api.Instant(u.Deleted)
-	case "lastPasswordChangeDateTime":
-		return api.Instant(u.Password.Changed)
-	case "signInSessionsValidFromDateTime", "refreshTokensValidFromDateTime":
-		return api.Instant(u.ValidFrom)
-	case "passwordProfile":
-		return object{{"password", nil}, {"forceChangePasswordNextSignIn", u.Password.MustChange}, {"forceChangePasswordNextSignInWithMfa", false}}
-	}
-	if p, ok := odata.Users.Filter[strings.ToLower(name)]; ok && p.Kind == directory.KindText {
-		return api.TextOrNull(u.Value(p.Field).Text)
-	}
-	return nil
-}
-
 func (s Server) getUsers(c *call) error {
 	q, err := c.Query(&odata.Users)
 	if err != nil {
@@ -92,7 +44,7 @@ func (s Server) getUsers(c *call) error {
 	}
 	value := make([]object, len(page.Users))
 	for i, u := range page.Users {
-		value[i] = userObject(u, q.Select)
+		value[i] = api.UserObject(u, q.Select)
 	}
 	s.Page(c, "users"+api.Selected(q.Select), page.Count, s.NextPage(c, page.Next), value)
 	return nil
@@ -125,7 +77,7 @@ func (s Server) getUser(c *call) error {
 	if err != nil {
 		return err
 	}
-	c.Write(http.StatusOK, append(object{{"@odata.context", s.Context(c, "users"+api.Selected(names)+"/$entity")}}, userObject(v.User, names)...))
+	c.Write(http.StatusOK, append(object{{"@odata.context", s.Context(c, "users"+api.Selected(names)+"/$entity")}}, api.UserObject(v.User, names)...))
 	return nil
 }
 
@@ -141,19 +93,12 @@ func (s Server) getMemberOf(c *call) error {
 	}
 	var rows []row
 	for _, g := range v.Groups {
-		rows = append(rows, typed("group", groupRow(g)))
+		rows = append(rows, api.Typed("group", groupRow(g)))
 	}
 	for _, id := range v.Held.Roles {
-		rows = append(rows, typed("directoryRole", roleRow(id)))
+		rows = append(rows, api.Typed("directoryRole", roleRow(id)))
 	}
 	return s.List(c, &odata.Groups, "directoryObjects", rows)
-}
-
-// typed adds the type to the entities of a mixed listing.
-func typed(what string, r row) row {
-	bare := r.Item
-	r.Item = func() object { return append(object{{"@odata.type", "#microsoft.graph." + what}}, bare()...) }
-	return r
 }
 
 // profile is the form of the properties that both POST and PATCH take.
@@ -230,7 +175,7 @@ func (s Server) postUsers(c *call) error {
 		return err
 	}
 	c.W.Header().Set("Location", s.Root(c)+"/users/"+u.ID.String())
-	out := append(object{{"@odata.context", s.Context(c, "users/$entity")}}, userObject(u, append(slices.Clone(usual), "accountEnabled"))...)
+	out := append(object{{"@odata.context", s.Context(c, "users/$entity")}}, api.UserObject(u, append(slices.Clone(api.Usual), "accountEnabled"))...)
 	if made != "" {
 		out = append(out, member{"@curfew.password", made})
 	}

@@ -38,6 +38,7 @@ import (
 	"github.com/curfew-id/curfew/internal/upstream"
 	"github.com/curfew-id/curfew/internal/web/graph/api"
 	"github.com/curfew-id/curfew/internal/web/graph/own"
+	"github.com/curfew-id/curfew/internal/web/graph/registration"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata")
@@ -96,7 +97,7 @@ func newWorld(t *testing.T) *world {
 			return domain, err
 		},
 	}}
-	w.Register(w.mux, w.Routes(), own.Server{Server: w.Server.Server}.Routes())
+	w.Register(w.mux, w.Routes(), registration.Server{Server: w.Server.Server}.Routes(), own.Server{Server: w.Server.Server}.Routes())
 	w.fill()
 	return w
 }

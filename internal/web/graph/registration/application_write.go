@@ -1,4 +1,4 @@
-package graph
+package registration
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/manage"
+	"github.com/curfew-id/curfew/internal/web/graph/api"
 	"github.com/curfew-id/curfew/internal/web/graph/odata"
 )
 
@@ -415,7 +416,7 @@ func (p *application) ownerIDs() (ids []directory.UserID, err error) {
 		return nil, nil
 	}
 	for _, x := range *p.owners {
-		_, ref, err := address(x)
+		_, ref, err := api.Address(x)
 		if err != nil {
 			return nil, err
 		}

@@ -1,4 +1,4 @@
-package graph
+package registration
 
 import (
 	"cmp"
@@ -336,7 +336,7 @@ func (s Server) getOwners(f by) func(*call) error {
 			return err
 		}
 		all, err := s.Manage.Owners(c.Ctx(), c.Actor, a.ID)
-		return api.Answer(s.Server, c, &odata.Users, "directoryObjects", all, func(u *directory.User) row { return typed("user", userRow(u, q.Select)) }, err)
+		return api.Answer(s.Server, c, &odata.Users, "directoryObjects", all, func(u *directory.User) row { return api.Typed("user", api.UserRow(u, q.Select)) }, err)
 	}
 }
 
@@ -346,7 +346,7 @@ func (s Server) postOwner(f by) func(*call) error {
 		if err != nil {
 			return err
 		}
-		_, ref, err := reference(c)
+		_, ref, err := api.Reference(c)
 		if err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-package graph
+package registration
 
 import (
 	"cmp"
@@ -93,7 +93,7 @@ func (v service) id() string {
 	case v.app != nil:
 		return v.app.Principal.String()
 	}
-	return guid("servicePrincipal", string(v.resource.ID), strconv.FormatInt(v.resource.Created.UnixMicro(), 10))
+	return guid("servicePrincipal", born(v.resource))
 }
 
 func (v service) client() string {
@@ -106,7 +106,7 @@ func (v service) client() string {
 	if _, err := directory.ParseID[directory.Resource](string(v.resource.ID)); err == nil {
 		return string(v.resource.ID)
 	}
-	return guid("appId", string(v.resource.ID))
+	return guid("appId", born(v.resource))
 }
 
 func (v service) name() string {
@@ -180,6 +180,11 @@ func guid(parts ...string) string {
 	return id.String()
 }
 
+// born names a resource, and not the next one of that identifier.
+func born(r *directory.Resource) string {
+	return string(r.ID) + " " + strconv.FormatInt(r.Created.UnixMicro(), 10)
+}
+
 // guidOf is an id that is a GUID, whatever it was.
 func guidOf(id string) string {
 	if x, err := directory.ParseID[catalog](id); err == nil {
@@ -217,7 +222,7 @@ func scopeID(r *directory.Resource, x directory.Scope) string {
 	if r.ID == directory.OwnAPI && knownScopes[x.Name] != "" {
 		return knownScopes[x.Name]
 	}
-	return cmp.Or(x.ID, guid("scope", string(r.ID), x.Name))
+	return cmp.Or(x.ID, guid("scope", born(r), x.Name))
 }
 
 // roleID is the id of an application role of a resource. Those that are part of a
@@ -233,7 +238,7 @@ func (k *catalog) roleID(r *directory.Resource, name string) string {
 			}
 		}
 	}
-	return guid("role", string(r.ID), name)
+	return guid("role", born(r), name)
 }
 
 // scopeNamed and roleNamed find a permission by its GUID.

@@ -1,4 +1,4 @@
-package graph
+package registration
 
 import (
 	"net/http"
