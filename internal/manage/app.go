@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -171,7 +170,7 @@ func (c *step) createApp(a *directory.App, p AppPatch) error {
 	if !a.Enabled {
 		what += ", disabled"
 	}
-	c.did(addApp, store.AppParty(a), what+".", appChanges(&directory.App{}, a)...)
+	c.did(addApp, store.AppParty(a), what+".", audit.AppChanges(&directory.App{}, a)...)
 	return nil
 }
 
@@ -249,7 +248,7 @@ func (c *step) saveApp(old, a *directory.App) (bool, error) {
 	if err := c.identity(a); err != nil {
 		return false, err
 	}
-	changes := appChanges(old, a)
+	changes := audit.AppChanges(old, a)
 	if len(changes) == 0 {
 		return false, nil
 	}
@@ -290,63 +289,6 @@ func (c *step) storeApp(old, a *directory.App) error {
 		return errMoved // what was changed here was not what is there now
 	}
 	return nil
-}
-
-// appChanges lists what differs between two versions, for audit and reports.
-func appChanges(old, a *directory.App) (changes []audit.Change) {
-	add := func(property string, o, n any) {
-		if reflect.DeepEqual(o, n) {
-			return
-		}
-		x, y := fmt.Sprint(o), fmt.Sprint(n)
-		if v := reflect.ValueOf(o); v.Kind() == reflect.Slice && v.Len() == 0 && reflect.ValueOf(n).Len() == 0 {
-			return
-		}
-		changes = append(changes, audit.Change{Property: property, Old: x, New: y})
-	}
-	add("displayName", old.Name, a.Name)
-	add("publisher", old.Publisher, a.Publisher)
-	add("enabled", old.Enabled, a.Enabled)
-	add("public", old.Public, a.Public)
-	add("firstParty", old.FirstParty, a.FirstParty)
-	add("deviceCode", old.DeviceCode, a.DeviceCode)
-	add("redirectUris", old.RedirectURIs, a.RedirectURIs)
-	add("postLogoutUris", old.PostLogoutURIs, a.PostLogoutURIs)
-	add("permissions", old.Permissions, a.Permissions)
-	add("appPermissions", old.AppPermissions, a.AppPermissions)
-	add("guards", old.Guards, a.Guards)
-	add("roles", old.Roles, a.Roles)
-	add("asks", old.Asks, a.Asks)
-	add("assignmentRequired", old.AssignmentRequired, a.AssignmentRequired)
-	add("accessTokenMinutes", old.AccessTokenMinutes, a.AccessTokenMinutes)
-	add("secrets", secretHints(old), secretHints(a))
-	add("spaRedirectUris", old.SPARedirectURIs, a.SPARedirectURIs)
-	add("keys", keyIDs(old), keyIDs(a))
-	add("jwksUri", old.KeysURI, a.KeysURI)
-	add("refresh", old.Refresh, a.Refresh)
-	add("grantAbsolute", old.GrantAbsolute, a.GrantAbsolute)
-	add("requirePushedRequests", old.RequirePAR, a.RequirePAR)
-	add("requireDPoP", old.RequireDPoP, a.RequireDPoP)
-	add("signingAlg", old.SigningAlg, a.SigningAlg)
-	add("backChannelLogoutUri", old.BackChannelLogoutURI, a.BackChannelLogoutURI)
-	add("backChannelSession", old.BackChannelSession, a.BackChannelSession)
-	add("frontChannelLogoutUri", old.FrontChannelLogoutURI, a.FrontChannelLogoutURI)
-	add("frontChannelSession", old.FrontChannelSession, a.FrontChannelSession)
-	if old.Principal != a.Principal {
-		add("identity", old.Principal.String(), a.Principal.String())
-	}
-	return changes
-}
-
-func secretHints(a *directory.App) (out []string) {
-	for _, s := range a.Secrets {
-		said := s.ID + " " + s.Hint + "…"
-		if !s.Expires.IsZero() {
-			said += " until " + s.Expires.UTC().Format(time.RFC3339)
-		}
-		out = append(out, said)
-	}
-	return out
 }
 
 // patchApp writes p into a and checks the whole; old is what was there before,

@@ -3,8 +3,6 @@ package manage
 import (
 	"context"
 	"errors"
-	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -111,7 +109,7 @@ func (c *step) createResource(id directory.ResourceID, p ResourcePatch) (*direct
 	if r.Version != 1 {
 		return nil, exists
 	}
-	c.did("Add resource", resourceParty(r), "Registers the resource "+string(id)+".", resourceChanges(&directory.Resource{}, r)...)
+	c.did("Add resource", resourceParty(r), "Registers the resource "+string(id)+".", audit.ResourceChanges(&directory.Resource{}, r)...)
 	return r, nil
 }
 
@@ -223,7 +221,7 @@ func (c *step) changeResource(old *directory.Resource, p ResourcePatch) (bool, e
 	if err := c.patchResource(&r, &p); err != nil {
 		return false, err
 	}
-	changes := resourceChanges(old, &r)
+	changes := audit.ResourceChanges(old, &r)
 	if len(changes) == 0 {
 		return false, nil
 	}
@@ -274,23 +272,6 @@ func (c *step) unused(id directory.ResourceID, scope string, appRole bool) error
 		}
 	}
 	return nil
-}
-
-func resourceChanges(old, r *directory.Resource) (changes []audit.Change) {
-	add := func(property string, o, n any) {
-		if x, y := fmt.Sprint(o), fmt.Sprint(n); x != y || !reflect.DeepEqual(o, n) && x != "[]" {
-			changes = append(changes, audit.Change{Property: property, Old: x, New: y})
-		}
-	}
-	add("displayName", old.Name, r.Name)
-	add("scopes", old.Scopes, r.Scopes)
-	add("appRoles", old.AppRoles, r.AppRoles)
-	add("tokenLife", old.TokenLife, r.TokenLife)
-	add("app", old.App, r.App)
-	add("guarded", old.Guarded, r.Guarded)
-	add("signingAlg", old.SigningAlg, r.SigningAlg)
-	add("encryptionKey", old.EncryptionKey, r.EncryptionKey)
-	return changes
 }
 
 // DeleteResource deletes a resource that no application names any more. Its

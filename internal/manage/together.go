@@ -123,7 +123,7 @@ func (s *Service) TakeIdentity(ctx context.Context, actor directory.Actor, id di
 		if err := c.ForgetApp(id); err != nil {
 			return err
 		}
-		c.did("Remove service principal", store.AppParty(&a), "Takes the application "+string(id)+" out of use: disabled, without identity, permissions, consents and assignments; what it held ends.", appChanges(old, &a)...)
+		c.did("Remove service principal", store.AppParty(&a), "Takes the application "+string(id)+" out of use: disabled, without identity, permissions, consents and assignments; what it held ends.", audit.AppChanges(old, &a)...)
 		return nil
 	})
 	return first(all, string(id)), err
