@@ -42,5 +42,6 @@ func (s *Server) ways(ctx context.Context) (all []pages.Way, err error) {
 }
 
 func (s *Server) federationPages(visitors *pages.Server) *federation.Server {
-	return &federation.Server{Federate: s.federate, SignIn: s.signin, Secure: s.cfg.Secure(), Domain: s.domain, Next: visitors.Next, Onwards: visitors.Onwards, Now: s.now, Log: s.log}
+	return &federation.Server{Federate: s.federate, SignIn: s.signin, Secure: s.cfg.Secure(), Domain: s.domain, Next: visitors.Next, Onwards: visitors.Onwards,
+		Admit: func(ip string) error { return s.issue.Strangers.Admit(ip, s.now()) }, Now: s.now, Log: s.log}
 }

@@ -571,6 +571,29 @@ func TestAtHashThatIsRightIsTaken(t *testing.T) {
 	f.in(map[string]any{"at_hash": base64.RawURLEncoding.EncodeToString(sum[:16])})
 }
 
+// Each sign-in that is begun is kept for a while, whoever begins it.
+func TestAttackFloodOfSignInsThroughAnotherProvider(t *testing.T) {
+	t.Parallel()
+	f := federated(t, "")
+	b := browserFor(t, f.here.base)
+	began := time.Now()
+	for i := 1; ; i++ {
+		res, text := b.post(t, "/federation/partner/start", url.Values{})
+		if res.StatusCode == http.StatusTooManyRequests {
+			if i < 300 {
+				t.Errorf("the %d. is refused", i)
+			}
+			break
+		}
+		if res.StatusCode != http.StatusSeeOther {
+			t.Fatalf("%d %s", res.StatusCode, says(text))
+		}
+		if i > 350+10*int(time.Since(began).Seconds()) {
+			t.Fatalf("%d were begun in %v", i, time.Since(began))
+		}
+	}
+}
+
 func TestAnAnswerWithoutIssIsRefusedWhereItIsPromised(t *testing.T) {
 	t.Parallel()
 	f := &fed{T: t, here: serve(t, "localhost", "", hereManifest), liar: newLiar(t)}

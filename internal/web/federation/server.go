@@ -27,8 +27,10 @@ type Server struct {
 	// has signed in for that; fresh: they were asked again who they are.
 	Next    func(flow string) string
 	Onwards func(next string, signed *signin.Signed, fresh bool) string
-	Now     func() time.Time
-	Log     *slog.Logger // nil: nowhere
+	// Admit counts a sign-in that somebody begins at an address.
+	Admit func(ip string) error
+	Now   func() time.Time
+	Log   *slog.Logger // nil: nowhere
 }
 
 // Register adds what browsers ask for.
@@ -124,6 +126,10 @@ func (s *Server) postStart(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	next := s.Next(form.Get("flow"))
+	if err := s.Admit(address(r)); err != nil {
+		s.fail(w, r, next, err)
+		return
+	}
 	to, err := s.Federate.Begin(r.Context(), federate.Begin{Provider: provider(r), Browser: s.ensure(w, r), Next: next, Fresh: signed != nil || asksAgain(next)})
 	if err != nil {
 		s.fail(w, r, next, err)
