@@ -37,7 +37,11 @@ func sessionCommand(c *console) *cobra.Command {
 			if s.Kept {
 				kept = "across restarts of the browser"
 			}
-			return [][2]string{{"browser", s.Agent}, {"address", s.IP}, {"device", s.Device}, {"signed in", c.When(s.AuthTime)}, {"kept", kept},
+			signedIn := ""
+			if !s.AuthTime.IsZero() { // an identity provider need not say
+				signedIn = c.When(s.AuthTime)
+			}
+			return [][2]string{{"browser", s.Agent}, {"address", s.IP}, {"device", s.Device}, {"through", s.Provider}, {"signed in", signedIn}, {"kept", kept},
 				{"since", c.When(s.Created)}, {"last used", c.When(s.LastUsed)}, {"ends", c.unlessUsed(s.Ends)}}
 		}}
 	return group("session", "Browser sessions", r.list(c), r.show(c))

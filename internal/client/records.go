@@ -44,6 +44,7 @@ type Lane struct {
 type Session struct {
 	ID       string    `json:"id"`
 	Agent    string    `json:"agent"`
+	Provider string    `json:"provider,omitempty"` // through which they came; empty: signed in here
 	IP       string    `json:"ip"`
 	Kept     bool      `json:"kept"`
 	Created  time.Time `json:"created"`

@@ -75,7 +75,8 @@ type SessionView struct {
 	Born                              cutoff.Pos
 	Created, LastUsed, AuthTime, Ends time.Time // Ends holds unless it is used before
 	AMR                               []string
-	Causes                            []standing.Cause // why it is no longer good; none: it is
+	Provider                          directory.ProviderID // through which they came; empty: proven here
+	Causes                            []standing.Cause     // why it is no longer good; none: it is
 }
 
 // GrantView is one grant.
@@ -194,7 +195,7 @@ func (s *Service) session(tx *store.Tx, sc *scene, b *grant.Session, u *director
 		return nil, err
 	}
 	return &SessionView{ID: b.ID, User: u.ID, UserName: u.Name, Agent: b.Agent, IP: b.IP, Device: b.Device, Kept: b.Kept, Born: b.Born,
-		Created: b.Created, LastUsed: b.LastUsed, AuthTime: b.AuthTime, Ends: b.Ends(s.Lifetimes), AMR: b.AMR,
+		Created: b.Created, LastUsed: b.LastUsed, AuthTime: b.AuthTime, Ends: b.Ends(s.Lifetimes), AMR: b.AMR, Provider: b.Provider,
 		Causes: standing.Check(standing.Facts{Now: sc.now, User: u, Ends: b.Ends(s.Lifetimes), Cuts: cuts})}, nil
 }
 

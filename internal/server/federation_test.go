@@ -424,6 +424,11 @@ func TestSignInThroughAnotherProvider(t *testing.T) {
 				auth != "Basic "+base64.StdEncoding.EncodeToString([]byte("curfew-here:"+upstreamSecret)) {
 				t.Errorf("token endpoint got %v, %s", form, auth)
 			}
+			// So does an administrator.
+			sessions := f.must(200, "GET", "/curfew/users/"+f.ada+"/sessions", nil)["value"].([]any)
+			if x := sessions[0].(map[string]any); len(sessions) != 1 || x["provider"] != "partner" || x["authTime"] != when.UTC().Format("2006-01-02T15:04:05.000Z") {
+				t.Errorf("sessions: %v", sessions)
+			}
 			// The applications hear how and when: honestly.
 			out := b.signInHere(t)
 			var id struct {
