@@ -208,3 +208,76 @@ func TestAttackPublishedKeys(t *testing.T) {
 		t.Error("a redirect was followed")
 	}
 }
+
+// No surface of the running server takes its own address from a request, nor where a
+// request came from.
+func TestAttackHostHeaderAtEverySurface(t *testing.T) {
+	t.Parallel()
+	n := start(t, "")
+	admin := n.signIn(t, "openid https://graph.microsoft.com/.default", "grace@contoso.example").Access
+	for _, path := range []string{"/v1.0/users?$top=1", "/v1.0/me", "/v1.0/applications", "/v1.0/servicePrincipals", "/v1.0/auditLogs/directoryAudits?$top=1", "/v1.0/curfew/guards", "/v1.0/nothing", "/v1.0/users/nobody@contoso.example",
+		"/portal", "/portal/users", "/portal/users/ada@contoso.example", "/portal/applications", "/account", "/account/identities", "/signin", "/device", "/oauth2/authorize", "/oauth2/logout", "/.well-known/openid-configuration", "/feed", "/healthz", "/readyz", "/nothing",
+		"//evil.example/%2e%2e", "/portal//evil.example", "/account/../evil.example", "/\\evil.example"} {
+		for _, host := range []string{"", "evil.example", "evil.example:443"} {
+			r, err := http.NewRequest(http.MethodGet, n.base, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.URL.Opaque = strings.Replace(n.base+path, "https:", "", 1)
+			if host != "" {
+				r.Host = host
+			}
+			for _, name := range []string{"X-Forwarded-Host", "X-Original-Host", "X-Forwarded-Server", "Forwarded", "X-Original-URL", "X-Rewrite-URL"} {
+				r.Header.Set(name, map[bool]string{true: "host=evil.example", false: "evil.example"}[name == "Forwarded"])
+			}
+			r.Header.Set("X-Forwarded-For", "203.0.113.66")
+			if strings.HasPrefix(path, "/v1.0") {
+				r.Header.Set("Authorization", "Bearer "+admin)
+			}
+			res, err := n.http.Do(r)
+			if err != nil {
+				t.Fatalf("%s: %v", path, err)
+			}
+			text := body(t, res)
+			for name, values := range res.Header {
+				for _, v := range values {
+					// A cleaned path is one of this server's all the same.
+					if u, err := url.Parse(v); name == "Location" && err == nil && u.Host == "" && !strings.HasPrefix(v, "//") && !strings.Contains(v, "\\") {
+						continue
+					}
+					if strings.Contains(v, "evil.example") {
+						t.Errorf("%s as %q: %s: %s", path, host, name, v)
+					}
+				}
+			}
+			if strings.Contains(text, "evil.example") && !strings.Contains(path, "evil.example") || strings.Contains(text, "203.0.113.66") {
+				t.Errorf("%s as %q repeats it:\n%.400s", path, host, text)
+			}
+			if path == "/v1.0/users?$top=1" && !strings.Contains(text, `"@odata.nextLink":"`+n.base+"/") {
+				t.Errorf("the next page is not here: %d %.300s", res.StatusCode, text)
+			}
+			if res.StatusCode == http.StatusInternalServerError {
+				t.Errorf("%s as %q: %d %s", path, host, res.StatusCode, text)
+			}
+		}
+	}
+	// What was done is on record from the address of the connection.
+	n.revoke(t, admin, "ada@contoso.example")
+	if _, text := n.graphGet(t, admin, "/v1.0/auditLogs/directoryAudits?$top=5"); strings.Contains(text, "203.0.113.66") {
+		t.Errorf("the audit log believes a header:\n%s", text)
+	}
+}
+
+func (n *node) graphGet(t *testing.T, token, path string) (int, string) {
+	t.Helper()
+	r, err := http.NewRequest(http.MethodGet, n.base+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	res, err := n.http.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, body(t, res)
+}
