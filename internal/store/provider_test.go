@@ -53,7 +53,7 @@ func TestASessionBornWhileItsProviderEndsIsEnded(t *testing.T) {
 					return err
 				}
 				once.Do(func() { go func() { ended <- w.DB.Update(context.Background(), end) }() }) // this closure may run twice
-				select { // it must wait for this commit; if it does not, it has seen no session
+				select {                                                                            // it must wait for this commit; if it does not, it has seen no session
 				case err := <-ended:
 					ended <- err
 				case <-time.After(300 * time.Millisecond):
