@@ -22,6 +22,7 @@ func providerCommand(c *console) *cobra.Command {
 
 var providerProperties = []property{
 	{"client-id", "clientId", plain, "what this directory is called there"},
+	{"private-key-jwt", "privateKeyJwt", truth, "this directory proves itself there by a signature instead of a secret; its keys are at /oauth2/keys"},
 	{"scope", "scopes", plains, "asked for beside openid; once for each"},
 	{"user-name-claim", "userNameClaim", plain, "claim that becomes the user name of somebody created; preferred_username when absent"},
 	{"mail-claim", "mailClaim", plain, "claim that becomes their mail address, if it is verified; email when absent"},
@@ -122,6 +123,9 @@ func providerShowCommand(c *console) *cobra.Command {
 		secret, unknown := "none: PKCE alone", "turned away"
 		if p.HasSecret {
 			secret = "kept sealed"
+		}
+		if p.PrivateKeyJWT {
+			secret = "none: a signature, by the keys at /oauth2/keys"
 		}
 		if p.CreateUsers {
 			unknown = "created in " + strings.Join(p.Domains, ", ")

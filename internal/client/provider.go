@@ -13,7 +13,8 @@ type Provider struct {
 	Enabled              bool      `json:"enabled"`
 	ClientID             string    `json:"clientId"` // what the directory is called there
 	HasSecret            bool      `json:"hasSecret"`
-	Scopes               []string  `json:"scopes"` // asked for beside openid
+	PrivateKeyJWT        bool      `json:"privateKeyJwt"` // a signature of the directory's instead
+	Scopes               []string  `json:"scopes"`        // asked for beside openid
 	UserNameClaim        string    `json:"userNameClaim"`
 	MailClaim            string    `json:"mailClaim"`
 	DisplayNameClaim     string    `json:"displayNameClaim"`

@@ -25,7 +25,10 @@ type Provider struct {
 	// with, sealed under the master key; empty: nothing, PKCE alone.
 	ClientID string
 	Secret   []byte
-	Scopes   []string // asked for beside openid
+	// Signs: it proves itself by a signature of ours instead (private_key_jwt, RFC
+	// 7523), which the provider checks by our published keys.
+	Signs  bool
+	Scopes []string // asked for beside openid
 	// Claims say what becomes of its claims when a person is created.
 	Claims ProviderClaims
 	// Create lets people in who are linked to nobody, as new users whose names are
@@ -105,6 +108,9 @@ func (p *Provider) Check() error {
 		if err := CheckDomain(d); err != nil {
 			return err
 		}
+	}
+	if p.Signs && len(p.Secret) > 0 {
+		return invalid("This directory proves itself there by a secret or by a signature, not by both.")
 	}
 	if p.Create && len(p.Domains) == 0 {
 		return invalid("Name the domains in which the identity provider may create users: nobody else's name must be taken.")

@@ -140,11 +140,11 @@ func (s *Service) redeem(ctx context.Context, p *directory.Provider, t ticket, a
 	case a.Code == "":
 		return nil, fault.New(fault.Invalid, "The identity provider sent neither a code nor an error.")
 	}
-	secret, err := s.secretOf(p)
+	own, err := s.credential(ctx, p, m)
 	if err != nil {
 		return nil, err
 	}
-	id, err := s.Upstream.Redeem(ctx, p, secret, a.Code, s.request(t, a.State))
+	id, err := s.Upstream.Redeem(ctx, p, own, a.Code, s.request(t, a.State))
 	if err != nil && !fault.Is(err, fault.Unavailable) {
 		s.log().WarnContext(ctx, "a sign-in through an identity provider was not believed", "provider", p.ID, "why", err, "request", a.Attempt.Request)
 	}

@@ -2,17 +2,22 @@ package federate
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/keys"
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/upstream"
 )
 
 // Patch says what is to be changed in a registration; nil leaves alone.
@@ -22,6 +27,7 @@ type Patch struct {
 	Scopes, Domains             *[]string
 	UserName, Mail, DisplayName *string // names of claims; empty: the usual one
 	Create, Enabled             *bool
+	Signs                       *bool // by a signature of ours instead of a secret
 }
 
 // Seen is a registration as administrators see it.
@@ -166,6 +172,14 @@ func (c *step) save(id directory.ProviderID, issuer string, patch Patch, create 
 	set(&p.Claims.Mail, patch.Mail)
 	set(&p.Claims.DisplayName, patch.DisplayName)
 	set(&p.Create, patch.Create)
+	switch { // one takes the place of the other
+	case patch.Signs != nil && *patch.Signs && patch.Secret == nil:
+		p.Signs, p.Secret = true, nil
+	case patch.Signs == nil && patch.Secret != nil && *patch.Secret != "":
+		p.Signs = false
+	default:
+		set(&p.Signs, patch.Signs)
+	}
 	set(&p.Enabled, patch.Enabled)
 	if err := c.secret(p, patch.Secret); err != nil {
 		return nil, err
@@ -225,13 +239,30 @@ func (c *step) secret(p *directory.Provider, value *string) error {
 	return err
 }
 
-// secretOf opens the secret of a provider; empty: it has none.
-func (s *Service) secretOf(p *directory.Provider) (string, error) {
-	if len(p.Secret) == 0 {
-		return "", nil
+// assertionLife is how long an assertion of ours is good.
+const assertionLife = time.Minute
+
+// credential is what this directory proves itself with at a provider.
+func (s *Service) credential(ctx context.Context, p *directory.Provider, m *upstream.Metadata) (own upstream.Credential, err error) {
+	switch {
+	case p.Signs:
+		alg := directory.ES256
+		if i := slices.IndexFunc(directory.SigningAlgs(), func(a string) bool { return slices.Contains(m.TokenAuthAlgs, a) }); i >= 0 {
+			alg = directory.SigningAlgs()[i]
+		}
+		now := s.Upstream.Now()
+		claims, err := json.Marshal(map[string]any{"iss": p.ClientID, "sub": p.ClientID, "aud": p.Issuer, "jti": rand.Text(), "iat": now.Unix(), "exp": now.Add(assertionLife).Unix()})
+		if err != nil {
+			return own, err
+		}
+		own.Assertion, err = s.Keys.Sign(ctx, keys.ClientAssertion, alg, claims)
+		return own, err
+	case len(p.Secret) > 0:
+		b, err := s.Keys.Unseal(sealing, sealedFor(p), p.Secret)
+		own.Secret = string(b)
+		return own, err
 	}
-	b, err := s.Keys.Unseal(sealing, sealedFor(p), p.Secret)
-	return string(b), err
+	return own, nil
 }
 
 func set[T any](to *T, from *T) {
@@ -253,7 +284,7 @@ func differences(old, p *directory.Provider) (out []audit.Change) {
 		return "false"
 	}
 	for _, x := range [][3]string{{"issuer", old.Issuer, p.Issuer}, {"name", old.Name, p.Name}, {"clientId", old.ClientID, p.ClientID}, {"enabled", flag(old.Enabled), flag(p.Enabled)},
-		{"scopes", strings.Join(old.Scopes, " "), strings.Join(p.Scopes, " ")}, {"createUsers", flag(old.Create), flag(p.Create)}, {"domains", strings.Join(old.Domains, " "), strings.Join(p.Domains, " ")},
+		{"scopes", strings.Join(old.Scopes, " "), strings.Join(p.Scopes, " ")}, {"createUsers", flag(old.Create), flag(p.Create)}, {"privateKeyJwt", flag(old.Signs), flag(p.Signs)}, {"domains", strings.Join(old.Domains, " "), strings.Join(p.Domains, " ")},
 		{"userNameClaim", old.Claims.UserName, p.Claims.UserName}, {"mailClaim", old.Claims.Mail, p.Claims.Mail}, {"displayNameClaim", old.Claims.DisplayName, p.Claims.DisplayName}} {
 		if x[1] != x[2] {
 			out = append(out, audit.Change{Property: x[0], Old: x[1], New: x[2]})

@@ -32,9 +32,11 @@ const (
 	IDToken       Type = "JWT"                     // RFC 7519 §5.1
 	LogoutToken   Type = "logout+jwt"              // OpenID Connect Back-Channel Logout 1.0 §2.4
 	Introspection Type = "token-introspection+jwt" // RFC 9701 §5
+	// ClientAssertion is our word that we are a client of another provider.
+	ClientAssertion Type = "client-authentication+jwt" // draft-ietf-oauth-rfc7523bis
 )
 
-var types = []Type{AccessToken, IDToken, LogoutToken, Introspection}
+var types = []Type{AccessToken, IDToken, LogoutToken, Introspection, ClientAssertion}
 
 // rsaBits is what RFC 7518 §3.3 asks for at least. More would cost every
 // signature, and no RS256 key is used for longer than a rotation.

@@ -17,7 +17,7 @@ func (s *Server) constructFederation() {
 	s.upstream = &upstream.Client{Egress: s.egress, Now: s.now, Log: s.log}
 	s.federate = &federate.Service{DB: s.db, Keys: s.keys, Upstream: s.upstream, Revoke: s.revoke, SignIn: s.signin, Base: s.cfg.PublicURL, Issuers: s.revoke.Issuers, Log: s.log}
 	s.manage.Provider = func(tx *store.Tx, actor directory.Actor, p *manifest.Provider) (string, error) {
-		patch := federate.Patch{Name: p.Name, ClientID: p.ClientID, UserName: p.UserNameClaim, Mail: p.MailClaim, DisplayName: p.DisplayNameClaim, Create: p.CreateUsers, Enabled: p.Enabled}
+		patch := federate.Patch{Name: p.Name, ClientID: p.ClientID, UserName: p.UserNameClaim, Mail: p.MailClaim, DisplayName: p.DisplayNameClaim, Create: p.CreateUsers, Enabled: p.Enabled, Signs: p.PrivateKeyJWT}
 		if p.Scopes != nil {
 			patch.Scopes = &p.Scopes
 		}

@@ -526,6 +526,7 @@ func TestRegisteringAProviderIsForThoseWhoMay(t *testing.T) {
 		{"Grace", f.admin, "POST", "/curfew/providers", map[string]any{"id": "x", "issuer": f.liar.srv.URL, "clientId": "c"}, 409},
 		{"Grace", f.admin, "POST", "/curfew/providers", map[string]any{"id": "x", "issuer": f.here.base, "clientId": "c"}, 400},
 		{"Grace", f.admin, "POST", "/curfew/providers", map[string]any{"id": "x", "issuer": second.srv.URL, "clientId": "c", "isuer": "y"}, 400},
+		{"Grace", f.admin, "PATCH", "/curfew/providers/partner", map[string]any{"privateKeyJwt": true, "secret": "both"}, 400},
 		{"Grace", f.admin, "PATCH", "/curfew/providers/partner", map[string]any{"issuer": second.srv.URL}, 400}, // it never changes
 		{"Grace", f.admin, "POST", "/curfew/providers/partner/links", map[string]any{"user": grace, "subject": "ada-there"}, 409},
 		{"Grace", f.admin, "POST", "/curfew/providers/partner/links", map[string]any{"user": grace, "subject": ""}, 400},
@@ -582,8 +583,8 @@ func TestPromptLoginGoesUpstream(t *testing.T) {
 	}
 }
 
-// Two directories of ours, one the identity provider of the other: in through it,
-// out when it says so, revoked here and in again only with the password there.
+// Two directories of ours, one the identity provider of the other, to which it proves
+// itself by a signature: in through it, out when it says so, revoked here and in again only with the password there.
 func TestTwoDirectoriesFromSignInToLogout(t *testing.T) {
 	t.Parallel()
 	up, err := net.Listen("tcp", "127.0.0.1:0")
@@ -605,7 +606,7 @@ password = "correct horse battery"
 [[app]]
 id = "curfew-here"
 name = "Contoso"
-secret = "`+upstreamSecret+`"
+jwks_uri = "`+here+`/oauth2/keys"
 first_party = true
 redirect_uris = ["`+here+`/federation/partner/callback"]
 backchannel_logout_uri = "`+here+`/federation/partner/logout"
@@ -625,7 +626,7 @@ id = "partner"
 issuer = "`+there+`"
 name = "Partner"
 client_id = "curfew-here"
-secret = "`+upstreamSecret+`"
+private_key_jwt = true
 scopes = ["profile"]
 `)
 	admin := n.admin(t, "grace@contoso.example")

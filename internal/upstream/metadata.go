@@ -35,6 +35,7 @@ type Metadata struct {
 	Token         string   `json:"token_endpoint"`
 	JWKS          string   `json:"jwks_uri"`
 	TokenAuth     []string `json:"token_endpoint_auth_methods_supported"`
+	TokenAuthAlgs []string `json:"token_endpoint_auth_signing_alg_values_supported"`
 	Challenges    []string `json:"code_challenge_methods_supported"`
 	NamesItself   bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207
 }

@@ -90,10 +90,16 @@ func (i *Identity) MailVerified() bool {
 // maxWord bounds sid and each amr, in bytes.
 const maxWord = 255
 
-// Redeem exchanges a code and reads the ID token that comes for it. secret may be
-// empty. Kinds: Unauthenticated (the provider refused the code, or what it sent is
+// Credential is how this client proves itself: one of the two, or, with neither, by
+// nothing but PKCE.
+type Credential struct{ Secret, Assertion string }
+
+// assertionType is what RFC 7523 §2.2 calls a client assertion.
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+// Redeem exchanges a code and reads the ID token that comes for it. Kinds: Unauthenticated (the provider refused the code, or what it sent is
 // not to be believed), Unavailable.
-func (c *Client) Redeem(ctx context.Context, p *directory.Provider, secret string, code string, r Request) (*Identity, error) {
+func (c *Client) Redeem(ctx context.Context, p *directory.Provider, own Credential, code string, r Request) (*Identity, error) {
 	m, err := c.Metadata(ctx, p.Issuer)
 	if err != nil {
 		return nil, err
@@ -101,13 +107,17 @@ func (c *Client) Redeem(ctx context.Context, p *directory.Provider, secret strin
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {r.Redirect}, "code_verifier": {r.Verifier}}
 	h := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}}
 	switch {
-	case secret == "":
+	case own.Assertion != "":
+		form.Set("client_id", p.ClientID)
+		form.Set("client_assertion_type", assertionType)
+		form.Set("client_assertion", own.Assertion)
+	case own.Secret == "":
 		form.Set("client_id", p.ClientID)
 	case len(m.TokenAuth) == 0 || slices.Contains(m.TokenAuth, "client_secret_basic"): // the default (Discovery §3)
-		h.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(p.ClientID)+":"+url.QueryEscape(secret)))) // RFC 6749 §2.3.1
+		h.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(p.ClientID)+":"+url.QueryEscape(own.Secret)))) // RFC 6749 §2.3.1
 	default:
 		form.Set("client_id", p.ClientID)
-		form.Set("client_secret", secret)
+		form.Set("client_secret", own.Secret)
 	}
 	a, err := c.Egress.Post(ctx, m.Token, h, []byte(form.Encode()))
 	if err != nil {

@@ -268,7 +268,7 @@ func TestTheSecretIsSentAsTheProviderTakesIt(t *testing.T) {
 					w.WriteHeader(http.StatusBadRequest)
 				}
 			})
-			_, err := s.Redeem(t.Context(), s.p, c.secret, "code", Request{Nonce: "n"})
+			_, err := s.Redeem(t.Context(), s.p, Credential{Secret: c.secret}, "code", Request{Nonce: "n"})
 			if !fault.Is(err, fault.Unauthenticated) {
 				t.Fatal(err)
 			}
@@ -305,7 +305,7 @@ func TestAProviderThatFailsIsNoRefusal(t *testing.T) {
 				w.Write([]byte(c.body)) //nolint:errcheck // the client may have had enough
 			}
 		})
-		if _, err := s.Redeem(t.Context(), s.p, "secret", "code", Request{Nonce: "n"}); fault.KindOf(err) != c.want || err == nil {
+		if _, err := s.Redeem(t.Context(), s.p, Credential{Secret: "secret"}, "code", Request{Nonce: "n"}); fault.KindOf(err) != c.want || err == nil {
 			t.Errorf("%d %.30q: %v, want %v", c.status, c.body, err, c.want)
 		}
 	}

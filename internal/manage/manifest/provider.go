@@ -11,6 +11,7 @@ type Provider struct {
 	Secret           Hidden
 	SecretEnv        string `toml:"secret_env"`
 	SecretFile       string `toml:"secret_file"`
+	PrivateKeyJWT    *bool  `toml:"private_key_jwt"`
 	Scopes, Domains  []string
 	UserNameClaim    *string `toml:"user_name_claim"`
 	MailClaim        *string `toml:"mail_claim"`

@@ -35,7 +35,7 @@ func providerObject(p federate.Seen) object {
 		return all
 	}
 	claims := p.Claims.Or()
-	return object{{"id", p.ID}, {"issuer", p.Issuer}, {"name", p.Name}, {"enabled", p.Enabled}, {"clientId", p.ClientID}, {"hasSecret", p.HasSecret}, {"scopes", texts(p.Scopes)},
+	return object{{"id", p.ID}, {"issuer", p.Issuer}, {"name", p.Name}, {"enabled", p.Enabled}, {"clientId", p.ClientID}, {"hasSecret", p.HasSecret}, {"privateKeyJwt", p.Signs}, {"scopes", texts(p.Scopes)},
 		{"userNameClaim", claims.UserName}, {"mailClaim", claims.Mail}, {"displayNameClaim", claims.DisplayName}, {"createUsers", p.Create}, {"domains", texts(p.Domains)},
 		{"people", p.People}, {"redirectUri", p.Redirect}, {"backChannelLogoutUri", p.Logout}, {"created", milli(p.Created)}}
 }
@@ -64,7 +64,7 @@ func (s Server) getProvider(c *call) error {
 
 func providerForm(p *federate.Patch) odata.Form {
 	return odata.Form{"name": odata.Text(&p.Name), "clientId": odata.Text(&p.ClientID), "secret": odata.Text(&p.Secret), "scopes": odata.List(&p.Scopes, "texts"), "domains": odata.List(&p.Domains, "texts"),
-		"userNameClaim": odata.Text(&p.UserName), "mailClaim": odata.Text(&p.Mail), "displayNameClaim": odata.Text(&p.DisplayName), "createUsers": odata.Truth(&p.Create), "enabled": odata.Truth(&p.Enabled)}
+		"userNameClaim": odata.Text(&p.UserName), "mailClaim": odata.Text(&p.Mail), "displayNameClaim": odata.Text(&p.DisplayName), "createUsers": odata.Truth(&p.Create), "privateKeyJwt": odata.Truth(&p.Signs), "enabled": odata.Truth(&p.Enabled)}
 }
 
 func (s Server) postProviders(c *call) error {
