@@ -33,7 +33,6 @@ type Begin struct {
 	Next    string // where to go on, for the surface
 	// Fresh asks for a proof newer than this, whatever session the provider has.
 	Fresh bool
-	Hint  string
 	// Link is who is signed in and wants to link an account; nil: this is a sign-in.
 	Link *signin.Signed
 }
@@ -46,7 +45,6 @@ type ticket struct {
 	Browser  []byte               `json:"browser"` // SHA-256
 	Next     string               `json:"next,omitempty"`
 	Fresh    bool                 `json:"fresh,omitempty"`
-	Hint     string               `json:"hint,omitempty"`
 	Began    time.Time            `json:"began"`
 	// Session is the one in which an account is being linked; zero: a sign-in.
 	Session directory.SessionID `json:"session,omitzero"`
@@ -60,7 +58,7 @@ func (s *Service) Begin(ctx context.Context, b Begin) (string, error) {
 		return "", fault.New(fault.Invalid, "That sign-in cannot be started.")
 	}
 	sum := sha256.Sum256([]byte(b.Browser))
-	t := ticket{Provider: b.Provider, Browser: sum[:], Next: b.Next, Fresh: b.Fresh, Hint: b.Hint}
+	t := ticket{Provider: b.Provider, Browser: sum[:], Next: b.Next, Fresh: b.Fresh}
 	if b.Link != nil {
 		t.Session, t.Fresh = b.Link.Session.ID, true
 	}
@@ -98,7 +96,7 @@ func (s *Service) begin(ctx context.Context, t ticket, link *signin.Signed) (str
 
 // request is what is sent to the provider, and has to be answered.
 func (s *Service) request(t ticket, state string) upstream.Request {
-	return upstream.Request{Redirect: s.redirect(t.Provider), State: state, Nonce: s.derived("nonce", state), Verifier: s.derived("verifier", state), Force: t.Fresh, Hint: t.Hint}
+	return upstream.Request{Redirect: s.redirect(t.Provider), State: state, Nonce: s.derived("nonce", state), Verifier: s.derived("verifier", state), Force: t.Fresh}
 }
 
 func (s *Service) derived(what, state string) string {

@@ -678,3 +678,52 @@ func TestTheStateIsBoundToBrowserAndProvider(t *testing.T) {
 		t.Errorf("begun from another site: %d", res.StatusCode)
 	}
 }
+
+// Whatever comes back in an address or a form: an answer that says what is wrong, and
+// nobody is signed in or out by it.
+func TestSpoiledParametersOfTheWayBack(t *testing.T) {
+	for name, database := range databases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := federated(t, database(t))
+			in := f.in(nil)
+			long := strings.Repeat("a", 20<<10)
+			spoiled := []string{"", "x", "%00", "%ff", "%zz", long, "%27%3b--", "..%2f"}
+			for _, v := range spoiled {
+				for _, query := range []string{"state=" + v, "state=" + v + "&code=" + v, "state=x&code=y&iss=" + v, "state=x&error=" + v, "state=" + v + "&state=" + v, ""} {
+					b := browserFor(t, f.here.base)
+					f.begin(b)
+					if res, text := b.get(t, "/federation/partner/callback?"+query); res.StatusCode != http.StatusBadRequest || b.who(t) != "" {
+						t.Errorf("callback?%.60s: %d %s", query, res.StatusCode, says(text))
+					}
+				}
+				if v == "%zz" {
+					continue // no client writes that into a path or a form
+				}
+				for _, path := range []string{"/federation/" + v + "/callback?state=x&code=y", "/federation/partner%00" + v + "/callback?state=x&code=y"} {
+					if res, text := f.here.get(t, path); v != "" && res.StatusCode != http.StatusBadRequest && res.StatusCode != http.StatusNotFound {
+						t.Errorf("%.60s: %d %s", path, res.StatusCode, says(text))
+					}
+				}
+				plain, err := url.PathUnescape(v)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, path := range []string{"/federation/partner/logout", "/federation/" + v + "x/logout"} {
+					if res, text := f.here.post(t, path, url.Values{"logout_token": {plain}}); res.StatusCode != http.StatusBadRequest {
+						t.Errorf("%.60s %.20q: %d %s", path, plain, res.StatusCode, text)
+					}
+				}
+				if res, text := f.here.post(t, "/federation/"+v+"x/start", url.Values{"flow": {plain}}); res.StatusCode != http.StatusNotFound && res.StatusCode != http.StatusBadRequest {
+					t.Errorf("start %.20q: %d %s", plain, res.StatusCode, says(text))
+				}
+			}
+			if res, text := f.here.post(t, "/federation/partner/logout", url.Values{"logout_token": {"a", "a"}}); res.StatusCode != http.StatusBadRequest {
+				t.Errorf("doubled: %d %s", res.StatusCode, text)
+			}
+			if in.who(t) == "" {
+				t.Error("one of them ended a session")
+			}
+		})
+	}
+}

@@ -30,7 +30,6 @@ type Request struct {
 	// Force asks for a fresh proof from the person, whatever session the provider
 	// has with them.
 	Force bool
-	Hint  string // login_hint; empty: none
 }
 
 // Authorize returns where the browser is sent.
@@ -52,9 +51,6 @@ func (c *Client) Authorize(ctx context.Context, p *directory.Provider, r Request
 	if r.Force { // both: some providers know only one of them
 		q.Set("prompt", "login")
 		q.Set("max_age", "0")
-	}
-	if r.Hint != "" {
-		q.Set("login_hint", r.Hint)
 	}
 	u.RawQuery = q.Encode()
 	return u.String(), nil

@@ -222,7 +222,7 @@ func TestTheAuthorizationRequestKeepsWhatTheAddressHas(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	s.p.Scopes = []string{"profile", "email"}
-	to, err := s.Authorize(t.Context(), s.p, Request{Redirect: "https://id.contoso.example/federation/partner/callback", State: "s", Nonce: "n", Verifier: "v", Force: true, Hint: "ada@contoso.example"})
+	to, err := s.Authorize(t.Context(), s.p, Request{Redirect: "https://id.contoso.example/federation/partner/callback", State: "s", Nonce: "n", Verifier: "v", Force: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +230,7 @@ func TestTheAuthorizationRequestKeepsWhatTheAddressHas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{"tenant": "x", "scope": "openid profile email", "prompt": "login", "max_age": "0", "login_hint": "ada@contoso.example", "state": "s", "nonce": "n", "code_challenge_method": "S256"} {
+	for name, want := range map[string]string{"tenant": "x", "scope": "openid profile email", "prompt": "login", "max_age": "0", "state": "s", "nonce": "n", "code_challenge_method": "S256"} {
 		if got := u.Query().Get(name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
