@@ -14,6 +14,7 @@ var elsewhere = map[standing.Event]func(*testing.T){
 	standing.EveryoneRevoked: TestWhatEndsForEverybody,
 	standing.KeysTimed:       TestWhatEndsForEverybody,
 	standing.KeyStolen:       TestWhatEndsForEverybody,
+	standing.SettingChanged:  TestChangingSettingsEndsNothing,
 	standing.HistoryGone:     TestWhatEndsForEverybody,
 	standing.UserEnabled:     TestEnablingBringsNothingBack,
 }

@@ -144,6 +144,9 @@ func (a *applying) run(m *manifest.Manifest) error {
 	if d := m.Directory; d != nil {
 		add("Directory", d.Name, func() error { _, err := a.nameDirectory(d.Domain, d.Name); return err })
 	}
+	if len(m.Lifecycle) > 0 { // before what it is to count for
+		add("Table", "lifecycle", func() error { return a.widen(m.Lifecycle) })
+	}
 	for i := range m.Resources {
 		r := &m.Resources[i]
 		todo = append(todo, func() error { return a.resourceGains(r) })

@@ -283,6 +283,10 @@ func TestPowerless(t *testing.T) {
 			return e(h.WithdrawConsent(ctx, a, directory.UserID{}, "mail", act))
 		},
 		"NameDirectory": func(a directory.Actor, act Act) error { return h.NameDirectory(ctx, a, "eve.example", "Eve", act) },
+		"Settings":      func(a directory.Actor, _ Act) error { return e(h.Settings(ctx, a)) },
+		"SetSetting": func(a directory.Actor, act Act) error {
+			return h.SetSetting(ctx, a, "lifecycle.role_removed", "everything", act)
+		},
 		"Import": func(a directory.Actor, act Act) error {
 			return e(h.Import(ctx, a, strings.NewReader("userPrincipalName\n"), ImportOptions{DryRun: act.DryRun}))
 		},
@@ -290,7 +294,7 @@ func TestPowerless(t *testing.T) {
 	}
 	reads := map[string]bool{"Users": true, "User": true, "Groups": true, "Group": true, "Apps": true, "App": true, "Audits": true, "Consents": true,
 		"Definitions": true, "Assignments": true, "Assignment": true, "Resources": true, "Resource": true,
-		"Owners": true, "AppAssignments": true, "AppAssignmentsOf": true, "ConsentsTo": true, "Named": true}
+		"Owners": true, "AppAssignments": true, "AppAssignmentsOf": true, "Settings": true, "ConsentsTo": true, "Named": true}
 	refusals := func() (n int) {
 		for _, r := range h.audits("") {
 			if r.Result == audit.Refused {

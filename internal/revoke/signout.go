@@ -45,7 +45,11 @@ func (s *Service) SignOut(ctx context.Context, id directory.SessionID) (Result, 
 		if err != nil {
 			return nil, fmt.Errorf("count a sign-out of user %s: %w", u.ID, err)
 		}
-		if !next.IsZero() {
+		row, err := tx.Row(standing.SessionSignedOut)
+		if err != nil {
+			return nil, err
+		}
+		if !next.IsZero() && !row.Has(standing.TheUsers) { // else there is more to end than this row
 			if quiet, err = forgetSession(tx, x, u); err != nil || quiet {
 				return nil, err
 			}

@@ -46,6 +46,12 @@ func printed() string {
 	for _, r := range standing.Table {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", r.Text, sessions(r), grants(r), tokens(r), halfDone(r), told(r))
 	}
+	b.WriteString("\n| setting | when | value | what ends then |\n|---|---|---|---|\n")
+	for _, r := range standing.Table {
+		for _, x := range r.Wider() {
+			fmt.Fprintf(&b, "| `lifecycle.%s` | %s | `%s` | %s |\n", r.Event, r.Text, x.Name, x.Text)
+		}
+	}
 	return b.String()
 }
 

@@ -42,11 +42,11 @@ const (
 	Orphaned Cause = "orphaned" // what it was made from, or its session, is not there any more
 
 	// Causes of lines that end nothing.
-	Enabled     Cause = "enabled"      // the account
-	RightsAdded Cause = "rights_added" //
-	AppChanged  Cause = "app_changed"  // caches of registrations must be read anew
-	KeysChanged Cause = "keys_changed" // a signing key was published, timed or withdrawn
-
+	Enabled         Cause = "enabled"          // the account
+	RightsAdded     Cause = "rights_added"     //
+	AppChanged      Cause = "app_changed"      // caches of registrations must be read anew
+	KeysChanged     Cause = "keys_changed"     // a signing key was published, timed or withdrawn
+	SettingsChanged Cause = "settings_changed" // of the directory
 	ProviderChanged Cause = "provider_changed" // registered, enabled or changed
 	Linked          Cause = "linked"           // somebody, to another identity provider
 )

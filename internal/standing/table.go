@@ -35,6 +35,7 @@ const (
 	ClientChanged    Event = "app_changed"
 	KeysTimed        Event = "keys_changed"
 	KeyStolen        Event = "key_dropped"
+	SettingChanged   Event = "setting_changed"
 	HistoryGone      Event = "history_lost"
 	ProviderGone     Event = "provider_disabled"
 	UserUnlinked     Event = "unlinked"
@@ -111,6 +112,7 @@ var Table = []Row{
 	{Event: CredentialGone, Text: "secret or key of an application removed", Cause: SecretRemoved, Ends: []Part{{TheIdentitys, cutoff.Tokens}}},
 	{Event: ClientChanged, Text: "application or resource changed otherwise; secret or key added", Cause: AppChanged, Ends: nobody},
 	{Event: KeysTimed, Text: "signing keys rotated", Cause: KeysChanged, Ends: nobody},
+	{Event: SettingChanged, Text: "setting changed", Cause: SettingsChanged, Ends: nobody},
 	{Event: KeyStolen, Text: "signing key dropped", Cause: KeyDropped, Ends: []Part{{Everybodys, cutoff.Tokens}}},
 	{Event: ProviderGone, Text: "identity provider disabled, deleted or given another client id: each session that came through it", Cause: ProviderDisabled, Ends: []Part{{TheSessions, cutoff.Everything}, {GivenInIt, cutoff.Everything}}},
 	{Event: UserUnlinked, Text: "person unlinked from an identity provider: each session of theirs that came through it", Cause: Unlinked, Ends: []Part{{TheSessions, cutoff.Everything}, {GivenInIt, cutoff.Everything}}},

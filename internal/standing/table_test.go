@@ -38,6 +38,7 @@ func TestEachEventCutsWhatItsRowSays(t *testing.T) {
 		standing.CredentialGone:   {"user:robot tokens"},
 		standing.ClientChanged:    nil,
 		standing.KeysTimed:        nil,
+		standing.SettingChanged:   nil,
 		standing.KeyStolen:        {"all: tokens"},
 		standing.HistoryGone:      {"all: everything"},
 		standing.ProviderGone:     {"session:s everything", "grant:g everything", "grant:h everything"},

@@ -155,9 +155,7 @@ func (tx *Tx) SaveApp(a *directory.App) error {
 // diffApp appends the line of what a change of an application is: one line, with
 // the cause that comes first, whatever came together.
 func (tx *Tx) diffApp(old, a *directory.App) error {
-	was := standing.Victim{App: string(a.ID)}
-	is := was
-	is.Identity = identity(a)
+	is := standing.Victim{App: string(a.ID), Identity: identity(a)}
 	var all []*Cut
 	var err error
 	add := func(e standing.Event, v standing.Victim) {
@@ -166,16 +164,13 @@ func (tx *Tx) diffApp(old, a *directory.App) error {
 			all = append(all, c)
 		}
 	}
-	if old != nil {
-		was.Identity = identity(old)
-	}
 	switch {
 	case old == nil:
 	case old.Enabled && !a.Enabled:
-		add(standing.ClientDisabled, was)
+		add(standing.ClientDisabled, is)
 	default:
 		if !old.Principal.IsZero() && old.Principal != a.Principal {
-			add(standing.IdentityReplaced, was)
+			add(standing.IdentityReplaced, standing.Victim{App: is.App, Identity: identity(old)})
 		}
 		// A first-party application needed nobody's consent; now it does. One that
 		// let everybody in lets only those in who are assigned.

@@ -109,7 +109,10 @@ func (tx *Tx) diffRights() error {
 		}
 	}
 	switch {
-	case lost.line != nil && len(lost.line.Cuts) > 0:
+	case lost.line != nil:
+		if gained.line != nil {
+			lost.line.Cuts = append(lost.line.Cuts, gained.line.Cuts...)
+		}
 		tx.Cut(lost.line)
 	case gained.line != nil:
 		tx.Cut(gained.line)
@@ -131,7 +134,11 @@ func (t *tally) add(tx *Tx, e standing.Event, v standing.Victim, user audit.Part
 	case t.line == nil:
 		t.line = c
 	default:
-		t.line.Cuts = append(t.line.Cuts, c.Cuts...)
+		for _, x := range c.Cuts { // the same again, where several lead to everything
+			if !slices.Contains(t.line.Cuts, x) {
+				t.line.Cuts = append(t.line.Cuts, x)
+			}
+		}
 		if t.last != user.ID {
 			t.line.Target = audit.Party{Kind: "directory", Name: "several users"}
 		}

@@ -38,11 +38,10 @@ type Cut struct {
 	Receipt string // receipt id
 	Kept    bool   // Keep was alive and was born again
 
-	mark Mark
-	prev cutoff.Pos
-	era  bool
-	// spares: the table lets the session stay in which it was done.
-	spares bool
+	mark   Mark
+	prev   cutoff.Pos
+	era    bool
+	spares bool // the table lets Keep stay
 }
 
 func (c *Cut) line() cutoff.Line { return cutoff.Line{Pos: c.Pos, Cuts: c.Cuts} }
@@ -50,8 +49,15 @@ func (c *Cut) line() cutoff.Line { return cutoff.Line{Pos: c.Pos, Cuts: c.Cuts} 
 // Cut appends c when the transaction commits, after everything it may change.
 func (tx *Tx) Cut(c *Cut) { tx.lines = append(tx.lines, c) }
 
-// Row is what an event ends, as the table has it.
-func (tx *Tx) Row(e standing.Event) (standing.Row, error) { return standing.RowOf(e), nil }
+// Row is what an event ends, as the table has it and administrators have widened it.
+func (tx *Tx) Row(e standing.Event) (standing.Row, error) {
+	r := standing.RowOf(e)
+	if len(r.Wider()) == 0 { // revoking and disabling read no settings
+		return r, nil
+	}
+	w, err := tx.Widening()
+	return w.Row(e), err
+}
 
 // Event is the line of an event, with the cutoffs that the table has for it.
 func (tx *Tx) Event(e standing.Event, v standing.Victim, target audit.Party) (*Cut, error) {

@@ -13,6 +13,7 @@ import (
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/standing"
 )
 
 // Tx is a transaction. Its methods are the only way to rows. It must not be
@@ -37,6 +38,7 @@ type Tx struct {
 	rights  map[directory.UserID]rightsBefore
 	held    map[directory.UserID]directory.Held // what an actor was judged by
 	apps    bool                                // an application was written
+	wide    *standing.Widening                  // as read; nil: not yet
 	admins  bool                                // somebody may have stopped being Global Administrator
 	ahead   *cutoff.Set                         // lines after the view's position, up to aheadTo
 	aheadTo cutoff.Pos

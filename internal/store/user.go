@@ -91,7 +91,9 @@ func (tx *Tx) ChangeUser(id directory.UserID, how UserChange, f func(*directory.
 		if cut, err = tx.Event(e, standing.Victim{User: id.String()}, UserParty(old)); err != nil {
 			return nil, err
 		}
-		if cut.spares {
+		// A session that the change itself opens, at the end of a sign-in, is none of
+		// those before it, whatever the table spares.
+		if cut.spares || e == standing.PasswordReplaced && !how.Own {
 			cut.Keep, cut.Cookie = how.Keep, how.Cookie
 		}
 		if len(cut.Cuts) > 0 {

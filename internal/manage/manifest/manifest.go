@@ -27,6 +27,8 @@ type Options struct {
 // Manifest is a parsed and checked file for manage.Service.Apply; see docs/apply.md.
 type Manifest struct {
 	Directory *struct{ Domain, Name string } // nil: left alone
+	// Lifecycle is what events of that name are to end; manage knows the names.
+	Lifecycle map[string]string
 	Users     []User
 	Groups    []Group
 	Resources []Resource
@@ -147,6 +149,7 @@ func Parse(r io.Reader, o Options) (*Manifest, error) {
 	src := strings.TrimPrefix(string(b), "\ufeff")
 	var doc struct {
 		Directory *struct{ Domain, Name string }
+		Lifecycle map[string]string
 		User      []User
 		Group     []Group
 		Resource  []Resource
@@ -167,7 +170,7 @@ func Parse(r io.Reader, o Options) (*Manifest, error) {
 	if unknown := md.Undecoded(); len(unknown) > 0 {
 		return nil, invalid(fmt.Sprintf("Line %d: there is no key %s.", lineOfKey(src, unknown[0]), fault.Quote(unknown[0].String())))
 	}
-	m := &Manifest{Directory: doc.Directory, Users: doc.User, Groups: doc.Group, Resources: doc.Resource, Apps: doc.App, Providers: doc.Provider}
+	m := &Manifest{Directory: doc.Directory, Lifecycle: doc.Lifecycle, Users: doc.User, Groups: doc.Group, Resources: doc.Resource, Apps: doc.App, Providers: doc.Provider}
 	return m, m.check(src, o)
 }
 

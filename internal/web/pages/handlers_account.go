@@ -150,12 +150,10 @@ func (s *Server) postRemoveGrant(w http.ResponseWriter, r *http.Request) {
 			continue
 		}
 		_, err := s.Manage.WithdrawConsent(r.Context(), signed.Actor, signed.User.ID, g.App, manage.Act{Reason: "Taken back from the own account"})
-		if err != nil && !fault.Is(err, fault.NotFound) { // not found: it needed none
-			s.fail(w, r, err)
-			return
+		if fault.Is(err, fault.NotFound) { // it needed none; else the grant ended with the consent
+			_, err = s.Revoke.Grant(r.Context(), signed.Actor, id, revoke.Options{Reason: "Taken back from the own account"})
 		}
-		_, err = s.Revoke.Grant(r.Context(), signed.Actor, id, revoke.Options{Reason: "Taken back from the own account"})
-		s.afterEnding(w, r, "grant", false, err) // the consent may have ended it already
+		s.afterEnding(w, r, "grant", false, err)
 		return
 	}
 	goTo(w, "/account?done=nothing")

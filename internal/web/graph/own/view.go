@@ -11,6 +11,7 @@ import (
 	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/relay"
+	"github.com/curfew-id/curfew/internal/standing"
 )
 
 // milli is an instant in our own JSON.
@@ -24,7 +25,7 @@ func milli(t time.Time) any {
 // seen are the views that [view] writes.
 type seen interface {
 	relay.ReceiptView | relay.Exposure | relay.SessionView | relay.GrantView | relay.GuardView | relay.LedgerLine |
-		manage.ImportReport | manage.ApplyReport | directory.App | directory.Resource | manage.AppAssignment | deliver.Recipient | deliver.Letter | issue.SigningKey
+		manage.ImportReport | manage.ApplyReport | directory.App | directory.Resource | manage.AppAssignment | standing.Setting | deliver.Recipient | deliver.Letter | issue.SigningKey
 }
 
 // view is the JSON of one of our own views, by the names of its fields: camelCase,

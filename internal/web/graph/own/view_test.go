@@ -17,6 +17,7 @@ import (
 	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/relay"
+	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
 	"github.com/curfew-id/curfew/internal/store/storetest"
 	"github.com/curfew-id/curfew/internal/web/graph/api"
@@ -57,7 +58,7 @@ func TestNamesOnTheWire(t *testing.T) {
 		}
 	}
 	for name, v := range map[string]any{"receipt": relay.ReceiptView{}, "exposure": relay.Exposure{}, "guard": relay.GuardView{}, "line": relay.LedgerLine{},
-		"import": manage.ImportReport{}, "apply": manage.ApplyReport{}, "app": directory.App{}, "resource": directory.Resource{}, "assignment": manage.AppAssignment{}, "delivery": deliver.Recipient{}, "deadLetter": deliver.Letter{}, "key": issue.SigningKey{}} {
+		"import": manage.ImportReport{}, "apply": manage.ApplyReport{}, "app": directory.App{}, "resource": directory.Resource{}, "assignment": manage.AppAssignment{}, "setting": standing.Setting{}, "delivery": deliver.Recipient{}, "deadLetter": deliver.Letter{}, "key": issue.SigningKey{}} {
 		walk(name, reflect.TypeOf(v))
 	}
 	slices.Sort(names)
