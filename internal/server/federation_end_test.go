@@ -4,6 +4,7 @@ import (
 	"html"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
@@ -290,6 +291,32 @@ func TestBackChannelLogoutFromUpstreamIsHonoured(t *testing.T) {
 			f.refused(b, res, text, "has ended meanwhile")
 			f.in(map[string]any{"sid": "there-5"})
 		})
+	}
+}
+
+// Applications of the session hear of it as if the person had signed out here.
+func TestALogoutUpstreamIsPassedOn(t *testing.T) {
+	t.Parallel()
+	f := federated(t, "")
+	heard := make(chan string, 8)
+	app := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { heard <- r.PostFormValue("logout_token") }))
+	t.Cleanup(app.Close)
+	f.must(204, "PATCH", "/curfew/apps/reader", map[string]any{"backChannelLogoutUri": app.URL + "/logout", "backChannelSession": true})
+	b := f.in(nil)
+	var id struct{ SID, Sub string }
+	claimsOf(t, b.signInHere(t).ID, &id)
+	if status, _, text := f.logout(f.liar.sign("logout+jwt", f.logoutClaims("j1", nil))); status != http.StatusOK {
+		t.Fatalf("%d %s", status, text)
+	}
+	select {
+	case token := <-heard:
+		var told struct{ SID, Sub, Iss string }
+		claimsOf(t, token, &told)
+		if told.SID != id.SID || told.Sub != id.Sub || told.Iss != f.here.base {
+			t.Errorf("told %+v, want sid %s of sub %s", told, id.SID, id.Sub)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("the application was not told")
 	}
 }
 
