@@ -36,6 +36,8 @@ type AppPatch struct {
 	AssignmentRequired *bool
 	Roles              *[]directory.AppRole
 	Asks               *[]directory.Ask
+	// IfVersion is the version that this changes; zero: whichever there is.
+	IfVersion int64
 	Protocol
 }
 
@@ -206,6 +208,9 @@ func (s *Service) UpdateApp(ctx context.Context, actor directory.Actor, id direc
 		old, err := c.ownApp(updateApp, id, role.UpdateApp)
 		if err != nil {
 			return err
+		}
+		if p.IfVersion != 0 && p.IfVersion != old.Version {
+			return errOld
 		}
 		a := *old
 		if err := c.patchApp(&a, old, p, updateApp); err != nil {

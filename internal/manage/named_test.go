@@ -87,3 +87,24 @@ func TestConsentsToAnApplication(t *testing.T) {
 		want(t, err, fault.NotFound)
 	})
 }
+
+func TestAnOldVersionIsNotChanged(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "")
+	ctx := t.Context()
+	h.person("gail", role.GlobalAdministrator)
+	h.app("web", NewApp{})
+	_, err := h.CreateResource(ctx, operator, "api://mail", ResourcePatch{Name: ptr("Mail")}, Act{})
+	h.must(err)
+	for _, version := range []int64{-1, 7} {
+		_, err = h.UpdateApp(ctx, operator, "web", AppPatch{Name: ptr("Old"), IfVersion: version}, Act{})
+		want(t, err, fault.Conflict)
+		want(t, h.UpdateResource(ctx, operator, "api://mail", ResourcePatch{Name: ptr("Old"), IfVersion: version}, Act{}), fault.Conflict)
+	}
+	_, err = h.UpdateApp(ctx, operator, "web", AppPatch{Name: ptr("Web"), IfVersion: h.stored("web").Version}, Act{})
+	h.must(err)
+	h.must(h.UpdateResource(ctx, operator, "api://mail", ResourcePatch{Name: ptr("Post"), IfVersion: 1}, Act{}))
+	if a := h.stored("web"); a.Name != "Web" {
+		t.Errorf("%+v", a)
+	}
+}

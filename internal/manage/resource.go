@@ -28,7 +28,12 @@ type ResourcePatch struct {
 	SigningAlg, EncryptionKey *string
 	// App is the application whose registration it is part of; it is said once.
 	App *directory.AppID
+	// IfVersion is the version that this changes; zero: whichever there is.
+	IfVersion int64
 }
+
+// errOld: somebody changed the row since whoever changes it now has seen it.
+var errOld = fault.New(fault.Conflict, "Somebody else changed this since you opened it. Nothing was saved. Look at what stands here now, or save it once more to have it as you typed it.")
 
 const noSuchResource = "There is no such resource."
 
@@ -205,6 +210,9 @@ func (s *Service) UpdateResource(ctx context.Context, actor directory.Actor, id 
 		}
 		if err != nil {
 			return missing(err, noSuchResource)
+		}
+		if p.IfVersion != 0 && p.IfVersion != old.Version {
+			return errOld
 		}
 		_, err = c.changeResource(old, p)
 		return err

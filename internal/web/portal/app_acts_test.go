@@ -13,9 +13,11 @@ import (
 
 	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/store"
 	"github.com/curfew-id/curfew/internal/web/portal/registry"
+	"github.com/curfew-id/curfew/internal/web/webkit"
 	"github.com/curfew-id/curfew/internal/web/webkit/webkittest"
 )
 
@@ -78,7 +80,11 @@ func TestApplicationIsRegisteredAndChangedByForms(t *testing.T) {
 	want(t, p, "The application was registered", "Bound: one refresh token", "12 hours after the sign-in", "EdDSA", "Must be pushed (PAR)", "https://board.example/bye", "20 minutes", "By 1 key")
 
 	// A form that nobody touched changes nothing, whatever was registered how.
-	for _, id := range []directory.AppID{"board", "mail-web", "mail-windows", "guards"} {
+	const odd = "https://odd.example/a/..?x=%2F&y=1;z"
+	if _, _, err := h.server.Manage.CreateApp(t.Context(), operator, manage.NewApp{ID: odd, AppPatch: manage.AppPatch{Name: ptr("Odd"), Protocol: manage.Protocol{SigningAlg: ptr(directory.ES256), Refresh: ptr(directory.RefreshRotate)}}}, manage.Act{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []directory.AppID{"board", "mail-web", "mail-windows", "guards", odd} {
 		for _, verb := range []Verb{EditApp, EditRights} {
 			before := h.stored(id)
 			path := AppVerbPath(string(id), verb)
@@ -115,6 +121,14 @@ func TestApplicationIsRegisteredAndChangedByForms(t *testing.T) {
 	}
 	if title := d.All("title")[0].Text; !strings.HasPrefix(title, "Error: ") {
 		t.Errorf("title %q", title)
+	}
+	// A form without a version, or with none that there is, changes nothing.
+	for _, v := range []string{"", "0", "-1", "x"} {
+		f := typed(t, first(grace.get(path)))
+		f.Set("version", v)
+		if p := grace.do(http.MethodPost, path, f); p.status != http.StatusConflict {
+			t.Errorf("version %q: %d", v, p.status)
+		}
 	}
 	// What only the verb knows stands above.
 	p, _ = grace.check(grace.do(http.MethodPost, PathNewApp, url.Values{"client_id": {"board"}, "name": {"Board"}, "refresh": {"rotate"}, "alg": {"ES256"}, "public": {"no"}}), http.StatusConflict, PathNewApp)
@@ -355,6 +369,18 @@ func TestWhoMayDoWhatToAnApplication(t *testing.T) {
 	wantNot(t, p, "Mail for the web", "mail-web")
 	if after := h.stored("mail-web"); after.Version != before.Version || h.head() != head {
 		t.Fatalf("somebody without a right changed it: %+v", after)
+	}
+
+	// Another site's form does nothing, whoever's browser sends it.
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.http.URL+AppVerbPath("mail-web", AddSecret), strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	r.AddCookie(&http.Cookie{Name: webkit.SessionCookie(false), Value: h.as("grace").cookie})
+	if w, err := http.DefaultTransport.RoundTrip(r); err != nil || w.StatusCode != http.StatusForbidden || len(h.stored("mail-web").Secrets) != 2 {
+		t.Errorf("from another site: %v %v", w, err)
 	}
 
 	// The owner, without a role: what owners may, and nothing else.

@@ -1,8 +1,10 @@
 package portal
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,4 +83,49 @@ func registryPages(t testing.TB) map[string][]byte {
 	p = grace.do(http.MethodPost, AppVerbPath("mail-web", AddSecret), url.Values{"life": {"180 days"}})
 	out["once-secret"] = []byte(p.body)
 	return out
+}
+
+func TestManyApplicationsAndResourcesInPages(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.update(func(tx *store.Tx) error {
+		for i := range 117 {
+			name := fmt.Sprintf("Tool %03d", i)
+			if err := tx.SaveApp(&directory.App{ID: directory.AppID("tool-" + name[5:]), Object: directory.NewID[directory.App](h.now()), Name: name, Enabled: i%2 == 0}); err != nil {
+				return err
+			}
+			if err := tx.SaveResource(&directory.Resource{ID: directory.ResourceID("api://tool-" + name[5:]), Name: name, Created: h.now()}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	grace := h.as("grace")
+	for _, list := range []string{PathApplications, PathResources} {
+		seen, path := map[string]bool{}, list+"?q=tool"
+		for pages := 1; path != ""; pages++ {
+			p, d := grace.get(path)
+			want(t, p, "117 found")
+			path = ""
+			for _, a := range d.All("a") {
+				switch {
+				case strings.HasPrefix(a.Text, "Tool "):
+					seen[a.Text] = true
+				case a.Attr["rel"] == "next":
+					path = a.Attr["href"]
+				}
+			}
+			if last := path == ""; last != (pages == 3) || len(d.All("tbody")) != 1 {
+				t.Errorf("%s: page %d, last %v", list, pages, last)
+			}
+		}
+		if len(seen) != 117 {
+			t.Errorf("%s: %d seen", list, len(seen))
+		}
+		for _, from := range []string{"100000", "-5", "x"} {
+			if p := grace.do(http.MethodGet, list+"?from="+from, nil); p.status != http.StatusOK {
+				t.Errorf("%s from %s: %d", list, from, p.status)
+			}
+		}
+	}
 }

@@ -43,7 +43,15 @@ func (p *form) show(v *visit, status int) error {
 	return show(v, formPage, status, p.FormPage)
 }
 
-const changedMeanwhile = "Somebody else changed this since you opened the form. Nothing was saved. Look at what stands here now, or save it once more to have it as you typed it."
+// filledFrom is the version that a form was filled from. What cannot be read is no
+// version there is.
+func filledFrom(f webkit.Form) int64 {
+	n, err := strconv.ParseInt(f.Get("version"), 10, 64)
+	if err != nil || n < 1 {
+		return -1
+	}
+	return n
+}
 
 // post saves a form, or shows it again with what was typed and the mistakes.
 func (p *form) post(v *visit) error {
@@ -57,8 +65,6 @@ func (p *form) post(v *visit) error {
 	switch {
 	case len(f.Get("reason")) > maxReason:
 		p.Reason.Error = "The reason has at most 500 characters"
-	case p.version > 0 && f.Get("version") != strconv.FormatInt(p.version, 10):
-		err = fault.New(fault.Conflict, changedMeanwhile)
 	default:
 		where, m, err = p.save(f, manage.Act{Reason: f.Get("reason")})
 	}
@@ -128,6 +134,7 @@ func (v *visit) appForm() (*form, error) {
 	p.Intro = "Saving takes effect at once: with the next request of the application."
 	p.save = func(f webkit.Form, act manage.Act) (string, registry.Mistakes, error) {
 		_, patch, m := registry.ReadApp(f, a.App)
+		patch.IfVersion = filledFrom(f)
 		return v.saveApp(a, patch, m, act, "")
 	}
 	return p, nil
@@ -181,6 +188,7 @@ func (v *visit) rights() (*form, error) {
 	}
 	p.save = func(f webkit.Form, act manage.Act) (string, registry.Mistakes, error) {
 		patch, m := registry.ReadRights(f, a.App)
+		patch.IfVersion = filledFrom(f)
 		return v.saveApp(a, patch, m, act, "consent")
 	}
 	return p, nil

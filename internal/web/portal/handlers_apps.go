@@ -97,7 +97,7 @@ func (o *offered) on(verb Verb, part string) Command {
 	return o.offer(verb, AppVerbPath(o.a.id, verb))
 }
 
-// appsPage is how many applications a page lists.
+// appsPage is how many applications, or resources, a page lists.
 const appsPage = 50
 
 func (s *Server) getApplications(v *visit) error {
@@ -135,20 +135,27 @@ func (s *Server) getApplications(v *visit) error {
 	view.Filters = []Filter{pill}
 	apps = registry.Find(apps, q, status)
 	view.Found = len(apps)
-	from, _ := strconv.Atoi(v.q.Get("from"))
-	from = max(0, min(from, len(apps)-1))
-	shown := apps[from:min(from+appsPage, len(apps))]
-	if len(apps) > appsPage {
-		view.Paging = Paging{From: from + 1, To: from + len(shown), Total: len(apps), Size: appsPage}
+	from, to, paging := v.slice(len(apps), func(from string) string { return with("from", from) })
+	view.Paging = paging
+	view.Table = v.cards().Apps(apps[from:to], AppPath)
+	return show(v, thingsPage, http.StatusOK, view)
+}
+
+// slice is the page of a list of n that the address asks for, and its foot.
+func (v *visit) slice(n int, with func(from string) string) (from, to int, p Paging) {
+	from, _ = strconv.Atoi(v.q.Get("from")) // else from the first
+	from = max(0, min(from, n-1))
+	to = min(from+appsPage, n)
+	if n > appsPage {
+		p = Paging{From: from + 1, To: to, Total: n, Size: appsPage}
 		if from > 0 {
-			view.Paging.PrevURL = with("from", strconv.Itoa(max(0, from-appsPage)))
+			p.PrevURL = with(strconv.Itoa(max(0, from-appsPage)))
 		}
-		if from+len(shown) < len(apps) {
-			view.Paging.NextURL = with("from", strconv.Itoa(from+len(shown)))
+		if to < n {
+			p.NextURL = with(strconv.Itoa(to))
 		}
 	}
-	view.Table = v.cards().Apps(shown, AppPath)
-	return show(v, thingsPage, http.StatusOK, view)
+	return from, to, p
 }
 
 // appTabs are the tabs, by the word in the address.

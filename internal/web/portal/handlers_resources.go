@@ -3,6 +3,7 @@ package portal
 import (
 	"cmp"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/curfew-id/curfew/internal/directory"
@@ -66,7 +67,11 @@ func (s *Server) getResources(v *visit) error {
 	all = registry.FindResources(all, view.Query)
 	view.Found = len(all)
 	view.Table = registry.NewTable("Resources", "Name", "Identifier", ">Token life", ">Guards answering", "If revoked, ends")
-	for _, r := range all[:min(len(all), 500)] {
+	from, to, paging := v.slice(len(all), func(from string) string {
+		return PathResources + "?" + url.Values{"q": {view.Query}, "from": {from}}.Encode()
+	})
+	view.Paging = paging
+	for _, r := range all[from:to] {
 		guards := registry.Text("")
 		if g, ok := rungs[r.ID]; ok {
 			guards = registry.Cell{Text: "no guard", Soft: true}
@@ -182,6 +187,7 @@ func (v *visit) resourceForm() (*form, error) {
 	p.Intro = "Saving takes effect with the next access token. Those that were handed out stay as they are."
 	p.save = func(f webkit.Form, act manage.Act) (string, registry.Mistakes, error) {
 		_, patch, m := registry.ReadResource(f, r)
+		patch.IfVersion = filledFrom(f)
 		if len(m) > 0 {
 			return "", m, nil
 		}
