@@ -39,6 +39,13 @@ func (d *document) named(name string) {
 	}
 }
 
+// described checks a description that people read.
+func (d *document) described(text string) {
+	if directory.CheckText("", text, 1024) != nil {
+		d.fail("$.description", "is not a line of at most 1024 printable characters")
+	}
+}
+
 // check refuses what contradicts itself, what would never apply or do anything,
 // and what names things that are not there. An administrator meant something by
 // it, and it would not happen.

@@ -24,13 +24,19 @@ func ReadLocation(b []byte) (*policy.Location, error) {
 
 // ReadStrength reads an authenticationStrengthPolicy. Errors as of [ReadPolicy].
 func ReadStrength(b []byte) (*policy.Strength, error) {
-	return read(b, bindStrength, func(s *policy.Strength, d *document) { d.named(s.Name) })
+	return read(b, bindStrength, func(s *policy.Strength, d *document) {
+		d.named(s.Name)
+		d.described(s.Description)
+	})
 }
 
 // ReadContext reads an authenticationContextClassReference. Errors as of
 // [ReadPolicy].
 func ReadContext(b []byte) (*policy.Context, error) {
-	return read(b, bindContext, func(c *policy.Context, d *document) { d.named(c.Name) })
+	return read(b, bindContext, func(c *policy.Context, d *document) {
+		d.named(c.Name)
+		d.described(c.Description)
+	})
 }
 
 // WritePolicy writes what [ReadPolicy] reads.

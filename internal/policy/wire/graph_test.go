@@ -460,6 +460,8 @@ func TestStrengthsAndContexts(t *testing.T) {
 		{"$.allowedCombinations[0]", `{"displayName":"x","allowedCombinations":["sms,sms"]}`, strength},
 		{"$.combinationConfigurations", `{"displayName":"x","allowedCombinations":["fido2"],"combinationConfigurations":[{}]}`, strength},
 		{"$.displayName", `{"allowedCombinations":["fido2"]}`, strength},
+		{"$.description", `{"displayName":"x","description":"a\u0000b","allowedCombinations":["fido2"]}`, strength},
+		{"$.description", `{"id":"c1","displayName":"x","description":"` + strings.Repeat("x", 1025) + `"}`, context},
 		{"$.id", `{"displayName":"x"}`, context},
 		{"$.id", `{"displayName":"x","id":"c0"}`, context},
 		{"$.displayName", `{"id":"c1"}`, context},
@@ -487,6 +489,11 @@ func FuzzParse(f *testing.F) {
 		if s, err := wire.ReadStrength(b); err == nil {
 			if m, err := wire.ReadStrength(wire.WriteStrength(s)); err != nil || !reflect.DeepEqual(s, m) {
 				t.Fatalf("%+v became %+v: %v", s, m, err)
+			}
+		}
+		if c, err := wire.ReadContext(b); err == nil {
+			if m, err := wire.ReadContext(wire.WriteContext(c)); err != nil || *c != *m {
+				t.Fatalf("%+v became %+v: %v", c, m, err)
 			}
 		}
 	})
