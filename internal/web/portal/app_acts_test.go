@@ -253,6 +253,12 @@ func TestVerbsOnAnApplication(t *testing.T) {
 		p, _ := grace.get(grace.post(path, f).to)
 		want(t, p, says)
 	}
+	if _, err := h.server.Manage.UpdateApp(t.Context(), operator, "mail-web", manage.AppPatch{Roles: &[]directory.AppRole{{ID: directory.NewID[directory.App](h.now()).String(), Name: "Reader", Title: "Reader", Users: true}, {ID: directory.NewID[directory.App](h.now()).String(), Name: "Robot", Title: "Robot", Apps: true}}}, manage.Act{}); err != nil {
+		t.Fatal(err)
+	}
+	p, _ := grace.get(appTabPath("mail-web", "assignments"))
+	want(t, p, "Roles it knows", "Reader")
+	wantNot(t, p, "Robot")
 	done(AppVerbPath("mail-web", AddOwner), url.Values{"who": {"joan@contoso.example"}}, "The owner was added")
 	done(appPartPath("mail-web", RemoveOwner, h.ids["joan"].String()), url.Values{}, "The owner was removed")
 	done(AppVerbPath("mail-web", Assign), url.Values{"who": {h.ids["joan"].String()}, "role": {"Reader"}}, "Reader")
@@ -271,7 +277,7 @@ func TestVerbsOnAnApplication(t *testing.T) {
 	receipt(appPartPath("mail-web", Unassign, all[2].ID.String()), "Take Mail for the web from joan@contoso.example?", "end at once")
 	done(AppVerbPath("mail-web", LetEverybodyIn), url.Values{}, "Everybody is let in now")
 	done(AppVerbPath("mail-web", ConsentForAll), url.Values{"permissions": {"api://mail Mail.Read Mail.Send"}}, "The consent holds for everybody")
-	p, _ := grace.check(grace.do(http.MethodPost, AppVerbPath("mail-web", ConsentForAll), url.Values{"permissions": {"api://mail"}}), http.StatusUnprocessableEntity, "consent")
+	p, _ = grace.check(grace.do(http.MethodPost, AppVerbPath("mail-web", ConsentForAll), url.Values{"permissions": {"api://mail"}}), http.StatusUnprocessableEntity, "consent")
 	want(t, p, `id="e-permissions"`)
 	receipt(appPartPath("mail-web", WithdrawConsent, h.ids["adele"].String()), "Withdraw the consent of Adele Goldberg to Mail for the web?", "Adele is asked again")
 	receipt(appPartPath("mail-web", WithdrawConsent, registry.Everybody), "Withdraw the consent of everybody")

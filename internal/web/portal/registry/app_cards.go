@@ -133,6 +133,15 @@ func (p Page) Assignments(a *directory.App, all []manage.AppAssignment) []Card {
 		need.Facts[0] = Fact{Label: "Assignment required", Values: []string{"Yes: only who stands below is let in"}}
 		need.Acts = []Button{p.Offer(LetEverybodyIn, "")}
 	}
+	var roles []string
+	for _, r := range a.Roles {
+		if r.Users && !r.Disabled {
+			roles = append(roles, r.Name)
+		}
+	}
+	if len(roles) > 0 {
+		need.Facts = append(need.Facts, Fact{"Roles it knows", roles, true, "What somebody can be assigned with"})
+	}
 	card := Card{Title: "Assignments", Hint: webkit.Num(len(all)), Acts: []Button{p.Offer(Assign, "")}, Empty: "Nobody is assigned.", Table: NewTable("Assignments", "Who", "Kind", "Role", "Since")}
 	if len(all) == 0 && a.AssignmentRequired {
 		card.Empty = "Nobody is assigned, so nobody is let in."
