@@ -3,8 +3,10 @@ package lifecycle_test
 import (
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -83,6 +85,77 @@ func (l *life) portal(t *testing.T, path string) {
 	}
 }
 
+// appPage posts a form of the application's pages.
+func (l *life) appPage(t *testing.T, path string, more ...string) {
+	t.Helper()
+	v := url.Values{"reason": {"lifecycle"}}
+	for i := 0; i < len(more); i += 2 {
+		v.Set(more[i], more[i+1])
+	}
+	if p := l.w.admin.post(t, "/portal/applications/"+l.app+"/"+path, v); p.status != http.StatusSeeOther {
+		t.Fatalf("POST %s: %d %s", path, p.status, p.text)
+	}
+}
+
+var areaRE = regexp.MustCompile(`(?s)<textarea[^>]*name="([^"]*)"[^>]*>(.*?)</textarea>`)
+
+// narrowedPage takes the permission that was never used out of the form of permissions.
+func (l *life) narrowedPage(t *testing.T) {
+	t.Helper()
+	var more []string
+	p := l.w.admin.get(t, "/portal/applications/"+l.app+"/permissions")
+	for _, m := range hiddenRE.FindAllStringSubmatch(p.text, -1) { // which version of it was shown
+		more = append(more, m[1], html.UnescapeString(m[2]))
+	}
+	for _, m := range areaRE.FindAllStringSubmatch(p.text, -1) {
+		more = append(more, m[1], strings.Replace(html.UnescapeString(m[2]), " Mail.Spare", "", 1))
+	}
+	if len(more) == 0 {
+		t.Fatal("the form of permissions has no fields")
+	}
+	l.appPage(t, "permissions", more...)
+}
+
+// consentForAll lets the administrators consent for everybody.
+func consentForAll(t *testing.T, l *life) {
+	t.Helper()
+	l.appPage(t, "consent", "permissions", "api://mail Mail.Read\ncurfew openid profile User.Read")
+}
+
+// withdraws deletes what somebody, or with "" the administrators, consented to for
+// the application, each by itself.
+func (l *life) withdraws(t *testing.T, user string) {
+	t.Helper()
+	var page struct {
+		Value []struct{ ID, ClientID, PrincipalID string }
+	}
+	filter := "clientId eq '" + l.service(t) + "'"
+	if err := json.Unmarshal([]byte(l.w.must(t, http.MethodGet, "/v1.0/oauth2PermissionGrants?$filter="+url.QueryEscape(filter), nil)), &page); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, x := range page.Value {
+		if x.PrincipalID == user {
+			l.w.must(t, http.MethodDelete, "/v1.0/oauth2PermissionGrants/"+x.ID, nil)
+			n++
+		}
+	}
+	if n == 0 {
+		t.Fatalf("no consent of %q: %+v", user, page.Value)
+	}
+}
+
+// service is the id of the application's service principal.
+func (l *life) service(t *testing.T) string {
+	t.Helper()
+	var page struct{ Value []struct{ ID string } }
+	err := json.Unmarshal([]byte(l.w.must(t, http.MethodGet, "/v1.0/servicePrincipals?$filter="+url.QueryEscape("appId eq '"+l.app+"'"), nil)), &page)
+	if err != nil || len(page.Value) != 1 {
+		t.Fatalf("%v %+v", err, page)
+	}
+	return page.Value[0].ID
+}
+
 func (l *life) applies(t *testing.T, manifest string, more ...any) {
 	t.Helper()
 	l.w.must(t, http.MethodPost, "/v1.0/curfew/apply", fmt.Sprintf(manifest, more...))
@@ -131,11 +204,11 @@ func (l *life) takeRole(t *testing.T, id string) {
 	ok[client.Done](t)(l.w.cli.Unassign(t.Context(), all[0].ID, act))
 }
 
-// assigned lets only those into the application who are assigned: Ada and Henry.
+// assigned lets only those into the application who are assigned: Ada and her friend.
 func assigned(t *testing.T, l *life) {
 	t.Helper()
 	l.w.must(t, http.MethodPatch, "/v1.0/curfew/apps/"+l.app, map[string]any{"assignmentRequired": true})
-	for _, id := range []string{l.adaID, field(t, l.w.must(t, http.MethodGet, "/v1.0/users/henry@"+domain, nil), "id")} {
+	for _, id := range []string{l.adaID, l.userID(t, l.friend)} {
 		ok[client.Done](t)(l.w.cli.AssignApp(t.Context(), l.app, id, false, act))
 	}
 }
@@ -150,17 +223,23 @@ func assignedInAGroup(t *testing.T, l *life) {
 
 func (l *life) unassign(t *testing.T, id string) {
 	t.Helper()
+	ok[client.Done](t)(l.w.cli.UnassignApp(t.Context(), l.app, l.assignment(t, id), act))
+}
+
+// assignment is the id of somebody's.
+func (l *life) assignment(t *testing.T, id string) string {
+	t.Helper()
 	all, err := l.w.cli.AppAssignments(t.Context(), l.app)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, a := range all {
 		if a.User == id || a.Group == id {
-			ok[client.Done](t)(l.w.cli.UnassignApp(t.Context(), l.app, a.ID, act))
-			return
+			return a.ID
 		}
 	}
 	t.Fatalf("%s is not assigned: %v", id, all)
+	return ""
 }
 
 // principal is the object id of the application's own identity.
@@ -235,7 +314,7 @@ func all(sets ...[]artefact) (out []artefact) {
 const (
 	isAnAct     = "a file says what is, and does nothing by itself"
 	onlyAtBirth = "a password in a file is for people who are not there yet"
-	noPage      = "the pages of applications and roles show and revoke; they change nothing yet"
+	noPage      = "the pages show roles and groups, and change none"
 	people      = "a sheet holds people's profiles only"
 	leftAlone   = "what a file does not mention is left alone"
 )

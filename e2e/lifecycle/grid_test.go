@@ -141,7 +141,8 @@ func grid() []event {
 				{byCLI, "role remove", func(t *testing.T, l *life) { l.takeRole(t, l.principal(t)) }, nil},
 			}},
 		// Codes stay where tokens are cut; their exchange finds nobody assigned.
-		{row: standing.UserUnassigned, prepare: assigned, dead: all(inThisApp, halfDone, []artefact{consentPage}), lacks: map[string]string{byPortal: noPage, byApply: "a file does not say who is assigned", byImport: people}, paths: []path{
+		{row: standing.UserUnassigned, prepare: assigned, dead: all(inThisApp, halfDone, []artefact{consentPage}), lacks: map[string]string{byApply: "a file does not say who is assigned", byImport: people}, paths: []path{
+			{byPortal, "unassign", func(t *testing.T, l *life) { l.appPage(t, "unassign/"+l.assignment(t, l.adaID)) }, nil},
 			{byGraph, "assignments", func(t *testing.T, l *life) { l.unassign(t, l.adaID) }, nil},
 			{byCLI, "app unassign", func(t *testing.T, l *life) { l.unassign(t, l.adaID) }, nil},
 		}},
@@ -222,12 +223,18 @@ func grid() []event {
 				ok[*client.Cut](t)(l.w.cli.RevokeUserApp(t.Context(), l.ada, l.app, act))
 			}, nil},
 		}},
-		{row: standing.UserWithdrew, dead: all(inThisApp, halfDone), lacks: map[string]string{byPortal: noPage, byGraph: "oauth2PermissionGrants are not served yet", byCLI: "the same", byApply: "a file holds nobody's consent", byImport: people}, paths: []path{
+		{row: standing.UserWithdrew, dead: all(inThisApp, halfDone), lacks: map[string]string{byCLI: "it has no noun for consents", byApply: "a file holds nobody's consent", byImport: people}, paths: []path{
+			{byPortal, "withdraw", func(t *testing.T, l *life) { l.appPage(t, "withdraw/"+l.adaID) }, nil},
+			{byGraph, "oauth2PermissionGrants", func(t *testing.T, l *life) { l.withdraws(t, l.adaID) }, nil},
 			{byAccount, "take back access", func(t *testing.T, l *life) {
 				if p := l.here.post(t, "/account/grants/"+l.grantID(t)+"/remove", url.Values{}); p.status != http.StatusSeeOther {
 					t.Fatalf("%d %s", p.status, p.text)
 				}
 			}, nil},
+		}},
+		{row: standing.AdminWithdrew, prepare: consentForAll, dead: all(inThisApp, halfDone, itself, nobodysYet), lacks: map[string]string{byCLI: "it has no noun for consents", byApply: "a file holds nobody's consent", byImport: people}, paths: []path{
+			{byPortal, "withdraw, everybody", func(t *testing.T, l *life) { l.appPage(t, "withdraw/everybody") }, nil},
+			{byGraph, "oauth2PermissionGrants", func(t *testing.T, l *life) { l.withdraws(t, "") }, nil},
 		}},
 		{row: standing.ClientRevoked, dead: all(inThisApp, halfDone, itself, nobodysYet), lacks: files, paths: []path{
 			{byGraph, "apps", func(t *testing.T, l *life) {
@@ -236,7 +243,8 @@ func grid() []event {
 			{byPortal, "the application's button", func(t *testing.T, l *life) { l.portal(t, "/portal/applications/"+l.app+"/revoke") }, nil},
 			{byCLI, "revoke app", func(t *testing.T, l *life) { ok[*client.Cut](t)(l.w.cli.RevokeApp(t.Context(), l.app, act)) }, nil},
 		}},
-		{row: standing.ClientDisabled, dead: all(inThisApp, halfDone, itself, nobodysYet, []artefact{consentPage}), lacks: map[string]string{byPortal: noPage, byImport: people}, paths: []path{
+		{row: standing.ClientDisabled, dead: all(inThisApp, halfDone, itself, nobodysYet, []artefact{consentPage}), lacks: map[string]string{byImport: people}, paths: []path{
+			{byPortal, "disable", func(t *testing.T, l *life) { l.appPage(t, "disable") }, nil},
 			{byGraph, "enabled", func(t *testing.T, l *life) {
 				l.w.must(t, http.MethodPatch, "/v1.0/curfew/apps/"+l.app, map[string]any{"enabled": false})
 			}, nil},
@@ -245,18 +253,21 @@ func grid() []event {
 			}, nil},
 			{byApply, "enabled", func(t *testing.T, l *life) { l.applies(t, "[[app]]\nid = %q\nenabled = false\n", l.app) }, nil},
 		}},
-		{row: standing.ClientDeleted, dead: all(inThisApp, halfDone, itself, nobodysYet, []artefact{consentPage}), lacks: map[string]string{byPortal: noPage, byApply: leftAlone, byImport: people}, paths: []path{
+		{row: standing.ClientDeleted, dead: all(inThisApp, halfDone, itself, nobodysYet, []artefact{consentPage}), lacks: map[string]string{byApply: leftAlone, byImport: people}, paths: []path{
+			{byPortal, "delete", func(t *testing.T, l *life) { l.appPage(t, "delete") }, nil},
 			{byGraph, "DELETE", func(t *testing.T, l *life) { l.w.must(t, http.MethodDelete, "/v1.0/curfew/apps/"+l.app, nil) }, nil},
 			{byCLI, "app delete", func(t *testing.T, l *life) { ok[client.Done](t)(l.w.cli.DeleteApp(t.Context(), l.app, act)) }, nil},
 		}},
-		{row: standing.ClientNarrowed, dead: all(inThisApp, itself), lacks: map[string]string{byPortal: noPage, byImport: people}, paths: []path{
+		{row: standing.ClientNarrowed, dead: all(inThisApp, itself), lacks: map[string]string{byImport: people}, paths: []path{
+			{byPortal, "permissions", func(t *testing.T, l *life) { l.narrowedPage(t) }, nil},
 			{byGraph, "permissions", func(t *testing.T, l *life) { l.w.must(t, http.MethodPatch, "/v1.0/curfew/apps/"+l.app, narrower) }, nil},
 			{byCLI, "app update", func(t *testing.T, l *life) { ok[client.Done](t)(l.w.cli.UpdateApp(t.Context(), l.app, narrower, act)) }, nil},
 			{byApply, "permissions", func(t *testing.T, l *life) {
 				l.applies(t, "[[app]]\nid = %q\npermissions = [{ resource = \"api://mail\", scopes = [\"Mail.Read\", \"Mail.Send\"] }, { resource = \"curfew\", scopes = [\"openid\", \"profile\", \"User.Read\"] }]\n", l.app)
 			}, nil},
 		}},
-		{row: standing.CredentialGone, prepare: spareSecret, dead: itself, lacks: map[string]string{byPortal: noPage, byImport: people}, paths: []path{
+		{row: standing.CredentialGone, prepare: spareSecret, dead: itself, lacks: map[string]string{byImport: people}, paths: []path{
+			{byPortal, "remove secret", func(t *testing.T, l *life) { l.appPage(t, "remove-secret/"+l.spareSecretID(t)) }, nil},
 			{byGraph, "secrets", func(t *testing.T, l *life) {
 				l.w.must(t, http.MethodDelete, "/v1.0/curfew/apps/"+l.app+"/secrets/"+l.spareSecretID(t), nil)
 			}, nil},
@@ -268,7 +279,12 @@ func grid() []event {
 				l.applies(t, "[[app]]\nid = %q\nsecret = %q\n", l.app, l.secret)
 			}, nil},
 		}},
-		{row: standing.ClientChanged, lacks: map[string]string{byPortal: noPage, byImport: people}, paths: []path{
+		{row: standing.ClientChanged, lacks: map[string]string{byImport: people}, paths: []path{
+			{byPortal, "add secret", func(t *testing.T, l *life) {
+				if p := l.w.admin.post(t, "/portal/applications/"+l.app+"/add-secret", url.Values{"reason": {"lifecycle"}}); p.status != http.StatusOK {
+					t.Fatalf("%d %s", p.status, p.text)
+				}
+			}, nil},
 			{byGraph, "name and secret added", func(t *testing.T, l *life) {
 				l.w.must(t, http.MethodPatch, "/v1.0/curfew/apps/"+l.app, map[string]any{"name": "Renamed"})
 				spareSecret(t, l)

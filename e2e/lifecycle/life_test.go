@@ -15,6 +15,7 @@ type life struct {
 	n           int64
 	ada, adaID  string
 	newcomer    string // must change the password: the sign-in is half-finished
+	friend      string // of hers, to whom nothing happens either
 	app, secret string
 	here, there *browser
 	stale       *http.Cookie // here's cookie, as it was before
@@ -78,6 +79,11 @@ display_name = "New %[1]d"
 password = "correct horse battery"
 must_change = true
 
+[[user]]
+name = "eve-%[1]d@contoso.example"
+display_name = "Eve %[1]d"
+password = "correct horse battery"
+
 [[app]]
 id = "app-%[1]d"
 name = "Application %[1]d"
@@ -95,6 +101,7 @@ func (w *world) live(t *testing.T, prepare func(*testing.T, *life)) *life {
 	t.Helper()
 	l := &life{w: w, n: w.n.Add(1), got: map[artefact]string{}}
 	l.ada, l.newcomer = fmt.Sprintf("ada-%d@%s", l.n, domain), fmt.Sprintf("new-%d@%s", l.n, domain)
+	l.friend = fmt.Sprintf("eve-%d@%s", l.n, domain)
 	l.app, l.secret = fmt.Sprintf("app-%d", l.n), fmt.Sprintf("a-long-secret-for-application-%d", l.n)
 	w.must(t, http.MethodPost, "/v1.0/curfew/apply", l.manifest(""))
 	l.adaID = field(t, w.must(t, http.MethodGet, "/v1.0/users/"+l.ada, nil), "id")
@@ -242,14 +249,18 @@ func (l *life) use(t *testing.T, a artefact) outcome {
 		return l.poll(t, x)
 	case devicePending:
 		device, user, _ := strings.Cut(x, " ")
-		if p := w.henry.approve(t, user); p.status != http.StatusOK || strings.Contains(p.text, `name="user_code"`) {
+		switch p := l.friends(t).approve(t, user); {
+		case p.status == http.StatusTooManyRequests:
+			t.Fatalf("too many dead codes for one person: %s", p.text)
+		case p.status != http.StatusOK || strings.Contains(p.text, `name="user_code"`):
 			return dead(fmt.Sprint(p.status, " at approval"))
 		}
 		return l.poll(t, device)
 	case pushed:
-		p := w.henry.ask(t, url.Values{"client_id": {l.app}, "request_uri": {x}})
+		b := l.friends(t)
+		p := b.ask(t, url.Values{"client_id": {l.app}, "request_uri": {x}})
 		if p.status == http.StatusOK && strings.Contains(p.text, `value="allow"`) {
-			p = w.henry.allow(t, p)
+			p = b.allow(t, p)
 		}
 		code := codeOf(p)
 		if code == "" {
@@ -288,6 +299,14 @@ func (l *life) use(t *testing.T, a artefact) outcome {
 	}
 	t.Fatalf("nobody knows how to use %s", a)
 	return outcome{}
+}
+
+// friends is a new browser of the friend's, who decides what is nobody's yet.
+func (l *life) friends(t *testing.T) *browser {
+	t.Helper()
+	b := l.w.browser(t)
+	b.signIn(t, l.friend, password)
+	return b
 }
 
 func (l *life) poll(t *testing.T, device string) outcome {

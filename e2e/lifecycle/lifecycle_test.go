@@ -22,7 +22,6 @@ var elsewhere = map[standing.Event]func(*testing.T){
 // unreachable are the rows that no surface can bring about yet, or only with a
 // second identity provider beside, and what tests them instead.
 var unreachable = map[standing.Event]string{
-	standing.AdminWithdrew:    "the administrators' consent is given and withdrawn by manage only; tested there",
 	standing.IdentityReplaced: "an application keeps the identity it was given; the row diff is tested in store",
 	standing.ProviderGone:     "TestAProviderDisabledEndsWhatCameThroughIt in internal/server, on both engines",
 	standing.UserUnlinked:     "the same test",
