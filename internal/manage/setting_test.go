@@ -14,7 +14,11 @@ import (
 
 func TestSettingsAreWidenedByGlobalAdministratorsOnly(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, "")
+	engines(t, settingsAreWidened)
+}
+
+func settingsAreWidened(t *testing.T, url string) {
+	h := newHouse(t, url)
 	ctx := t.Context()
 	grace, ada := h.person("grace", role.GlobalAdministrator), h.person("ada", role.UserAdministrator)
 	value := func(name string) string {
