@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"net/url"
 	"time"
 )
 
@@ -192,4 +193,42 @@ func (c *Client) AssignApp(ctx context.Context, app, id string, group bool, act 
 // UnassignApp takes an assignment away, by its id.
 func (c *Client) UnassignApp(ctx context.Context, app, assignment string, act Act) (Done, error) {
 	return c.change(ctx, call{method: "DELETE", path: "/curfew" + at("apps", app, "assignments", assignment)}, act, nil)
+}
+
+// Consent lets an application have scopes at a resource, of one user or, where User
+// is empty, of everybody.
+type Consent struct {
+	User     string    `json:"user"`
+	Name     string    `json:"name"` // user name
+	App      string    `json:"app"`
+	Resource string    `json:"resource"`
+	Scopes   []string  `json:"scopes"`
+	Given    time.Time `json:"given"`
+}
+
+// Consents lists what was consented to for an application.
+func (c *Client) Consents(ctx context.Context, app string) ([]*Consent, error) {
+	return all[Consent](ctx, c, "/curfew"+at("apps", app, "consents"), nil)
+}
+
+// GrantConsent consents for a user by id, or for everybody; what is named replaces
+// what was consented to at those resources.
+func (c *Client) GrantConsent(ctx context.Context, app, user string, ps []Permission, act Act) (Done, error) {
+	in := map[string]any{"permissions": ps}
+	if user != "" {
+		in["user"] = user
+	}
+	return c.change(ctx, call{method: "POST", path: "/curfew" + at("apps", app, "consents"), in: in}, act, nil)
+}
+
+// WithdrawConsent takes it back, at one resource or (empty) at all, and ends what
+// was handed out on it.
+func (c *Client) WithdrawConsent(ctx context.Context, app, user, resource string, act Act) (Done, error) {
+	q := url.Values{}
+	for name, v := range map[string]string{"user": user, "resource": resource} {
+		if v != "" {
+			q.Set(name, v)
+		}
+	}
+	return c.change(ctx, call{method: "DELETE", path: "/curfew" + at("apps", app, "consents"), query: q}, act, nil)
 }

@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -176,6 +177,51 @@ func TestAnApplicationIsRegisteredRotatedAndTakenAway(t *testing.T) {
 	noToken(t, "deleted", people(ctx, fresh))
 	_, err = admin.ServicePrincipals().ByServicePrincipalId(app.service).Get(ctx, nil)
 	refused(t, err, http.StatusNotFound, "Request_ResourceNotFound")
+}
+
+// A certificate registered by the SDK is what the application proves itself by,
+// until it is taken away.
+func TestACertificateIsRegisteredAndTakenAway(t *testing.T) {
+	t.Parallel()
+	w := world.Start(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	admin := sdk(t, w, world.Grace)
+	a := models.NewApplication()
+	a.SetDisplayName(ptr("Signer"))
+	app := register(t, ctx, admin, a)
+	cert, key := world.Certificate()
+	c := models.NewKeyCredential()
+	c.SetTypeEscaped(ptr("AsymmetricX509Cert"))
+	c.SetUsage(ptr("Verify"))
+	c.SetDisplayName(ptr("CN=signer"))
+	c.SetKeyId(ptr(uuid.MustParse("0f0e8d0c-0b0a-4909-8807-060504030201")))
+	c.SetKey(cert.Raw)
+	change := models.NewApplication()
+	change.SetKeyCredentials([]models.KeyCredentialable{c})
+	if _, err := admin.Applications().ByApplicationId(app.id).Patch(ctx, change, nil); err != nil {
+		t.Fatal(err)
+	}
+	got, err := admin.Applications().ByApplicationId(app.id).Get(ctx, nil)
+	if err != nil || len(got.GetKeyCredentials()) != 1 || *got.GetKeyCredentials()[0].GetKeyId() != *c.GetKeyId() || !got.GetKeyCredentials()[0].GetEndDateTime().Equal(cert.NotAfter) {
+		t.Fatalf("registered: %v", err)
+	}
+	signer := func() *msgraph.GraphServiceClient {
+		cred, err := azidentity.NewClientCertificateCredential(world.Domain, app.client, []*x509.Certificate{cert}, key, &azidentity.ClientCertificateCredentialOptions{ClientOptions: options(w), DisableInstanceDiscovery: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, _ := client(t, w, cred)
+		return g
+	}
+	one := signer()
+	refused(t, people(ctx, one), http.StatusForbidden, "Authorization_RequestDenied") // it is who it says, and holds nothing
+	change.SetKeyCredentials([]models.KeyCredentialable{})
+	if _, err := admin.Applications().ByApplicationId(app.id).Patch(ctx, change, nil); err != nil {
+		t.Fatal(err)
+	}
+	noToken(t, "with the token it had", people(ctx, one))
+	noToken(t, "with the certificate", people(ctx, signer()))
 }
 
 // What an administrator consented to for everybody lets a person in without being

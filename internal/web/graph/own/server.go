@@ -24,7 +24,7 @@ const (
 // Routes are all addresses under /v1.0/curfew/.
 func (s Server) Routes() api.Routes {
 	all := api.Routes{}
-	for _, table := range []api.Routes{s.ownRoutes(), s.appRoutes(), s.liveRoutes(), s.deliveryRoutes(), s.keyRoutes(), s.providerRoutes(), s.settingRoutes()} {
+	for _, table := range []api.Routes{s.ownRoutes(), s.appRoutes(), s.consentRoutes(), s.liveRoutes(), s.deliveryRoutes(), s.keyRoutes(), s.providerRoutes(), s.settingRoutes()} {
 		maps.Copy(all, table)
 	}
 	return all
