@@ -65,3 +65,24 @@ func TestALongLifeNeedsALiveGuardAtEachIssue(t *testing.T) {
 		renew("it said goodbye", time.Hour)
 	})
 }
+
+// TestADisabledScopeIsAskedForNoMore: by name it is refused, and .default leaves it out.
+func TestADisabledScopeIsAskedForNoMore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, storetest.Engines()[0], store.Hooks{})
+	w.Update(func(tx *store.Tx) error {
+		r, err := tx.Resource("api://mail")
+		if err != nil {
+			return err
+		}
+		r.Scopes[1].Disabled = true // Write
+		return tx.SaveResource(r)
+	})
+	if _, err := w.issue.Plan(context.Background(), w.client.App, "api://mail/Write", nil); err == nil {
+		t.Error("a disabled scope was planned")
+	}
+	p, err := w.issue.Plan(context.Background(), w.client.App, "api://mail/.default", nil)
+	if err != nil || len(p.Scopes) != 1 || p.Scopes[0] != "Read" {
+		t.Errorf("%+v %v", p, err)
+	}
+}
