@@ -3,7 +3,6 @@ package federation
 import (
 	"crypto/rand"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -54,16 +53,8 @@ func provider(r *http.Request) directory.ProviderID {
 	return directory.ProviderID(r.PathValue("provider"))
 }
 
-func address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
-}
-
 func (s *Server) attempt(r *http.Request) signin.Attempt {
-	return signin.Attempt{IP: address(r), Agent: r.UserAgent(), Request: webkit.RequestID(r.Context()), Reprove: webkit.ReadSession(r, s.Secure)}
+	return signin.Attempt{IP: webkit.Address(r), Agent: r.UserAgent(), Request: webkit.RequestID(r.Context()), Reprove: webkit.ReadSession(r, s.Secure)}
 }
 
 // browserCookie binds what was begun to this browser (RFC 9700 §4.7.1). It lives as
@@ -100,7 +91,7 @@ func (s *Server) session(r *http.Request) (*signin.Signed, error) {
 	if c == "" {
 		return nil, nil
 	}
-	signed, err := s.SignIn.Session(r.Context(), c, address(r))
+	signed, err := s.SignIn.Session(r.Context(), c, webkit.Address(r))
 	if fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.Revoked) {
 		return nil, nil
 	}
@@ -126,7 +117,7 @@ func (s *Server) postStart(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	next := s.Next(form.Get("flow"))
-	if err := s.Admit(address(r)); err != nil {
+	if err := s.Admit(webkit.Address(r)); err != nil {
 		s.fail(w, r, next, err)
 		return
 	}
@@ -191,7 +182,7 @@ func (s *Server) postLogout(w http.ResponseWriter, r *http.Request) {
 		err = fault.New(fault.Invalid, "The parameter logout_token is missing.")
 	}
 	if err == nil {
-		_, err = s.Federate.Logout(r.Context(), provider(r), form.Get("logout_token"), address(r), webkit.RequestID(r.Context()))
+		_, err = s.Federate.Logout(r.Context(), provider(r), form.Get("logout_token"), webkit.Address(r), webkit.RequestID(r.Context()))
 	}
 	switch fault.KindOf(err) {
 	case fault.Internal:
