@@ -87,6 +87,12 @@ func grid() []event {
 				ok[client.Done](t)(l.w.cli.DeleteUser(t.Context(), name, act))
 			}), nil},
 		}},
+		{row: standing.UserDeleted, variant: "a service account", dead: all(inThisApp, halfDone, itself, nobodysYet, []artefact{consentPage}),
+			lacks: map[string]string{byPortal: "it lists people; its application is deleted", byCLI: "it deletes people, and applications with their identity", byApply: leftAlone, byImport: people}, paths: []path{
+				{byGraph, "DELETE servicePrincipal", func(t *testing.T, l *life) { // which disables its application as well
+					l.w.must(t, http.MethodDelete, "/v1.0/servicePrincipals/"+l.service(t), nil)
+				}, nil},
+			}},
 		{row: standing.PasswordReplaced, dead: all(halfDone, []artefact{sessionThere, refreshThere, tokenHere, tokenThere, tokenOnline, introspected, userinfo, ownAPI, childToken}),
 			lacks: map[string]string{byPortal: "it is for oneself", byGraph: "see the other row: a token is in no session", byCLI: "the command line resets, and changes nobody's own", byApply: onlyAtBirth, byImport: onlyAtBirth}, paths: []path{
 				{byAccount, "change password", func(t *testing.T, l *life) {

@@ -22,7 +22,7 @@ var elsewhere = map[standing.Event]func(*testing.T){
 // unreachable are the rows that no surface can bring about yet, or only with a
 // second identity provider beside, and what tests them instead.
 var unreachable = map[standing.Event]string{
-	standing.IdentityReplaced: "an application keeps the identity it was given; the row diff is tested in store",
+	standing.IdentityReplaced: "who takes an identity away disables its application as well, which is the row of that; the row diff alone is tested in store",
 	standing.ProviderGone:     "TestAProviderDisabledEndsWhatCameThroughIt in internal/server, on both engines",
 	standing.UserUnlinked:     "the same test",
 	standing.LoggedOutThere:   "TestBackChannelLogoutFromUpstreamIsHonoured in internal/server, on both engines",
