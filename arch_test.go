@@ -83,6 +83,7 @@ var plan = map[string]room{
 	"internal/signin":     verb("internal/revoke"),
 	"internal/issue":      verb("internal/revoke", "internal/keys", "internal/clientauth"),
 	"internal/manage":     verb("internal/revoke"),
+	"internal/rotate":     verb("internal/keys", "internal/revoke"),
 	"internal/relay":      verb("internal/keys"),
 	"internal/deliver":    verb("internal/keys"),
 	"internal/federate":   verb("internal/keys", "internal/revoke", "internal/signin", "internal/manage"),
@@ -142,6 +143,7 @@ var later = map[string]string{
 	"internal/web/federation":         "0009-sign-in-through-others.md",
 	"internal/demo":                   "0012-the-demo-and-the-terminal.md",
 	"internal/term":                   "0012-the-demo-and-the-terminal.md",
+	"internal/rotate":                 "0020-rooms-of-conditional-access.md",
 	"internal/policy/wire":            "0018-policies-and-what-is-not-known.md",
 }
 

@@ -38,6 +38,7 @@
 //	         internal/signin             prove who it is; sessions
 //	         internal/issue              grant to tokens; introspection
 //	         internal/manage             read and change the directory
+//	         internal/rotate             an administrator's hand on the signing keys
 //	         internal/relay              ledger to readers; receipts
 //	         internal/federate           sign-in through other identity providers; links
 //	         internal/deliver            ledger to other people's servers: back-channel logout, dead letters
@@ -66,8 +67,8 @@
 //	         e2e/conformance             one test for each module of the OpenID suites
 //	         e2e/lifecycle               one test for each cell of what ends what
 //
-// Sideways allowed: signin, issue, manage to revoke; issue, relay, deliver to
-// keys; issue to clientauth; federate to keys, revoke,
+// Sideways allowed: signin, issue, manage, rotate to revoke; issue, rotate, relay,
+// deliver to keys; issue to clientauth; federate to keys, revoke,
 // signin, manage; web/* to webkit; role, policy, grant, audit to
 // directory; policy/wire to policy, directory; standing to directory, policy,
 // grant; config, egress to fault; graph, registration and own to api; they and api to odata;

@@ -25,6 +25,7 @@ import (
 	"github.com/curfew-id/curfew/internal/keys"
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/role"
+	"github.com/curfew-id/curfew/internal/rotate"
 	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
 	"github.com/curfew-id/curfew/internal/store/storetest"
@@ -125,7 +126,7 @@ func TestARegistrationInUseChangesItsAlgorithmWhenItsKeyIsKnownEverywhere(t *tes
 	if h := header(t, w.signIn().Access); h.Alg != "ES256" {
 		t.Errorf("signed with %s, whose key nobody has yet", h.Alg)
 	}
-	if out, err := w.issue.SigningKeys(t.Context(), w.as(w.Grace, 0)); err != nil || states(out) != "ES256 current, EdDSA next" {
+	if out, err := rotator(w.issue).SigningKeys(t.Context(), w.as(w.Grace, 0)); err != nil || states(out) != "ES256 current, EdDSA next" {
 		t.Errorf("keys: %q, %v", states(out), err)
 	}
 	w.Clock.Add(keys.Soon)
@@ -239,7 +240,7 @@ func TestSigningKeysAreChangedByGlobalAdministratorsOnly(t *testing.T) {
 		}
 		return tx.AssignRole(directory.RoleAssignment{ID: directory.NewID[directory.RoleAssignment](w.Clock.Now()), Role: role.SecurityReader, User: reader.ID})
 	})
-	list := func(a directory.Actor) ([]keys.Key, error) { return w.issue.SigningKeys(t.Context(), a) }
+	list := func(a directory.Actor) ([]keys.Key, error) { return rotator(w.issue).SigningKeys(t.Context(), a) }
 	all, err := list(w.as(reader, 0))
 	if err != nil || states(all) != "ES256 current" {
 		t.Fatalf("a security reader sees %q: %v", states(all), err)
@@ -250,13 +251,15 @@ func TestSigningKeysAreChangedByGlobalAdministratorsOnly(t *testing.T) {
 	app := directory.Actor{App: "reporter", AppOnly: true, User: w.Ada.ID, Born: cutoff.MaxPos, Scopes: []string{"Directory.ReadWrite.All", "RoleManagement.ReadWrite.Directory"}}
 	tries := 0
 	for name, a := range map[string]directory.Actor{"ada": w.as(w.Ada, 0), "a reader": w.as(reader, 0), "an application": app, "nobody": {}} {
-		for what, f := range map[string]func() (*issue.KeysChanged, error){
-			"rotate": func() (*issue.KeysChanged, error) { return w.issue.RotateKeys(t.Context(), a, issue.KeyChange{}) },
-			"drop": func() (*issue.KeysChanged, error) {
-				return w.issue.RotateKeys(t.Context(), a, issue.KeyChange{Now: true, Drop: true})
+		for what, f := range map[string]func() (*rotate.KeysChanged, error){
+			"rotate": func() (*rotate.KeysChanged, error) {
+				return rotator(w.issue).RotateKeys(t.Context(), a, rotate.KeyChange{})
 			},
-			"retire": func() (*issue.KeysChanged, error) {
-				return w.issue.RetireKey(t.Context(), a, all[0].ID, issue.KeyChange{})
+			"drop": func() (*rotate.KeysChanged, error) {
+				return rotator(w.issue).RotateKeys(t.Context(), a, rotate.KeyChange{Now: true, Drop: true})
+			},
+			"retire": func() (*rotate.KeysChanged, error) {
+				return rotator(w.issue).RetireKey(t.Context(), a, all[0].ID, rotate.KeyChange{})
 			},
 		} {
 			if _, err := f(); !fault.Is(err, fault.Denied) {
@@ -275,45 +278,45 @@ func TestSigningKeysAreChangedByGlobalAdministratorsOnly(t *testing.T) {
 func TestRotatingAndRetiringByCommand(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, storetest.Engines()[0], store.Hooks{})
-	rotate := func(c issue.KeyChange) *issue.KeysChanged {
+	change := func(c rotate.KeyChange) *rotate.KeysChanged {
 		t.Helper()
-		out, err := w.issue.RotateKeys(t.Context(), w.as(w.Grace, time.Hour), c)
+		out, err := rotator(w.issue).RotateKeys(t.Context(), w.as(w.Grace, time.Hour), c)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return out
 	}
-	if out := rotate(issue.KeyChange{DryRun: true}); states(out.Keys) != "ES256 current, ES256 next" || out.Already {
+	if out := change(rotate.KeyChange{DryRun: true}); states(out.Keys) != "ES256 current, ES256 next" || out.Already {
 		t.Errorf("a dry run says %q", states(out.Keys))
 	}
-	out := rotate(issue.KeyChange{})
+	out := change(rotate.KeyChange{})
 	if states(out.Keys) != "ES256 current, ES256 next" || out.Receipt != nil {
 		t.Errorf("keys: %q", states(out.Keys))
 	}
-	if out := rotate(issue.KeyChange{}); !out.Already || len(out.Keys) != 2 {
+	if out := change(rotate.KeyChange{}); !out.Already || len(out.Keys) != 2 {
 		t.Errorf("rotated twice: %+v", out)
 	}
 	// An algorithm that nobody has asked for yet can be published ahead.
-	if out := rotate(issue.KeyChange{Alg: "RS256"}); states(out.Keys) != "ES256 current, ES256 next, RS256 next" {
+	if out := change(rotate.KeyChange{Alg: "RS256"}); states(out.Keys) != "ES256 current, ES256 next, RS256 next" {
 		t.Errorf("keys: %q", states(out.Keys))
 	}
-	retired, err := w.issue.RetireKey(t.Context(), w.as(w.Grace, time.Hour), out.Keys[1].ID, issue.KeyChange{})
+	retired, err := rotator(w.issue).RetireKey(t.Context(), w.as(w.Grace, time.Hour), out.Keys[1].ID, rotate.KeyChange{})
 	if err != nil || states(retired.Keys) != "ES256 current, RS256 next" {
 		t.Errorf("withdrawn: %v, %v", retired, err)
 	}
-	retired, err = w.issue.RetireKey(t.Context(), w.as(w.Grace, time.Hour), out.Keys[0].ID, issue.KeyChange{})
+	retired, err = rotator(w.issue).RetireKey(t.Context(), w.as(w.Grace, time.Hour), out.Keys[0].ID, rotate.KeyChange{})
 	if err != nil || states(retired.Keys) != "ES256 current, ES256 next, RS256 next" {
 		t.Errorf("the key in use: %v, %v", retired, err)
 	}
 	if w.audits("Publish signing key") != 4 /* the directory's first one too */ || w.audits("Remove signing key") != 1 {
 		t.Errorf("on record: %d published, %d removed", w.audits("Publish signing key"), w.audits("Remove signing key"))
 	}
-	for _, c := range []issue.KeyChange{{Alg: "HS256"}, {Drop: true}, {Reason: strings.Repeat("x", 501)}} {
-		if _, err := w.issue.RotateKeys(t.Context(), w.as(w.Grace, 0), c); !fault.Is(err, fault.Invalid) {
+	for _, c := range []rotate.KeyChange{{Alg: "HS256"}, {Drop: true}, {Reason: strings.Repeat("x", 501)}} {
+		if _, err := rotator(w.issue).RotateKeys(t.Context(), w.as(w.Grace, 0), c); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}
-	if _, err := w.issue.RetireKey(t.Context(), w.as(w.Grace, 0), "mallory", issue.KeyChange{}); !fault.Is(err, fault.NotFound) {
+	if _, err := rotator(w.issue).RetireKey(t.Context(), w.as(w.Grace, 0), "mallory", rotate.KeyChange{}); !fault.Is(err, fault.NotFound) {
 		t.Errorf("a key that is not there: %v", err)
 	}
 }
@@ -358,19 +361,19 @@ func TestDroppingAStolenKeyEndsWhatItSigned(t *testing.T) {
 			}
 		}
 
-		drop := issue.KeyChange{Now: true, Drop: true, Reason: "stolen"}
-		if _, err := w.issue.RotateKeys(t.Context(), w.as(w.Grace, 11*time.Minute), drop); !fault.Is(err, fault.Denied) {
+		drop := rotate.KeyChange{Now: true, Drop: true, Reason: "stolen"}
+		if _, err := rotator(w.issue).RotateKeys(t.Context(), w.as(w.Grace, 11*time.Minute), drop); !fault.Is(err, fault.Denied) {
 			t.Fatalf("without a fresh proof: %v", err)
 		}
 		plan := drop
 		plan.DryRun = true
-		if out, err := w.issue.RotateKeys(t.Context(), w.as(w.Grace, 0), plan); err != nil || out.Receipt != nil || len(out.Keys) != 1 || out.Keys[0].ID == stolen {
+		if out, err := rotator(w.issue).RotateKeys(t.Context(), w.as(w.Grace, 0), plan); err != nil || out.Receipt != nil || len(out.Keys) != 1 || out.Keys[0].ID == stolen {
 			t.Fatalf("dry run: %+v, %v", out, err)
 		}
 		if _, err := w.issue.Own(t.Context(), forged, ""); err != nil {
 			t.Fatalf("the dry run did something: %v", err)
 		}
-		out, err := w.issue.RotateKeys(t.Context(), w.as(w.Grace, 0), drop)
+		out, err := rotator(w.issue).RotateKeys(t.Context(), w.as(w.Grace, 0), drop)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -405,7 +408,7 @@ func TestDroppingAStolenKeyEndsWhatItSigned(t *testing.T) {
 		if tokens, err = w.redeem(code); err != nil || !w.alive(tokens.Access) || header(t, tokens.Access).Kid == stolen {
 			t.Errorf("signing in again: %v", err)
 		}
-		if _, err := w.issue.RotateKeys(t.Context(), w.as(w.Grace, 0), issue.KeyChange{Alg: "RS256", Now: true, Drop: true}); !fault.Is(err, fault.NotFound) || !w.alive(tokens.Access) {
+		if _, err := rotator(w.issue).RotateKeys(t.Context(), w.as(w.Grace, 0), rotate.KeyChange{Alg: "RS256", Now: true, Drop: true}); !fault.Is(err, fault.NotFound) || !w.alive(tokens.Access) {
 			t.Errorf("dropping nothing: %v", err)
 		}
 	})

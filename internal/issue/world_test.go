@@ -15,6 +15,7 @@ import (
 	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/keys"
 	"github.com/curfew-id/curfew/internal/revoke"
+	"github.com/curfew-id/curfew/internal/rotate"
 	"github.com/curfew-id/curfew/internal/store"
 	"github.com/curfew-id/curfew/internal/store/storetest"
 )
@@ -72,6 +73,11 @@ func (w *world) wire() {
 	w.revoke = &revoke.Service{DB: w.DB, Log: log, Lifetimes: grant.DefaultLifetimes(), Now: w.Clock.Now}
 	w.issue = &issue.Service{DB: w.DB, Keys: k, Revoke: w.revoke, Base: "https://id.contoso.example", Tenant: "11111111-2222-3333-4444-555555555555",
 		Lifetimes: grant.DefaultLifetimes(), Now: w.Clock.Now, Log: log}
+}
+
+// rotator changes the keys of an issuer.
+func rotator(s *issue.Service) *rotate.Service {
+	return &rotate.Service{DB: s.DB, Keys: s.Keys, Revoke: s.Revoke}
 }
 
 func (w *world) authenticate(c issue.Credentials) *issue.Client {

@@ -32,6 +32,7 @@ import (
 	"github.com/curfew-id/curfew/internal/manage/manifest"
 	"github.com/curfew-id/curfew/internal/relay"
 	"github.com/curfew-id/curfew/internal/revoke"
+	"github.com/curfew-id/curfew/internal/rotate"
 	"github.com/curfew-id/curfew/internal/signin"
 	"github.com/curfew-id/curfew/internal/store"
 	"github.com/curfew-id/curfew/internal/upstream"
@@ -282,7 +283,7 @@ func (s *Server) route() http.Handler {
 	others := s.federationPages(visitors)
 	others.RegisterProtocol(protocol)
 	others.Register(people)
-	own := &graphapi.Server{Manage: s.manage, Relay: s.relay, Revoke: s.revoke, Issue: s.issue, SignIn: s.signin, Deliver: s.deliver, Federate: s.federate, Base: base, Tenant: s.issue.Tenant,
+	own := &graphapi.Server{Manage: s.manage, Relay: s.relay, Revoke: s.revoke, Issue: s.issue, Rotate: &rotate.Service{DB: s.db, Keys: s.keys, Revoke: s.revoke}, SignIn: s.signin, Deliver: s.deliver, Federate: s.federate, Base: base, Tenant: s.issue.Tenant,
 		Domain: func(context.Context) (string, error) { return s.domain(), nil }, Log: s.log, Now: s.now}
 	own.Register(api, graph.Server{Server: own}.Routes(), registration.Server{Server: own}.Routes(), graphown.Server{Server: own}.Routes())
 	(&feed.Server{Relay: s.relay, Authenticate: client, Log: s.log}).Register(api)

@@ -32,6 +32,7 @@ import (
 	"github.com/curfew-id/curfew/internal/relay"
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/role"
+	"github.com/curfew-id/curfew/internal/rotate"
 	"github.com/curfew-id/curfew/internal/signin"
 	"github.com/curfew-id/curfew/internal/store"
 	"github.com/curfew-id/curfew/internal/store/storetest"
@@ -86,6 +87,7 @@ func newWorld(t *testing.T) *world {
 		Relay:    &relay.Service{DB: w.db, Secret: k.Derive("feed cursor"), Now: w.clock.Now, Log: quiet, Lifetimes: lives},
 		Federate: &federate.Service{DB: w.db, Keys: k, Upstream: &upstream.Client{Egress: &egress.Client{}, Now: w.clock.Now}, Revoke: cut, Base: base},
 		Deliver:  &deliver.Service{DB: w.db, Keys: k, Egress: &egress.Client{}, Now: w.clock.Now, Issuer: func(grant.Issuer) string { return base }},
+		Rotate:   &rotate.Service{DB: w.db, Keys: k, Revoke: cut},
 		Revoke:   cut, SignIn: enter, Base: base, Tenant: tenant, Log: quiet, Now: w.clock.Now,
 		Issue: &issue.Service{DB: w.db, Keys: k, Revoke: cut, Base: base, Tenant: tenant, Lifetimes: lives, Now: w.clock.Now, Log: quiet},
 		Domain: func(ctx context.Context) (domain string, err error) {

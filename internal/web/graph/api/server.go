@@ -20,6 +20,7 @@ import (
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/relay"
 	"github.com/curfew-id/curfew/internal/revoke"
+	"github.com/curfew-id/curfew/internal/rotate"
 	"github.com/curfew-id/curfew/internal/signin"
 	"github.com/curfew-id/curfew/internal/web/graph/odata"
 	"github.com/curfew-id/curfew/internal/web/webkit"
@@ -31,6 +32,7 @@ type Server struct {
 	Relay  *relay.Service
 	Revoke *revoke.Service
 	Issue  *issue.Service
+	Rotate *rotate.Service
 	SignIn *signin.Service
 	// Deliver is who is told of logouts; nil: nobody.
 	Deliver *deliver.Service

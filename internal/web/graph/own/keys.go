@@ -4,8 +4,8 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/manage"
+	"github.com/curfew-id/curfew/internal/rotate"
 	"github.com/curfew-id/curfew/internal/web/graph/api"
 	"github.com/curfew-id/curfew/internal/web/graph/odata"
 )
@@ -23,7 +23,7 @@ func (s Server) getKeys(c *call) error {
 	if _, err := c.Parameters(); err != nil {
 		return err
 	}
-	all, err := s.Issue.SigningKeys(c.Ctx(), c.Actor)
+	all, err := s.Rotate.SigningKeys(c.Ctx(), c.Actor)
 	if err == nil {
 		s.Page(c, "", -1, "", views(all))
 	}
@@ -39,7 +39,7 @@ func (s Server) postRotateKeys(c *call) error {
 	if err != nil {
 		return err
 	}
-	k := issue.KeyChange{Now: now != nil && *now, Drop: drop != nil && *drop, Reason: act.Reason, DryRun: act.DryRun}
+	k := rotate.KeyChange{Now: now != nil && *now, Drop: drop != nil && *drop, Reason: act.Reason, DryRun: act.DryRun}
 	if alg != nil {
 		k.Alg = *alg
 	}
@@ -52,7 +52,7 @@ func (s Server) postRotateKeys(c *call) error {
 			return odata.Unreadable("To drop keys, which ends every token, the property confirm must hold the domain of the directory.")
 		}
 	}
-	out, err := s.Issue.RotateKeys(c.Ctx(), c.Actor, k)
+	out, err := s.Rotate.RotateKeys(c.Ctx(), c.Actor, k)
 	return s.keysChanged(c, act, out, err)
 }
 
@@ -61,11 +61,11 @@ func (s Server) postRetireKey(c *call) error {
 	if err != nil {
 		return err
 	}
-	out, err := s.Issue.RetireKey(c.Ctx(), c.Actor, c.R.PathValue("id"), issue.KeyChange{Reason: act.Reason, DryRun: act.DryRun})
+	out, err := s.Rotate.RetireKey(c.Ctx(), c.Actor, c.R.PathValue("id"), rotate.KeyChange{Reason: act.Reason, DryRun: act.DryRun})
 	return s.keysChanged(c, act, out, err)
 }
 
-func (s Server) keysChanged(c *call, act manage.Act, out *issue.KeysChanged, err error) error {
+func (s Server) keysChanged(c *call, act manage.Act, out *rotate.KeysChanged, err error) error {
 	if err != nil {
 		return err
 	}

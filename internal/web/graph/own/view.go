@@ -8,9 +8,9 @@ import (
 
 	"github.com/curfew-id/curfew/internal/deliver"
 	"github.com/curfew-id/curfew/internal/directory"
-	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/relay"
+	"github.com/curfew-id/curfew/internal/rotate"
 	"github.com/curfew-id/curfew/internal/standing"
 )
 
@@ -25,7 +25,7 @@ func milli(t time.Time) any {
 // seen are the views that [view] writes.
 type seen interface {
 	relay.ReceiptView | relay.Exposure | relay.SessionView | relay.GrantView | relay.GuardView | relay.LedgerLine |
-		manage.ImportReport | manage.ApplyReport | directory.App | directory.Resource | manage.AppAssignment | standing.Setting | deliver.Recipient | deliver.Letter | issue.SigningKey
+		manage.ImportReport | manage.ApplyReport | directory.App | directory.Resource | manage.AppAssignment | standing.Setting | deliver.Recipient | deliver.Letter | rotate.SigningKey
 }
 
 // view is the JSON of one of our own views, by the names of its fields: camelCase,

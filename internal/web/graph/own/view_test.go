@@ -14,9 +14,9 @@ import (
 
 	"github.com/curfew-id/curfew/internal/deliver"
 	"github.com/curfew-id/curfew/internal/directory"
-	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/relay"
+	"github.com/curfew-id/curfew/internal/rotate"
 	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
 	"github.com/curfew-id/curfew/internal/store/storetest"
@@ -58,7 +58,7 @@ func TestNamesOnTheWire(t *testing.T) {
 		}
 	}
 	for name, v := range map[string]any{"receipt": relay.ReceiptView{}, "exposure": relay.Exposure{}, "guard": relay.GuardView{}, "line": relay.LedgerLine{},
-		"import": manage.ImportReport{}, "apply": manage.ApplyReport{}, "app": directory.App{}, "resource": directory.Resource{}, "assignment": manage.AppAssignment{}, "setting": standing.Setting{}, "delivery": deliver.Recipient{}, "deadLetter": deliver.Letter{}, "key": issue.SigningKey{}} {
+		"import": manage.ImportReport{}, "apply": manage.ApplyReport{}, "app": directory.App{}, "resource": directory.Resource{}, "assignment": manage.AppAssignment{}, "setting": standing.Setting{}, "delivery": deliver.Recipient{}, "deadLetter": deliver.Letter{}, "key": rotate.SigningKey{}} {
 		walk(name, reflect.TypeOf(v))
 	}
 	slices.Sort(names)

@@ -1,4 +1,4 @@
-package issue
+package rotate
 
 import (
 	"context"
@@ -16,6 +16,13 @@ import (
 	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
 )
+
+// Service lets administrators see and change the signing keys.
+type Service struct {
+	DB     *store.DB
+	Keys   *keys.Service
+	Revoke *revoke.Service
+}
 
 // SigningKey is a key as administrators see it.
 type SigningKey = keys.Key
