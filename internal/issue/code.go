@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/internal/clientauth"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
@@ -227,7 +228,7 @@ func (s *Service) redeem(ctx context.Context, client *Client, kind string, hash 
 		if err := check(t, &doc); err != nil {
 			return err
 		}
-		if doc.JKT != "" && meta.Key != jktKey+doc.JKT {
+		if doc.JKT != "" && meta.Key != clientauth.JKT+doc.JKT {
 			return errHolder
 		}
 		if d, err = s.bear(tx, client, reg, t, &doc, meta.Key, scope, resource); err != nil {

@@ -37,9 +37,10 @@ type Service struct {
 	// Strangers bounds what is stored for who has proven nothing.
 	Strangers clientauth.Strangers
 
-	reg    registry
-	known  knownTokens
-	proofs usedProofs
+	reg     registry
+	known   knownTokens
+	holding sync.Once
+	holds   clientauth.Holder
 }
 
 // Issuer returns the iss of tokens from one of the two layouts.

@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/curfew-id/curfew/internal/issue"
+	"github.com/curfew-id/curfew/internal/clientauth"
 )
 
 // Certificate is what the peer of the connection proved to hold the key of; nil:
@@ -21,8 +21,8 @@ func Certificate(r *http.Request) *x509.Certificate {
 // Possession is what a request shows to prove that its sender holds a key. scheme
 // is the one that its access token came under, "" when there is none: a DPoP proof
 // beside a bearer token means nothing (RFC 9449 §7.1).
-func Possession(r *http.Request, scheme, token string) issue.Possession {
-	p := issue.Possession{Method: r.Method, Token: token, Certificate: Certificate(r)}
+func Possession(r *http.Request, scheme, token string) clientauth.Possession {
+	p := clientauth.Possession{Method: r.Method, Token: token, Certificate: Certificate(r)}
 	// r.URL may have been rewritten on the way.
 	if u, err := url.ParseRequestURI(r.RequestURI); err == nil {
 		p.Path = u.EscapedPath()
