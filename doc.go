@@ -29,7 +29,8 @@
 //	far side guard/guardtest             PUBLIC an issuer and a feed for other people's tests
 //	         internal/client             HTTP client of our admin API, the CLI's hands
 //	         internal/term               tables, colours and times for people at a terminal
-//	floor 2  internal/store              all SQL, two dialects, ledger, bell, migrations
+//	floor 2  internal/store              the tables, ledger, bell, migrations; all SQL lives under it
+//	         internal/store/engine       SQLite and PostgreSQL: pools, transactions, shared commits, the migrator
 //	         internal/store/storetest    what both engines must pass; throwaway PostgreSQL
 //	         internal/upstream           other identity providers: discovery, code exchange
 //	floor 3  internal/keys               create, rotate, publish, sign
@@ -74,7 +75,7 @@
 // grant; config, egress to fault; graph, registration and own to api; they and api to odata;
 // portal to figure, receipt, registry; portal/receipt to figure;
 // cmd/curfew to demo; guard to its jose;
-// guardtest to guard; storetest to store.
+// guardtest to guard; store to its engine; storetest to store.
 //
 // A surface (web/*) reaches verbs, floor 1 and floor 0, never the store: what it
 // wants to know or change it asks a verb, which authorises. The verb authorises,

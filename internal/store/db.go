@@ -2,21 +2,19 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
-	"os"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/curfew-id/curfew/internal/directory"
-	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
+	"github.com/curfew-id/curfew/internal/store/engine"
 )
 
 //go:embed migrations
@@ -56,55 +54,41 @@ type Hooks struct {
 
 // DB is an open store. Close it.
 type DB struct {
-	cfg     Config
-	dialect *dialect
-	sql     *sql.DB // the writers' pool; SQLite has one
-	readers chan *conn
-	reads   *sql.DB // the readers' pool
-	// urgent is the pool of those who revoke (PostgreSQL).
-	urgent *sql.DB
-	// followers is the pool of those who follow the ledger (PostgreSQL).
-	followers *sql.DB
-	queue     *queue // SQLite: waiting writers
-	batch     *batcher
-	view      *View
-	mark      *markFile
-	fresh     fresher
-	apps      appCache
-	node      directory.ID[DB]
-	began     bool                      // an era was begun at start
-	doubt     atomic.Bool               // the primary lacked a line this node remembers
-	beatAt    atomic.Pointer[time.Time] // start of the newest committed heartbeat
-	stop      context.CancelFunc
-	closed    chan struct{} // closed when nobody gets a reader any more (SQLite)
-	closing   sync.Once
-	done      sync.WaitGroup
-	lock      *os.File
+	cfg    Config
+	engine *engine.DB
+	queue  *engine.Queue[*Tx] // SQLite: waiting writers
+	batch  *batcher
+	view   *View
+	mark   *markFile
+	fresh  fresher
+	apps   appCache
+	node   directory.ID[DB]
+	began  bool                      // an era was begun at start
+	doubt  atomic.Bool               // the primary lacked a line this node remembers
+	beatAt atomic.Pointer[time.Time] // start of the newest committed heartbeat
+	stop   context.CancelFunc
+	done   sync.WaitGroup
 }
 
-// dialect is what differs between the engines.
-type dialect struct {
-	postgres  bool
-	forUpdate string // row lock at the end of a SELECT
-	begin     string
-}
-
-var (
-	sqlite = &dialect{begin: "BEGIN IMMEDIATE"}
-	pg     = &dialect{postgres: true, forUpdate: " FOR UPDATE", begin: "BEGIN ISOLATION LEVEL READ COMMITTED"}
+// Connections of one node on PostgreSQL.
+const (
+	pgWriters   = 16
+	pgReaders   = 12
+	pgUrgent    = 3
+	pgFollowers = 2
 )
 
 // Sentinels that callers branch on.
 var (
 	// ErrNotFound: there is no such row. Verbs turn it into their own sentence.
-	ErrNotFound = errors.New("not found")
+	ErrNotFound = engine.ErrNotFound
 	// ErrDuplicate: a unique name is taken.
-	ErrDuplicate = errors.New("duplicate")
+	ErrDuplicate = engine.ErrDuplicate
+	// ErrUnknown: the commit was sent and its answer was lost.
+	ErrUnknown = engine.ErrUnknown
 	// ErrOvertaken: a cutoff was written between judging and handing out.
 	// Judge again: the grant is dead, or was born again at that line.
 	ErrOvertaken = errors.New("overtaken by a cutoff")
-
-	errClosed = fault.New(fault.Unavailable, "curfew is shutting down. Nothing was changed.")
 )
 
 // Open connects, migrates, checks that history is not lost, and starts
@@ -122,16 +106,9 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.Lifetimes == (grant.Lifetimes{}) {
 		cfg.Lifetimes = grant.DefaultLifetimes()
 	}
-	db := &DB{cfg: cfg, view: newView(), mark: &markFile{path: cfg.Mark}, closed: make(chan struct{})}
+	db := &DB{cfg: cfg, view: newView(), mark: &markFile{path: cfg.Mark}}
 	db.node = directory.NewID[DB](cfg.Now())
-	var err error
-	if strings.HasPrefix(cfg.URL, "postgres://") || strings.HasPrefix(cfg.URL, "postgresql://") {
-		db.dialect = pg
-		err = db.openPostgres(ctx)
-	} else {
-		db.dialect = sqlite
-		err = db.openSQLite(ctx)
-	}
+	err := db.connect(ctx)
 	if err == nil {
 		err = db.start(ctx)
 	}
@@ -142,15 +119,35 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	return db, nil
 }
 
-func (db *DB) start(ctx context.Context) error {
-	if err := db.migrate(ctx); err != nil {
-		return fmt.Errorf("migrate: %w", err)
+func (db *DB) connect(ctx context.Context) (err error) {
+	cfg := engine.Config{URL: db.cfg.URL, Writers: pgWriters, Urgent: pgUrgent, Readers: pgReaders, Followers: pgFollowers, Seed: db.seed}
+	if !engine.IsPostgres(cfg.URL) {
+		cfg.Readers = max(4, 2*runtime.GOMAXPROCS(0))
 	}
+	if cfg.Migrations, err = fs.Sub(migrations, "migrations"); err != nil {
+		return err
+	}
+	db.engine, err = engine.Open(ctx, cfg)
+	return err
+}
+
+// seed writes the rows of which there is one.
+func (db *DB) seed(ctx context.Context, c *engine.Conn) error {
+	tenant := directory.NewID[Directory](db.cfg.Now())
+	_, err := c.Exec(ctx, `INSERT INTO directory (id, tenant, domain, name, longest_life, created) VALUES (1, $1, '', '', 3600000000, $2) ON CONFLICT (id) DO NOTHING`,
+		tenant[:], micros(db.cfg.Now()))
+	if err == nil {
+		_, err = c.Exec(ctx, `INSERT INTO head (id, pos, era, mark) VALUES (1, 0, 0, $1) ON CONFLICT (id) DO NOTHING`, make([]byte, 8))
+	}
+	return err
+}
+
+func (db *DB) start(ctx context.Context) error {
 	run, cancel := context.WithCancel(context.Background())
 	db.stop = cancel
-	if !db.dialect.postgres {
-		db.queue = newQueue()
-		db.done.Go(db.write)
+	if !db.Postgres() {
+		db.queue = engine.NewQueue(db.engine, db.committed)
+		db.done.Go(db.queue.Run)
 	}
 	db.batch = newBatcher(db)
 	db.done.Go(func() { db.batch.run(run) })
@@ -160,7 +157,7 @@ func (db *DB) start(ctx context.Context) error {
 	if err := db.checkHistory(ctx); err != nil {
 		return fmt.Errorf("check history: %w", err)
 	}
-	if db.dialect.postgres {
+	if db.Postgres() {
 		if err := db.beat(ctx); err != nil {
 			return fmt.Errorf("first heartbeat: %w", err)
 		}
@@ -173,39 +170,22 @@ func (db *DB) start(ctx context.Context) error {
 // Close stops following, lets waiting writers finish and closes the database.
 func (db *DB) Close() error {
 	if db.queue != nil {
-		db.queue.close()
+		db.queue.Close()
 	}
 	if db.stop != nil {
 		db.stop()
 	}
 	db.done.Wait()
-	db.closing.Do(func() { close(db.closed) })
-	var errs []error
-	if db.readers != nil {
-	drain:
-		for {
-			select {
-			case c := <-db.readers:
-				c.close()
-			default:
-				break drain
-			}
-		}
-	}
-	for _, d := range []*sql.DB{db.reads, db.followers, db.urgent, db.sql} {
-		if d != nil {
-			errs = append(errs, d.Close())
-		}
-	}
-	if db.lock != nil {
-		errs = append(errs, db.lock.Close())
+	var err error
+	if db.engine != nil {
+		err = db.engine.Close()
 	}
 	db.mark.close()
-	return errors.Join(errs...)
+	return err
 }
 
 // Postgres reports which engine this is, for what is shown and measured.
-func (db *DB) Postgres() bool { return db.dialect.postgres }
+func (db *DB) Postgres() bool { return db.engine.Postgres() }
 
 // View is the ledger merged in memory.
 func (db *DB) View() *View { return db.view }
@@ -215,52 +195,45 @@ func (db *DB) Ping(ctx context.Context) error {
 	return db.Read(ctx, func(tx *Tx) error { return nil })
 }
 
-// readerCount bounds how many transactions read at once.
-func readerCount() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
-
-// conn is one connection with its prepared statements. One goroutine at a time.
-type conn struct {
-	*sql.Conn
-	stmts map[string]*sql.Stmt // SQLite only: pgx keeps its own
+// committed makes durable lines (SQLite) visible: to this node's view, to the
+// mark file, to everybody who waits for the bell.
+func (db *DB) committed(txs []*Tx) {
+	if h := db.cfg.Hooks.AfterCommit; h != nil {
+		h()
+	}
+	var recs []LineAt
+	for _, tx := range txs {
+		for _, l := range tx.lines {
+			recs = append(recs, LineAt{Line: l.line(), Mark: l.mark, At: l.At, Era: l.era, Cause: l.Cause, Receipt: l.Receipt, prev: l.prev})
+		}
+	}
+	if len(recs) > 0 {
+		if !db.view.advance(recs) {
+			panic("store: the one writer's lines do not follow each other")
+		}
+		last := recs[len(recs)-1]
+		if err := db.mark.write(last.Pos, last.Mark); err != nil {
+			db.cfg.Log.Error("mark file not written; an old copy of the database put back would be found by witnesses only", "error", err)
+		}
+	}
+	for _, tx := range txs {
+		tx.after()
+	}
 }
 
-func (c *conn) close() {
-	for _, s := range c.stmts {
-		s.Close()
+// committedPostgres makes own lines visible on this node before the caller is
+// answered. If that read fails the commit stands all the same, and this node's
+// growing age is what protects its readers.
+func (db *DB) committedPostgres(tx *Tx) {
+	if h := db.cfg.Hooks.AfterCommit; h != nil {
+		h()
 	}
-	c.Conn.Close()
-}
-
-// maxPrepared bounds the statements one connection keeps. Filters of lists make
-// more shapes than there is memory for.
-const maxPrepared = 400
-
-// trim forgets all statements when there are too many. No rows may be open.
-func (c *conn) trim() {
-	if len(c.stmts) < maxPrepared {
-		return
+	if len(tx.lines) > 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), engine.CommitTimeout)
+		defer cancel()
+		if err := db.Fresh(ctx); err != nil {
+			db.cfg.Log.Warn("own lines not yet read back", "error", err)
+		}
 	}
-	for _, s := range c.stmts {
-		s.Close()
-	}
-	clear(c.stmts)
-}
-
-// prepared returns the cached statement for q. database/sql's own transactions
-// would parse it again each time.
-func (c *conn) prepared(ctx context.Context, q string) (*sql.Stmt, error) {
-	if s, ok := c.stmts[q]; ok {
-		return s, nil
-	}
-	s, err := c.PrepareContext(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	c.stmts[q] = s
-	return s, nil
-}
-
-// unavailable turns an error of the engine into what a caller may see.
-func unavailable(err error) error {
-	return fault.Wrap(fault.Unavailable, "The database did not answer. Nothing was changed.", err)
+	tx.after()
 }

@@ -1,4 +1,4 @@
-// Package store holds all SQL, the ledger, and the bell that rings when the
+// Package store holds the tables, the ledger, and the bell that rings when the
 // ledger grows.
 //
 // It owns the order in which things happen. Every transaction reads the
@@ -10,7 +10,7 @@
 // still Global Administrator, what may be born again, that the actor has not
 // been cut meanwhile) is judged after that lock.
 //
-// Two engines, one set of statements: SQLite (one writer, many readers, many
+// Two engines ([engine]), one set of statements: SQLite (one writer, many readers, many
 // waiting callers share one commit) and PostgreSQL (READ COMMITTED, one
 // connection for a whole transaction; refreshes share a batched statement).
 // Nothing is published, streamed or cached before the commit is durable.

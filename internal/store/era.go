@@ -165,7 +165,7 @@ func (db *DB) checkHistory(ctx context.Context) error {
 		if db.began, err = db.Testify(ctx, w); err != nil {
 			return err
 		}
-	case pos > 0 && !marked && !db.dialect.postgres:
+	case pos > 0 && !marked && !db.Postgres():
 		// A file with a history but without its mark was copied here.
 		if err := db.Restore(ctx); err != nil {
 			return err

@@ -5,21 +5,10 @@ package store
 func (tx *Tx) Plain(q string) error { return tx.plain(q) }
 
 // Waiting is how many writers are queued (SQLite).
-func (db *DB) Waiting() int {
-	db.queue.mu.Lock()
-	defer db.queue.mu.Unlock()
-	return len(db.queue.urgent) + len(db.queue.normal)
-}
+func (db *DB) Waiting() int { return db.queue.Waiting() }
 
 // Readers is how many connections read (SQLite).
-func (db *DB) Readers() int { return cap(db.readers) }
+func (db *DB) Readers() int { n, _ := db.engine.Idle(); return n }
 
 // Prepared is how many statements the idle reader with the most of them keeps (SQLite).
-func (db *DB) Prepared() (n int) {
-	for range len(db.readers) {
-		c := <-db.readers
-		n = max(n, len(c.stmts))
-		db.readers <- c
-	}
-	return n
-}
+func (db *DB) Prepared() int { _, n := db.engine.Idle(); return n }

@@ -6,10 +6,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/store/engine"
 )
 
 // load reads the merged cutoffs into the view, at start.
@@ -95,11 +94,11 @@ var errLost = fault.New(fault.Unavailable, "The database does not have what this
 
 // catchUp reads the lines after the view's position from the primary.
 func (db *DB) catchUp(ctx context.Context) error {
-	if !db.dialect.postgres {
+	if !db.Postgres() {
 		return nil // the one writer has merged every line before it answered
 	}
 	pos, mark := db.view.Head() // before the primary's head: that can only be further
-	return db.read(ctx, db.followers, func(tx *Tx) error {
+	return db.read(ctx, engine.Followers, func(tx *Tx) error {
 		switch {
 		case pos == tx.Head && mark == tx.mark:
 			return nil
@@ -176,7 +175,7 @@ func (db *DB) testifyOwn(ctx context.Context) {
 // Fresh returns when the view contains everything that was committed on the
 // primary before the call. Callers that arrive together share one read.
 func (db *DB) Fresh(ctx context.Context) error {
-	if !db.dialect.postgres {
+	if !db.Postgres() {
 		return nil
 	}
 	return db.fresh.do(ctx, db.catchUp)
@@ -253,7 +252,7 @@ func (db *DB) follow(ctx context.Context) {
 
 func (db *DB) listen(ctx context.Context, bell chan<- struct{}) {
 	for ctx.Err() == nil {
-		err := db.listenOnce(ctx, bell)
+		err := engine.Listen(ctx, db.cfg.URL, "curfew_ledger", bell)
 		if ctx.Err() != nil {
 			return
 		}
@@ -261,26 +260,6 @@ func (db *DB) listen(ctx context.Context, bell chan<- struct{}) {
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Second):
-		}
-	}
-}
-
-func (db *DB) listenOnce(ctx context.Context, bell chan<- struct{}) error {
-	c, err := pgx.Connect(ctx, db.cfg.URL)
-	if err != nil {
-		return err
-	}
-	defer c.Close(context.WithoutCancel(ctx))
-	if _, err := c.Exec(ctx, "LISTEN curfew_ledger"); err != nil {
-		return err
-	}
-	for {
-		if _, err := c.WaitForNotification(ctx); err != nil {
-			return err
-		}
-		select {
-		case bell <- struct{}{}:
-		default:
 		}
 	}
 }
@@ -325,7 +304,7 @@ func (db *DB) heartbeats(ctx context.Context) {
 // monotonic and the wall clock (a suspended machine's monotonic clock stands
 // still).
 func (db *DB) Age() time.Duration {
-	if !db.dialect.postgres {
+	if !db.Postgres() {
 		return 0
 	}
 	at := db.beatAt.Load()

@@ -374,7 +374,7 @@ func (tx *Tx) ActorNow(a directory.Actor) (directory.Actor, error) {
 // with the head locked: a cutoff of tokens does not cover who acts in a browser.
 // What this transaction took from the actor itself was there until its commit.
 func (tx *Tx) judgeRights() error {
-	if !tx.db.dialect.postgres {
+	if !tx.db.Postgres() {
 		return nil // one writer
 	}
 	for id, judged := range tx.held {

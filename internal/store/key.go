@@ -37,7 +37,7 @@ func (tx *Tx) Keys() (all []Key, err error) {
 // to be locked, so who changes them holds the head from here on: of several nodes
 // whose clocks say that it is time, one rotates and the others find it done.
 func (tx *Tx) HoldKeys() ([]Key, error) {
-	if tx.db.dialect.postgres { // there is one writer otherwise
+	if tx.db.Postgres() { // there is one writer otherwise
 		if _, err := tx.lockHead(); err != nil {
 			return nil, err
 		}

@@ -93,7 +93,7 @@ func (tx *Tx) finish() error {
 	}
 	// A write without a line needs no place in the ledger, but where others write
 	// at the same time its actor is judged under the lock like any other's.
-	if len(tx.lines) == 0 && (!tx.db.dialect.postgres || !tx.by.judged()) {
+	if len(tx.lines) == 0 && (!tx.db.Postgres() || !tx.by.judged()) {
 		if err := tx.judgeActor(tx.Head); err != nil {
 			return err
 		}
@@ -131,7 +131,7 @@ func (tx *Tx) finish() error {
 	if err != nil {
 		return err
 	}
-	if tx.db.dialect.postgres { // the bell: a position, never trusted, always re-read
+	if tx.db.Postgres() { // the bell: a position, never trusted, always re-read
 		if _, err := tx.exec(`SELECT pg_notify('curfew_ledger', $1)`, fmt.Sprint(h.pos)); err != nil {
 			return err
 		}
@@ -142,7 +142,7 @@ func (tx *Tx) finish() error {
 // lockKept locks the rows that may be born again before the head is locked:
 // data rows first, the head last.
 func (tx *Tx) lockKept() error {
-	if !tx.db.dialect.postgres {
+	if !tx.db.Postgres() {
 		return nil
 	}
 	for _, c := range tx.lines {

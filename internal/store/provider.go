@@ -36,7 +36,7 @@ func (tx *Tx) Provider(id directory.ProviderID) (*directory.Provider, error) {
 // provider comes before or after. Lock order: before users.
 func (tx *Tx) HoldProvider(id directory.ProviderID) (*directory.Provider, error) {
 	hold := ""
-	if tx.write && tx.db.dialect.postgres {
+	if tx.write && tx.db.Postgres() {
 		hold = ` FOR SHARE`
 	}
 	return scanProvider(tx.row(`SELECT `+providerColumns+` FROM providers WHERE id = $1`+hold, string(id)))

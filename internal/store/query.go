@@ -18,7 +18,7 @@ var userFields = map[directory.Field]string{
 // where builds a condition. Values only ever become arguments; columns come
 // from userFields.
 type where struct {
-	d     *dialect
+	pg    bool
 	parts []string
 	args  []any
 }
@@ -33,7 +33,7 @@ func (w *where) arg(v any) string {
 
 // lower folds case as strings.ToLower does.
 func (w *where) lower(col string) string {
-	if w.d.postgres {
+	if w.pg {
 		return `lower(` + col + ` COLLATE "und-x-icu") COLLATE "C"`
 	}
 	return `curfew_lower(` + col + `)`

@@ -12,6 +12,7 @@ import (
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/standing"
+	"github.com/curfew-id/curfew/internal/store/engine"
 )
 
 // Refresh is everything one use of a refresh token is judged by, read after the
@@ -52,7 +53,7 @@ func (db *DB) Rotate(ctx context.Context, id directory.GrantID, judge func(*Refr
 	select {
 	case db.batch.in <- u:
 	case <-db.batch.over:
-		return nil, errClosed
+		return nil, engine.ErrClosed
 	case <-ctx.Done():
 		return nil, unavailable(ctx.Err())
 	}
@@ -84,7 +85,7 @@ const maxBatch = 64
 
 func newBatcher(db *DB) *batcher {
 	n := 1 // SQLite has one writer
-	if db.dialect.postgres {
+	if db.Postgres() {
 		n = 3
 	}
 	return &batcher{db: db, in: make(chan *use, maxBatch), slots: make(chan struct{}, n), over: make(chan struct{})}
@@ -131,7 +132,7 @@ func (b *batcher) drain() {
 	for {
 		select {
 		case u := <-b.in:
-			u.err = errClosed
+			u.err = engine.ErrClosed
 			close(u.done)
 		default:
 			return
@@ -157,7 +158,7 @@ func distinct(group []*use) (first, rest []*use) {
 
 // write judges and writes one group.
 func (b *batcher) write(group []*use) {
-	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), engine.CommitTimeout)
 	defer cancel()
 	err := b.db.Update(ctx, func(tx *Tx) error {
 		for _, u := range group {
@@ -213,7 +214,7 @@ const useQuery = `SELECT ` + grantColumns + `, ` + userColumns + `, a.id, a.obje
 // readUses reads the facts of a group: one statement on PostgreSQL, a prepared
 // one for each on SQLite.
 func (tx *Tx) readUses(group []*use) error {
-	if !tx.db.dialect.postgres {
+	if !tx.db.Postgres() {
 		for _, u := range group {
 			err := tx.readUse(tx.row(useQuery+`= $1`, u.id[:]), group)
 			if err != nil && !errors.Is(err, ErrNotFound) {
@@ -289,7 +290,7 @@ func (tx *Tx) writeUses(group []*use) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	if tx.db.dialect.postgres {
+	if tx.db.Postgres() {
 		n, err := tx.exec(`UPDATE grants SET last_used = v.used, generation = v.gen, state = v.state
 			FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::text[]) AS v (id, gen, used, state) WHERE grants.id = v.id`, ids, gens, used, states)
 		if err != nil {

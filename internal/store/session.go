@@ -45,7 +45,7 @@ func (tx *Tx) Session(id directory.SessionID) (*grant.Session, error) {
 // cut until the lock was had is seen by this transaction from here on. Lock order:
 // after tickets and users, before grants and the head.
 func (tx *Tx) HoldSession(id directory.SessionID) error {
-	if !tx.db.dialect.postgres {
+	if !tx.db.Postgres() {
 		return nil // one writer
 	}
 	var held directory.SessionID

@@ -2,18 +2,16 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
-	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/standing"
+	"github.com/curfew-id/curfew/internal/store/engine"
 )
 
 // Tx is a transaction. Its methods are the only way to rows. It must not be
@@ -29,7 +27,7 @@ type Tx struct {
 	era     cutoff.Pos // of the newest era line, as of Head
 	judged  cutoff.Pos // cutoffs up to here count too, though nothing is born here; see HoldSession
 	db      *DB
-	c       *conn
+	c       *engine.Conn
 	ctx     context.Context
 	write   bool
 	by      By
@@ -65,16 +63,18 @@ func (tx *Tx) AfterCommit(f func()) { tx.done = append(tx.done, f) }
 
 // Read runs f in a read transaction. On SQLite it is one snapshot; on
 // PostgreSQL each statement sees what was committed before it.
-func (db *DB) Read(ctx context.Context, f func(*Tx) error) error { return db.read(ctx, db.reads, f) }
+func (db *DB) Read(ctx context.Context, f func(*Tx) error) error {
+	return db.read(ctx, engine.Readers, f)
+}
 
-func (db *DB) read(ctx context.Context, pool *sql.DB, f func(*Tx) error) error {
-	c, release, err := db.reader(ctx, pool)
+func (db *DB) read(ctx context.Context, pool engine.Pool, f func(*Tx) error) error {
+	c, release, err := db.engine.Reader(ctx, pool)
 	if err != nil {
 		return unavailable(err)
 	}
 	defer release()
-	tx := &Tx{db: db, c: c, ctx: db.stmtContext(ctx), Now: db.cfg.Now().UTC()}
-	if !db.dialect.postgres { // one snapshot; there, READ COMMITTED makes a transaction of reads mean nothing
+	tx := &Tx{db: db, c: c, ctx: db.engine.Context(ctx), Now: db.cfg.Now().UTC()}
+	if !db.Postgres() { // one snapshot; there, READ COMMITTED makes a transaction of reads mean nothing
 		if err := tx.plain("BEGIN"); err != nil {
 			return unavailable(err)
 		}
@@ -83,16 +83,7 @@ func (db *DB) read(ctx context.Context, pool *sql.DB, f func(*Tx) error) error {
 	if err := tx.readHead(); err != nil {
 		return unavailable(err)
 	}
-	return outOfTime(ctx, f(tx))
-}
-
-// outOfTime tells an error that came because the caller's time was over for what
-// it is: nothing was changed, and nobody made a mistake.
-func outOfTime(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil && fault.KindOf(err) == fault.Internal && (errors.Is(err, ctx.Err()) || pgconn.Timeout(err)) {
-		return unavailable(err)
-	}
-	return err
+	return engine.OutOfTime(ctx, f(tx))
 }
 
 // Update runs f in a transaction and commits. It returns when what f wrote is
@@ -103,46 +94,53 @@ func (db *DB) Update(ctx context.Context, f func(*Tx) error) error { return db.u
 func (db *DB) Urgent(ctx context.Context, f func(*Tx) error) error { return db.update(ctx, f, true) }
 
 func (db *DB) update(ctx context.Context, f func(*Tx) error, urgent bool) error {
-	if db.dialect.postgres {
-		pool := db.sql
-		if urgent {
-			pool = db.urgent
-		}
-		return db.updatePostgres(ctx, f, pool)
+	begin := func(ctx context.Context, c *engine.Conn) (*Tx, error) {
+		tx := &Tx{db: db, c: c, ctx: ctx, write: true, Now: db.cfg.Now().UTC()}
+		return tx, tx.run(f)
 	}
-	return db.queue.submit(ctx, &job{f: f, ctx: ctx, urgent: urgent})
-}
-
-// stmtContext is the context statements run under. SQLite's are short and must
-// not be interrupted half-way in a shared transaction; modernc would also start
-// a goroutine for each.
-func (db *DB) stmtContext(ctx context.Context) context.Context {
-	if db.dialect.postgres {
-		return ctx
+	if !db.Postgres() {
+		return db.queue.Submit(ctx, urgent, func(c *engine.Conn) (*Tx, error) { return begin(db.engine.Context(ctx), c) })
 	}
-	return context.Background()
-}
-
-// plain runs a statement without arguments outside the prepared set.
-func (tx *Tx) plain(q string) error {
-	if tx.db.dialect.postgres && q == "ROLLBACK" {
-		// The context may be done; the connection must not go back inside a transaction.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(tx.ctx), 2*time.Second)
-		defer cancel()
-		_, err := tx.c.ExecContext(ctx, q)
+	pool := engine.Writers
+	if urgent {
+		pool = engine.Urgent
+	}
+	var tx *Tx
+	err := db.engine.Transact(ctx, pool, func(c *engine.Conn) (err error) {
+		tx, err = begin(ctx, c)
 		return err
+	})
+	if err == nil {
+		db.committedPostgres(tx)
 	}
-	if tx.c.stmts != nil {
-		s, err := tx.c.prepared(tx.ctx, q)
-		if err != nil {
-			return err
-		}
-		_, err = s.ExecContext(tx.ctx)
-		return err
-	}
-	_, err := tx.c.ExecContext(tx.ctx, q)
 	return err
 }
+
+// run reads the head, runs f and appends what it caused. A panic of f becomes
+// an error, so that one broken closure does not take the writer down.
+func (tx *Tx) run(f func(*Tx) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a transaction: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if err := tx.readHead(); err != nil {
+		return unavailable(err)
+	}
+	if err := f(tx); err != nil {
+		return err
+	}
+	return tx.finish()
+}
+
+func (tx *Tx) after() {
+	for _, f := range tx.done {
+		f()
+	}
+}
+
+// plain runs a statement without arguments.
+func (tx *Tx) plain(q string) error { return tx.c.Plain(tx.ctx, q) }
 
 func (tx *Tx) readHead() error {
 	var mark []byte
@@ -164,87 +162,32 @@ func (tx *Tx) exec(q string, args ...any) (int64, error) {
 			return 0, err
 		}
 	}
-	var res sql.Result
-	var err error
-	if tx.c.stmts != nil {
-		var s *sql.Stmt
-		if s, err = tx.c.prepared(tx.ctx, q); err == nil {
-			res, err = s.ExecContext(tx.ctx, args...)
-		}
-	} else {
-		res, err = tx.c.ExecContext(tx.ctx, q, args...)
-	}
-	if err != nil {
-		return 0, tx.db.sqlError(err)
-	}
-	return res.RowsAffected()
-}
-
-func (tx *Tx) query(q string, args ...any) (*sql.Rows, error) {
-	if tx.c.stmts != nil {
-		s, err := tx.c.prepared(tx.ctx, q)
-		if err != nil {
-			return nil, err
-		}
-		return s.QueryContext(tx.ctx, args...)
-	}
-	return tx.c.QueryContext(tx.ctx, q, args...)
+	return tx.c.Exec(tx.ctx, q, args...)
 }
 
 // row runs a query for one row; the error comes with Scan.
-func (tx *Tx) row(q string, args ...any) scanner {
-	if tx.c.stmts != nil {
-		s, err := tx.c.prepared(tx.ctx, q)
-		if err != nil {
-			return failed{err}
-		}
-		return s.QueryRowContext(tx.ctx, args...)
-	}
-	return tx.c.QueryRowContext(tx.ctx, q, args...)
-}
+func (tx *Tx) row(q string, args ...any) scanner { return tx.c.Row(tx.ctx, q, args...) }
 
-type scanner interface{ Scan(...any) error }
-
-type failed struct{ err error }
-
-func (f failed) Scan(...any) error { return f.err }
+type scanner = engine.Scanner
 
 // each scans every row of a query.
 func (tx *Tx) each(q string, scan func(scanner) error, args ...any) error {
-	rows, err := tx.query(q, args...)
-	if err != nil {
-		if notText(err) {
-			return nil
-		}
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	if err := rows.Err(); !notText(err) {
-		return err
-	}
-	return nil
+	return tx.c.Each(tx.ctx, q, scan, args...)
 }
 
 // lock is the suffix of a SELECT whose row is about to be changed.
 func (tx *Tx) lock() string {
-	if tx.write {
-		return tx.db.dialect.forUpdate
+	if tx.write && tx.db.Postgres() {
+		return " FOR UPDATE"
 	}
 	return ""
 }
 
 // found turns "no rows" into ErrNotFound.
-func found(err error) error {
-	if errors.Is(err, sql.ErrNoRows) || notText(err) {
-		return ErrNotFound
-	}
-	return err
-}
+func found(err error) error { return engine.Found(err) }
+
+// unavailable turns an error of the engine into what a caller may see.
+func unavailable(err error) error { return engine.Unavailable(err) }
 
 // Columns hold instants as microseconds of Unix time; 0 is the zero time.
 

@@ -241,7 +241,7 @@ type UserPage struct {
 // Users lists users. directory.ErrPage for a foreign paging key.
 func (tx *Tx) Users(q directory.UserQuery) (UserPage, error) {
 	page := UserPage{Count: -1}
-	w := &where{d: tx.db.dialect}
+	w := &where{pg: tx.db.Postgres()}
 	w.and("u.service = " + fmt.Sprint(flag(q.Service)))
 	if q.Deleted {
 		w.and("u.deleted <> 0")

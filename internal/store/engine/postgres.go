@@ -1,4 +1,4 @@
-package store
+package engine
 
 import (
 	"context"
@@ -15,39 +15,33 @@ import (
 	"github.com/curfew-id/curfew/internal/fault"
 )
 
-// Connections of one node. Each kind has its own, so that none waits for
-// another's: a writer that has committed reads the ledger back, and a hundred
-// writers waiting for one row must not keep it from doing so.
-const (
-	pgWriters   = 16
-	pgReaders   = 12
-	pgUrgent    = 3 // writers of revocations, beside the others
-	pgFollowers = 2
-)
-
-// commitTimeout bounds how long the outcome of a commit is waited for.
-const commitTimeout = 10 * time.Second
-
-func (db *DB) openPostgres(ctx context.Context) error {
-	cfg, err := pgx.ParseConfig(db.cfg.URL)
+func (db *DB) openPostgres(ctx context.Context, c Config) error {
+	cfg, err := pgx.ParseConfig(c.URL)
 	if err != nil {
 		return errors.New("the database URL cannot be read") // the error would show the password
 	}
 	cfg.RuntimeParams["synchronous_commit"] = "on"
+	if c.Relaxed {
+		cfg.RuntimeParams["synchronous_commit"] = "off"
+	}
 	cfg.RuntimeParams["application_name"] = "curfew"
 	cfg.RuntimeParams["statement_timeout"] = "10000"
 	cfg.RuntimeParams["lock_timeout"] = "8000"
 	cfg.RuntimeParams["idle_in_transaction_session_timeout"] = "30000"
-	pool := func(n int) *sql.DB {
-		p := stdlib.OpenDB(*cfg)
-		p.SetMaxOpenConns(n)
-		p.SetMaxIdleConns(n)
-		return p
+	for p, n := range [pools]int{Writers: c.Writers, Urgent: c.Urgent, Readers: c.Readers, Followers: c.Followers} {
+		if n == 0 {
+			continue
+		}
+		db.pools[p] = stdlib.OpenDB(*cfg)
+		db.pools[p].SetMaxOpenConns(n)
+		db.pools[p].SetMaxIdleConns(n)
 	}
-	db.sql, db.urgent, db.reads, db.followers = pool(pgWriters), pool(pgUrgent), pool(pgReaders), pool(pgFollowers)
+	if c.Relaxed {
+		return nil
+	}
 	for setting, want := range map[string]string{"synchronous_commit": "on", "fsync": "on", "default_transaction_read_only": "off"} {
 		var got string
-		if err := db.sql.QueryRowContext(ctx, "SELECT current_setting($1)", setting).Scan(&got); err != nil {
+		if err := db.pools[Writers].QueryRowContext(ctx, "SELECT current_setting($1)", setting).Scan(&got); err != nil {
 			return fmt.Errorf("ask PostgreSQL for %s: %w", setting, err)
 		}
 		if got != want {
@@ -57,12 +51,11 @@ func (db *DB) openPostgres(ctx context.Context) error {
 	return nil
 }
 
-// ErrUnknown: the commit was sent and its answer was lost.
-var ErrUnknown = errors.New("outcome unknown")
-
-func (db *DB) updatePostgres(ctx context.Context, f func(*Tx) error, pool *sql.DB) error {
+// Transact runs f in a transaction of its own on PostgreSQL and commits it. After
+// a serialization failure f runs again. f's own error undoes everything.
+func (db *DB) Transact(ctx context.Context, pool Pool, f func(*Conn) error) error {
 	for attempt := 1; ; attempt++ {
-		err := db.tryPostgres(ctx, f, pool)
+		err := db.transact(ctx, pool, f)
 		if err == nil || attempt >= 5 || !retryable(err) || ctx.Err() != nil {
 			return err
 		}
@@ -73,43 +66,30 @@ func (db *DB) updatePostgres(ctx context.Context, f func(*Tx) error, pool *sql.D
 	}
 }
 
-func (db *DB) tryPostgres(ctx context.Context, f func(*Tx) error, pool *sql.DB) error {
-	tx := &Tx{db: db, ctx: ctx, write: true, Now: db.cfg.Now().UTC()}
-	if err := tx.commitPostgres(f, pool); err != nil {
-		return err
-	}
-	db.committedPostgres(tx.lines)
-	for _, f := range tx.done {
-		f()
-	}
-	return nil
-}
-
-// commitPostgres runs the transaction on a connection of its own, which it has
-// given back when it returns.
-func (tx *Tx) commitPostgres(f func(*Tx) error, pool *sql.DB) error {
-	sc, err := pool.Conn(tx.ctx)
+// transact has given its connection back when it returns.
+func (db *DB) transact(ctx context.Context, pool Pool, f func(*Conn) error) error {
+	sc, err := db.pools[pool].Conn(ctx)
 	if err != nil {
-		return unavailable(err)
+		return Unavailable(err)
 	}
 	defer sc.Close()
-	tx.c = &conn{Conn: sc}
-	if err := tx.plain(tx.db.dialect.begin); err != nil {
-		return unavailable(err)
+	c := &Conn{Conn: sc}
+	if err := c.Plain(ctx, "BEGIN ISOLATION LEVEL READ COMMITTED"); err != nil {
+		return Unavailable(err)
 	}
-	err = tx.run(f)
+	err = f(c)
 	if err == nil && aborted(sc) {
 		// COMMIT would answer without an error and undo everything.
 		err = errors.New("store: a statement failed, and the transaction went on")
 	}
 	if err != nil {
-		if rerr := tx.plain("ROLLBACK"); rerr != nil {
+		if rerr := c.Plain(ctx, "ROLLBACK"); rerr != nil {
 			discard(sc)
 		}
-		return outOfTime(tx.ctx, err)
+		return OutOfTime(ctx, err)
 	}
 	// From here on the outcome is waited for, whatever the caller's context says.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(tx.ctx), commitTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), CommitTimeout)
 	defer cancel()
 	if _, err := sc.ExecContext(ctx, "COMMIT"); err != nil {
 		var pe *pgconn.PgError
@@ -131,23 +111,6 @@ func aborted(sc *sql.Conn) (failed bool) {
 	return failed || err != nil
 }
 
-// committedPostgres makes own lines visible on this node before the caller is
-// answered. If that read fails the commit stands all the same, and this node's
-// growing age is what protects its readers.
-func (db *DB) committedPostgres(lines []*Cut) {
-	if h := db.cfg.Hooks.AfterCommit; h != nil {
-		h()
-	}
-	if len(lines) == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
-	defer cancel()
-	if err := db.Fresh(ctx); err != nil {
-		db.cfg.Log.Warn("own lines not yet read back", "error", err)
-	}
-}
-
 // discard closes a connection whose state is unknown instead of reusing it.
 func discard(c *sql.Conn) {
 	_ = c.Raw(func(any) error { return driver.ErrBadConn })
@@ -166,10 +129,24 @@ func notText(err error) bool {
 	return errors.As(err, &pe) && pe.Code == "22021"
 }
 
-func pgError(err error) error {
-	var pe *pgconn.PgError
-	if errors.As(err, &pe) && pe.Code == "23505" {
-		return errors.Join(ErrDuplicate, err)
+// Listen rings bell for each notification on channel until ctx is done or the
+// connection breaks.
+func Listen(ctx context.Context, url, channel string, bell chan<- struct{}) error {
+	c, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
 	}
-	return err
+	defer c.Close(context.WithoutCancel(ctx))
+	if _, err := c.Exec(ctx, "LISTEN "+channel); err != nil {
+		return err
+	}
+	for {
+		if _, err := c.WaitForNotification(ctx); err != nil {
+			return err
+		}
+		select {
+		case bell <- struct{}{}:
+		default:
+		}
+	}
 }

@@ -1,4 +1,4 @@
-package store
+package engine
 
 import (
 	"context"
@@ -6,21 +6,19 @@ import (
 	"io/fs"
 	"sort"
 	"strings"
-
-	"github.com/curfew-id/curfew/internal/directory"
 )
 
 // migrate brings the schema up to date, forward only, one transaction a file.
 // Several nodes may start at once: on PostgreSQL an advisory lock lets one go first.
-func (db *DB) migrate(ctx context.Context) error {
-	c, err := db.sql.Conn(ctx)
+func (db *DB) migrate(ctx context.Context, cfg Config) error {
+	c, err := db.pools[Writers].Conn(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	dir := "migrations/sqlite"
-	if db.dialect.postgres {
-		dir = "migrations/postgres"
+	dir := "sqlite"
+	if db.postgres {
+		dir = "postgres"
 		if _, err := c.ExecContext(ctx, "SELECT pg_advisory_lock(4279317)"); err != nil {
 			return err
 		}
@@ -29,7 +27,7 @@ func (db *DB) migrate(ctx context.Context) error {
 	if _, err := c.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY)"); err != nil {
 		return err
 	}
-	files, err := fs.Glob(migrations, dir+"/*.sql")
+	files, err := fs.Glob(cfg.Migrations, dir+"/*.sql")
 	if err != nil {
 		return err
 	}
@@ -43,7 +41,7 @@ func (db *DB) migrate(ctx context.Context) error {
 		if n > 0 {
 			continue
 		}
-		text, err := migrations.ReadFile(f)
+		text, err := fs.ReadFile(cfg.Migrations, f)
 		if err != nil {
 			return err
 		}
@@ -65,13 +63,10 @@ func (db *DB) migrate(ctx context.Context) error {
 			return err
 		}
 	}
-	tenant := directory.NewID[Directory](db.cfg.Now())
-	_, err = c.ExecContext(ctx, `INSERT INTO directory (id, tenant, domain, name, longest_life, created) VALUES (1, $1, '', '', 3600000000, $2) ON CONFLICT (id) DO NOTHING`,
-		tenant[:], micros(db.cfg.Now()))
-	if err == nil {
-		_, err = c.ExecContext(ctx, `INSERT INTO head (id, pos, era, mark) VALUES (1, 0, 0, $1) ON CONFLICT (id) DO NOTHING`, make([]byte, 8))
+	if cfg.Seed == nil {
+		return nil
 	}
-	return err
+	return cfg.Seed(ctx, &Conn{Conn: c})
 }
 
 // statements splits a migration at the semicolons that end lines.
