@@ -77,6 +77,7 @@ var plan = map[string]room{
 	"internal/store/engine":    {floor: 2, except: append([]string{"guard"}, farSide...)},
 	"internal/store/storetest": {floor: 2, sideways: []string{"internal/store"}},
 	"internal/upstream":        {floor: 2, except: append([]string{"guard"}, farSide...)},
+	"internal/geo":             {floor: 2, except: append([]string{"guard"}, farSide...)},
 
 	"internal/keys":       verb(),
 	"internal/clientauth": verb(),
@@ -147,6 +148,7 @@ var later = map[string]string{
 	"internal/rotate":                 "0020-rooms-of-conditional-access.md",
 	"internal/policy/wire":            "0018-policies-and-what-is-not-known.md",
 	"internal/store/engine":           "0020-rooms-of-conditional-access.md",
+	"internal/geo":                    "0020-rooms-of-conditional-access.md",
 }
 
 // roomy are the rooms with a budget of their own, in lines; docs/decisions/0003

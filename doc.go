@@ -33,6 +33,7 @@
 //	         internal/store/engine       SQLite and PostgreSQL: pools, transactions, shared commits, the migrator
 //	         internal/store/storetest    what both engines must pass; throwaway PostgreSQL
 //	         internal/upstream           other identity providers: discovery, code exchange
+//	         internal/geo                where an address is, by the operator's MaxMind file
 //	floor 3  internal/keys               create, rotate, publish, sign
 //	         internal/clientauth         prove who a client is
 //	 verbs   internal/revoke             cut

@@ -36,6 +36,7 @@ type Config struct {
 	Apply      string `toml:"apply" flag:"apply" doc:"Manifest to apply at every start: people, groups, applications, resources."`
 	Register   string `toml:"dynamic_registration" flag:"dynamic-registration" doc:"token: applications may be registered by protocol (RFC 7591) with an access token of somebody who may register them by hand. off: by hand only."`
 	Egress     string `toml:"egress_allow" flag:"egress-allow" doc:"Networks, addresses and host names, separated by commas, that this server may ask although they are not on the public internet: logout addresses and keys of applications, other identity providers. Loopback in it may be asked by plain http. Empty: the public internet only."`
+	GeoIP      string `toml:"geoip_file" flag:"geoip-file" doc:"MaxMind database (.mmdb, GeoLite2 or GeoIP2, Country or City) that says where addresses are. Read into memory, and again when it changes. Empty: no country is known, and policies about countries apply to everybody."`
 	LogLevel   string `toml:"log_level" flag:"log-level" doc:"debug, info, warn or error."`
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/curfew-id/curfew/internal/egress"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/federate"
+	"github.com/curfew-id/curfew/internal/geo"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/keys"
@@ -66,6 +67,8 @@ type Server struct {
 	// upstream asks other identity providers, federate lets people in through them.
 	upstream *upstream.Client
 	federate *federate.Service
+	// geo says where an address is; nil: there is no file.
+	geo *geo.Database
 
 	tls     *tls.Config // nil: plain http
 	name    atomic.Pointer[directoryName]
@@ -128,6 +131,7 @@ func (s *Server) construct(ctx context.Context, master []byte, lifetimes grant.L
 	if err := s.db.Read(ctx, func(tx *store.Tx) (err error) { d, err = tx.Directory(); return err }); err != nil {
 		return err
 	}
+	s.geo = geo.Open(s.cfg.GeoIP, s.log, s.now)
 	base, tenant := s.cfg.PublicURL, d.Tenant.String()
 	s.egress = &egress.Client{}
 	if s.egress.Allow, err = egress.ParseAllow(s.cfg.Egress); err != nil {
