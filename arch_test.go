@@ -59,7 +59,7 @@ var plan = map[string]room{
 	"internal/role":        {floor: 1, sideways: []string{"internal/directory"}},
 	"internal/policy":      {floor: 1, sideways: []string{"internal/directory"}},
 	"internal/policy/wire": {floor: 1, sideways: []string{"internal/directory", "internal/policy"}},
-	"internal/grant":       {floor: 1, sideways: []string{"internal/directory"}},
+	"internal/grant":       {floor: 1, sideways: []string{"internal/directory", "internal/policy"}},
 	"internal/audit":       {floor: 1, sideways: []string{"internal/directory"}},
 	"internal/standing":    {floor: 1, sideways: []string{"internal/directory", "internal/policy", "internal/grant"}},
 	"internal/secevent":    {floor: 1},

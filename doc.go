@@ -72,7 +72,7 @@
 // Sideways allowed: signin, issue, manage, rotate to revoke; issue, rotate, relay,
 // deliver to keys; issue to clientauth; federate to keys, revoke,
 // signin, manage; web/* to webkit; role, policy, grant, audit to
-// directory; policy/wire to policy, directory; standing to directory, policy,
+// directory; grant to policy; policy/wire to policy, directory; standing to directory, policy,
 // grant; config, egress to fault; graph, registration and own to api; they and api to odata;
 // portal to figure, receipt, registry; portal/receipt to figure;
 // cmd/curfew to demo; guard to its jose;

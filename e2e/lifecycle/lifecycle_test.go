@@ -27,6 +27,7 @@ var unreachable = map[standing.Event]string{
 	standing.UserUnlinked:     "the same test",
 	standing.LoggedOutThere:   "TestBackChannelLogoutFromUpstreamIsHonoured in internal/server, on both engines",
 	standing.ProviderAltered:  "it ends nothing: TestAProviderDisabledEndsWhatCameThroughIt enables one again and revives nothing",
+	standing.PolicyChanged:    "it ends nothing by itself: what a changed policy then refuses is tested use by use in internal/issue",
 	standing.UserLinked:       "it ends nothing: TestAPersonLinksAnAccountWithTwoFreshProofs",
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/policy"
 )
 
 // Issuer tells the two layouts apart. What began at one is refused at the other.
@@ -35,7 +36,15 @@ type Grant struct {
 	LastUsed time.Time
 	End      time.Time // absolute; zero: none
 	AuthTime time.Time
-	AMR      []string
+	// SecondTime is when a second factor was last given; zero: never.
+	SecondTime time.Time
+	AMR        []string
+	// Platform is what the program said it runs on, Flow how the sign-in came to
+	// it; zero: not known. Contexts are the authentication contexts that its tokens
+	// hold: "c1".
+	Platform policy.Platform
+	Flow     policy.Flow
+	Contexts []string
 	// Chain is what the grant was made from by token exchange, nearest first;
 	// empty for one that a sign-in gave. See [Link].
 	Chain []Link

@@ -17,11 +17,13 @@ type Session struct {
 	Created  time.Time
 	LastUsed time.Time // written at most every few minutes
 	AuthTime time.Time // when the person last proved who they are; zero: Provider did not say
-	Kept     bool      // kept signed in across browser restarts
-	AMR      []string
-	Device   directory.DeviceID
-	IP       string // where it was opened
-	Agent    string // what opened it, in plain words: "Firefox on Linux"
+	// SecondTime is when they last gave a second factor; zero: never.
+	SecondTime time.Time
+	Kept       bool // kept signed in across browser restarts
+	AMR        []string
+	Device     directory.DeviceID
+	IP         string // where it was opened
+	Agent      string // what opened it, in plain words: "Firefox on Linux"
 	// Provider is the identity provider that proved who it is, UpstreamSID what it
 	// calls its own session (sid); empty: it was proven here, or has none.
 	Provider    directory.ProviderID

@@ -94,6 +94,7 @@ type Set struct {
 	everybody set
 	users     map[directory.UserID]sides
 	groups    map[directory.GroupID]sides
+	named     []directory.GroupID // those of groups
 	roles     map[directory.RoleID]sides
 	guests    [guestKinds + 2]sides // no guest, the kinds, and one that nobody has defined
 	spared    map[directory.UserID]bool
@@ -151,6 +152,10 @@ func Compile(policies []Policy, w World) (*Set, error) {
 		s.addConditions(i, p)
 		s.addEffects(i, p)
 	}
+	for id := range s.groups {
+		s.named = append(s.named, id)
+	}
+	slices.SortFunc(s.named, func(a, b directory.GroupID) int { return slices.Compare(a[:], b[:]) })
 	return s, s.addPlaces(w)
 }
 
@@ -427,10 +432,16 @@ func (s *Set) asked(i int) ask {
 func (p *Places) empty() bool { return !p.All && !p.Trusted && len(p.IDs) == 0 }
 
 // Groups are the groups that policies name: [Facts.Groups] needs no others.
-func (s *Set) Groups() (all []directory.GroupID) {
-	for id := range s.groups {
+func (s *Set) Groups() []directory.GroupID { return slices.Clip(s.named) }
+
+// Roles are the roles that policies name, by id.
+func (s *Set) Roles() (all []directory.RoleID) {
+	for id := range s.roles {
 		all = append(all, id)
 	}
-	slices.SortFunc(all, func(a, b directory.GroupID) int { return slices.Compare(a[:], b[:]) })
+	slices.Sort(all)
 	return all
 }
+
+// Terms are the terms of use that policies name: [Facts.Terms] needs no others.
+func (s *Set) Terms() []string { return slices.Clip(s.terms) }

@@ -282,10 +282,11 @@ func (s *Service) open(ctx context.Context, p *proven, a Attempt) (signed *Signe
 					return err
 				}
 				if len(causes) == 0 {
-					if err := tx.ReproveSession(old.ID, tx.Now, amr); err != nil {
+					methods := grant.Reproved(old.AMR, amr)
+					if err := tx.ReproveSession(old.ID, tx.Now, methods); err != nil {
 						return err
 					}
-					old.AuthTime, old.LastUsed, old.AMR = tx.Now, tx.Now, amr
+					old.AuthTime, old.LastUsed, old.AMR = tx.Now, tx.Now, methods
 					signed = signedAs(old, u, held, a.IP, a.Request)
 				}
 			}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
 )
@@ -27,7 +28,7 @@ type Elsewhere struct {
 
 // federated stands in amr before what the provider said, so that nobody takes its
 // "pwd" for a password of ours.
-const federated = "fed"
+const federated = grant.AMRFederated
 
 // Entered is what Enter did, for Left.
 type Entered struct {
@@ -72,7 +73,7 @@ func (s *Service) Enter(tx *store.Tx, e Elsewhere, a Attempt) (*Entered, error) 
 				return nil, err
 			}
 			if len(causes) == 0 {
-				old.AuthTime, old.LastUsed, old.AMR, old.UpstreamSID = e.AuthTime, tx.Now, methods, e.SID
+				old.AuthTime, old.LastUsed, old.AMR, old.UpstreamSID = e.AuthTime, tx.Now, grant.Reproved(old.AMR, methods), e.SID
 				if err := tx.ReproveSessionThrough(old); err != nil {
 					return nil, err
 				}

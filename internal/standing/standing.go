@@ -49,6 +49,7 @@ const (
 	SettingsChanged Cause = "settings_changed" // of the directory
 	ProviderChanged Cause = "provider_changed" // registered, enabled or changed
 	Linked          Cause = "linked"           // somebody, to another identity provider
+	PoliciesChanged Cause = "policy_changed"   // of conditional access: what was born before must be judged again
 )
 
 // Cut is a cutoff that covers the artefact and lies after its birth.

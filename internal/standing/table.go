@@ -42,6 +42,7 @@ const (
 	LoggedOutThere   Event = "provider_logout"
 	ProviderAltered  Event = "provider_changed"
 	UserLinked       Event = "linked"
+	PolicyChanged    Event = "policy_changed"
 )
 
 // Whose says whose artefacts a part of a row is about.
@@ -119,6 +120,7 @@ var Table = []Row{
 	{Event: LoggedOutThere, Text: "logged out at the identity provider, which says so: each session that came through that one", Cause: SignedOut, Ends: []Part{{TheSessions, cutoff.Everything}}},
 	{Event: ProviderAltered, Text: "identity provider registered, enabled or changed otherwise", Cause: ProviderChanged, Ends: nobody},
 	{Event: UserLinked, Text: "person linked to an identity provider", Cause: Linked, Ends: nobody},
+	{Event: PolicyChanged, Text: "conditional access policy, or what policies refer to, changed", Cause: PoliciesChanged, Ends: nobody},
 	{Event: HistoryGone, Text: "history lost: a backup restored", Cause: HistoryLost, Ends: []Part{{Everybodys, cutoff.Everything}}},
 }
 

@@ -46,6 +46,7 @@ func TestEachEventCutsWhatItsRowSays(t *testing.T) {
 		standing.LoggedOutThere:   {"session:s everything"},
 		standing.ProviderAltered:  nil,
 		standing.UserLinked:       nil,
+		standing.PolicyChanged:    nil,
 	}
 	for _, r := range standing.Table {
 		got := words(r.Cuts(v))

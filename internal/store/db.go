@@ -62,6 +62,7 @@ type DB struct {
 	mark   *markFile
 	fresh  fresher
 	apps   appCache
+	rules  atomic.Pointer[rules]
 	node   directory.ID[DB]
 	began  bool                      // an era was begun at start
 	doubt  atomic.Bool               // the primary lacked a line this node remembers

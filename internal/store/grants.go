@@ -7,25 +7,32 @@ import (
 
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/grant"
+	"github.com/curfew-id/curfew/internal/policy"
 )
 
-const grantColumns = `g.id, g.user_id, g.app_id, g.session, g.flags, g.device, g.born, g.scopes, g.created, g.ends, g.auth_time, g.amr, g.last_used, g.generation, g.state, g.chain, g.cnf`
+const grantColumns = `g.id, g.user_id, g.app_id, g.session, g.flags, g.device, g.born, g.scopes, g.created, g.ends, g.auth_time, g.amr, g.last_used, g.generation, g.state, g.chain, g.cnf, g.second, g.contexts`
 
 const (
 	flagOffline = 1 << 0
 	flagPlain   = 1 << 1 // begun at the plain issuer
+
+	// What the program said it runs on, and how the sign-in came to it, for policies.
+	platformShift, platformMask = 8, 0xf
+	flowShift, flowMask         = 12, 0x3
 )
 
 type grantRow struct {
 	g                         *grant.Grant
 	flags                     int64
 	scopes, amr, state, chain string
+	contexts                  string
 	created, ends, auth, used int64
+	second                    int64
 }
 
 func (r *grantRow) dest() []any {
 	g := r.g
-	return []any{&g.ID, &g.User, &g.App, &g.Session, &r.flags, &g.Device, &g.Born, &r.scopes, &r.created, &r.ends, &r.auth, &r.amr, &r.used, &g.State.Generation, &r.state, &r.chain, &g.CNF}
+	return []any{&g.ID, &g.User, &g.App, &g.Session, &r.flags, &g.Device, &g.Born, &r.scopes, &r.created, &r.ends, &r.auth, &r.amr, &r.used, &g.State.Generation, &r.state, &r.chain, &g.CNF, &r.second, &r.contexts}
 }
 
 func (r *grantRow) done() error {
@@ -44,6 +51,8 @@ func (r *grantRow) done() error {
 	if r.flags&flagPlain != 0 {
 		g.Issuer = grant.Plain
 	}
+	g.Platform, g.Flow = policy.Platform(r.flags>>platformShift&platformMask), policy.Flow(r.flags>>flowShift&flowMask)
+	g.SecondTime, g.Contexts = fromMicros(r.second), strings.Fields(r.contexts)
 	g.Created, g.End, g.AuthTime, g.LastUsed, g.AMR = fromMicros(r.created), fromMicros(r.ends), fromMicros(r.auth), fromMicros(r.used), strings.Fields(r.amr)
 	return nil
 }
@@ -63,10 +72,10 @@ func (tx *Tx) CreateGrant(g *grant.Grant) error {
 }
 
 func (tx *Tx) insertGrant(g *grant.Grant) error {
-	_, err := tx.exec(`INSERT INTO grants (id, user_id, app_id, session, flags, device, born, scopes, created, ends, auth_time, amr, last_used, generation, state, parent, chain, cnf)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
+	_, err := tx.exec(`INSERT INTO grants (id, user_id, app_id, session, flags, device, born, scopes, created, ends, auth_time, amr, last_used, generation, state, parent, chain, cnf, second, contexts)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
 		g.ID[:], g.User[:], string(g.App), blob(g.Session), grantFlags(g), blob(g.Device), int64(g.Born), grant.FormatScopes(g.Scopes), micros(g.Created), micros(g.End), micros(g.AuthTime),
-		strings.Join(g.AMR, " "), micros(g.LastUsed), g.State.Generation, g.State.Format(), blob(g.Parent()), grant.FormatChain(g.Chain), g.CNF)
+		strings.Join(g.AMR, " "), micros(g.LastUsed), g.State.Generation, g.State.Format(), blob(g.Parent()), grant.FormatChain(g.Chain), g.CNF, micros(g.SecondTime), strings.Join(g.Contexts, " "))
 	return err
 }
 
@@ -77,7 +86,7 @@ func grantFlags(g *grant.Grant) (flags int) {
 	if g.Issuer == grant.Plain {
 		flags |= flagPlain
 	}
-	return flags
+	return flags | int(g.Platform&platformMask)<<platformShift | int(g.Flow&flowMask)<<flowShift
 }
 
 // Grant returns a grant by id, dead or alive. ErrNotFound.

@@ -11,6 +11,7 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
+	"github.com/curfew-id/curfew/internal/policy"
 	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store/engine"
 )
@@ -25,6 +26,10 @@ type Refresh struct {
 	Cuts  []standing.Cut // that cover the grant and lie after its birth
 	Held  directory.Held
 	Above Above // what the grant was made from
+	// Policies are those of the same transaction; Groups those of the user's that
+	// they name.
+	Policies *policy.Set
+	Groups   []directory.GroupID
 	// Unassigned: the application lets only people in who are assigned to it.
 	Unassigned bool
 
@@ -45,7 +50,8 @@ type use struct {
 // facts.Grant.State; when judge returns nil the state is written, and only the
 // state. Many waiting calls share one commit. Rotate returns when the write is
 // durable and, after that, the cutoffs were looked at a last time: ErrOvertaken
-// when something covers the grant by then, and nothing may be handed out.
+// when something covers the grant by then, or a policy has changed, and nothing may
+// be handed out.
 // Judge's own error is returned as it is and nothing is written.
 // ErrNotFound when the grant or its application is not there.
 func (db *DB) Rotate(ctx context.Context, id directory.GrantID, judge func(*Refresh) error) (*Refresh, error) {
@@ -67,7 +73,7 @@ func (db *DB) Rotate(ctx context.Context, id directory.GrantID, judge func(*Refr
 		return nil, u.err
 	}
 	o := u.facts.Grant.Owner()
-	if db.view.Dead(&o, u.facts.Head, cutoff.Token) {
+	if db.view.Dead(&o, u.facts.Head, cutoff.Token) || db.view.Ruled(u.facts.Head) {
 		return nil, ErrOvertaken
 	}
 	return u.facts, nil
@@ -230,12 +236,17 @@ func (tx *Tx) readUses(group []*use) error {
 			return err
 		}
 	}
+	rules, err := tx.Policies()
+	if err != nil {
+		return err
+	}
+	named := rules.Groups()
 	for _, u := range group {
 		if u.facts == nil || u.err != nil {
 			continue
 		}
 		g := u.facts.Grant
-		var err error
+		u.facts.Policies = rules
 		if u.facts.Cuts, err = tx.CutsAfter(g.Belongs(), cutoff.Token, g.Born); err != nil {
 			return err
 		}
@@ -244,6 +255,9 @@ func (tx *Tx) readUses(group []*use) error {
 		}
 		if u.facts.rights {
 			if u.facts.Held, err = tx.Held(g.User); err != nil {
+				return err
+			}
+			if u.facts.Groups, err = tx.GroupsAmong(g.User, named); err != nil {
 				return err
 			}
 		}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -8,18 +9,18 @@ import (
 	"github.com/curfew-id/curfew/internal/grant"
 )
 
-const sessionColumns = `id, user_id, cookie, born, created, last_used, auth_time, kept, amr, device, ip, agent, provider, upstream_sid`
+const sessionColumns = `id, user_id, cookie, born, created, last_used, auth_time, kept, amr, device, ip, agent, provider, upstream_sid, second`
 
 func scanSession(r scanner) (*grant.Session, error) {
 	s := &grant.Session{}
 	var cookie []byte
-	var created, used, auth int64
+	var created, used, auth, second int64
 	var amr string
-	if err := r.Scan(&s.ID, &s.User, &cookie, &s.Born, &created, &used, &auth, &s.Kept, &amr, &s.Device, &s.IP, &s.Agent, &s.Provider, &s.UpstreamSID); err != nil {
+	if err := r.Scan(&s.ID, &s.User, &cookie, &s.Born, &created, &used, &auth, &s.Kept, &amr, &s.Device, &s.IP, &s.Agent, &s.Provider, &s.UpstreamSID, &second); err != nil {
 		return nil, found(err)
 	}
 	copy(s.Cookie[:], cookie)
-	s.Created, s.LastUsed, s.AuthTime, s.AMR = fromMicros(created), fromMicros(used), fromMicros(auth), strings.Fields(amr)
+	s.Created, s.LastUsed, s.AuthTime, s.SecondTime, s.AMR = fromMicros(created), fromMicros(used), fromMicros(auth), fromMicros(second), strings.Fields(amr)
 	return s, nil
 }
 
@@ -29,8 +30,8 @@ func (tx *Tx) CreateSession(s *grant.Session) error {
 	if s.Born == 0 || s.Born > tx.Head {
 		s.Born = tx.Head
 	}
-	_, err := tx.exec(`INSERT INTO sessions (id, user_id, cookie, born, created, last_used, auth_time, kept, amr, device, ip, agent, provider, upstream_sid) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
-		s.ID[:], s.User[:], s.Cookie[:], int64(s.Born), micros(s.Created), micros(s.LastUsed), micros(s.AuthTime), flag(s.Kept), strings.Join(s.AMR, " "), blob(s.Device), s.IP, s.Agent, string(s.Provider), s.UpstreamSID)
+	_, err := tx.exec(`INSERT INTO sessions (id, user_id, cookie, born, created, last_used, auth_time, kept, amr, device, ip, agent, provider, upstream_sid, second) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+		s.ID[:], s.User[:], s.Cookie[:], int64(s.Born), micros(s.Created), micros(s.LastUsed), micros(s.AuthTime), flag(s.Kept), strings.Join(s.AMR, " "), blob(s.Device), s.IP, s.Agent, string(s.Provider), s.UpstreamSID, micros(s.SecondTime))
 	return err
 }
 
@@ -85,6 +86,21 @@ func (tx *Tx) ReproveSession(id directory.SessionID, at time.Time, amr []string)
 	if err == nil && n == 0 {
 		return ErrNotFound
 	}
+	return err
+}
+
+// ProveSecond notes that the person behind a session has just given the methods amr
+// on top of what it was opened with. One that is two factors by itself proves anew
+// who they are, too. The session keeps its birth. ErrNotFound.
+func (tx *Tx) ProveSecond(id directory.SessionID, at time.Time, amr []string) error {
+	s, err := scanSession(tx.row(`SELECT `+sessionColumns+` FROM sessions WHERE id = $1`+tx.lock(), id[:]))
+	if err != nil {
+		return err
+	}
+	if slices.Contains(amr, grant.AMRPasskey) {
+		s.AuthTime = at
+	}
+	_, err = tx.exec(`UPDATE sessions SET second = $1, auth_time = $2, amr = $3, last_used = $1 WHERE id = $4`, micros(at), micros(s.AuthTime), strings.Join(grant.Added(s.AMR, amr), " "), id[:])
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/policy"
 	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store/engine"
 )
@@ -41,7 +42,9 @@ type Tx struct {
 	ahead   *cutoff.Set                         // lines after the view's position, up to aheadTo
 	aheadTo cutoff.Pos
 	locked  bool
-	done    []func() // after the commit, before the caller is answered
+	rules   *policy.Set // as of this transaction; nil: not looked at yet
+	ruling  bool        // it holds the policies, or has changed them
+	done    []func()    // after the commit, before the caller is answered
 }
 
 // By says on whose behalf a transaction acts. It is written to ledger and audit.

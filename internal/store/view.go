@@ -17,6 +17,7 @@ type View struct {
 	pos     cutoff.Pos    // guarded by mu: everything up to here is merged
 	mark    Mark          // guarded by mu: of the line at pos
 	recent  []LineAt      // guarded by mu: the newest lines, ascending
+	ruled   cutoff.Pos    // guarded by mu: policies are as they were there, or it is not known since when
 	changed chan struct{} // guarded by mu: closed and replaced when pos moves
 }
 
@@ -41,7 +42,9 @@ func (v *View) advance(lines []LineAt) bool {
 		v.set.Merge(l.Line)
 		v.pos, v.mark = l.Pos, l.Mark
 		v.recent = append(v.recent, l)
-		moved = true
+		if moved = true; l.rules() {
+			v.ruled = l.Pos
+		}
 	}
 	if len(v.recent) > 2*keepRecent {
 		v.recent = append([]LineAt(nil), v.recent[len(v.recent)-keepRecent:]...)
@@ -62,7 +65,7 @@ func (v *View) reset(set cutoff.Set, pos cutoff.Pos, mark Mark) {
 
 // put is reset; the caller holds mu.
 func (v *View) put(set cutoff.Set, pos cutoff.Pos, mark Mark) {
-	v.set, v.pos, v.mark, v.recent = set, pos, mark, nil
+	v.set, v.pos, v.mark, v.recent, v.ruled = set, pos, mark, nil, pos
 	close(v.changed)
 	v.changed = make(chan struct{})
 }
@@ -81,6 +84,21 @@ func (v *View) latest(o *cutoff.Owner, k cutoff.Kind) (latest, at cutoff.Pos, ma
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	return v.set.Latest(o, k), v.pos, v.mark
+}
+
+// ruledAt returns the view's head with its mark, and the position of the newest line
+// after which policies may be others.
+func (v *View) ruledAt() (head cutoff.Pos, mark Mark, ruled cutoff.Pos) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.pos, v.mark, v.ruled
+}
+
+// Ruled reports whether policies may have become others after pos: what was judged
+// by them as of then is to be judged again before anything is handed out.
+func (v *View) Ruled(pos cutoff.Pos) bool {
+	_, _, ruled := v.ruledAt()
+	return pos < ruled
 }
 
 // contains reports whether the line at pos, if this view should have it, is one
