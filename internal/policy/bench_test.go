@@ -5,6 +5,7 @@ package policy_test
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -109,8 +110,10 @@ func BenchmarkDecide200(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for name, f := range map[string]*policy.Facts{"known": busy(), "nothing_known": {Now: now, User: ada}, "worst": busy()} {
-		s := map[bool]*policy.Set{true: worst, false: s}[name == "worst"]
+	late := busy() // every frequency is over
+	late.AuthTime, late.SecondTime = time.Time{}, time.Time{}
+	for name, f := range map[string]*policy.Facts{"known": busy(), "nothing_known": {Now: now, User: ada}, "worst": busy(), "worst_and_late": late} {
+		s := map[bool]*policy.Set{true: worst, false: s}[strings.HasPrefix(name, "worst")]
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			n, cpu := 0, cpuTime(b)

@@ -113,7 +113,7 @@ type Set struct {
 
 	blocks                     set
 	asks                       []ask
-	rates                      []rate
+	rates                      []rate // shortest first
 	strengths                  []Strength
 	terms                      []string
 	always, never, appEnforced set
@@ -156,6 +156,7 @@ func Compile(policies []Policy, w World) (*Set, error) {
 		s.named = append(s.named, id)
 	}
 	slices.SortFunc(s.named, func(a, b directory.GroupID) int { return slices.Compare(a[:], b[:]) })
+	slices.SortFunc(s.rates, func(a, b rate) int { return cmp.Compare(a.life(), b.life()) })
 	return s, s.addPlaces(w)
 }
 

@@ -224,12 +224,10 @@ func (s *Set) weigh(f *Facts, apply set, given Needs, ages ages, unmet *set) (De
 	ask |= all
 	for i := range s.rates {
 		x := &s.rates[i]
-		here := apply.and(x.by)
-		if here.empty() {
+		if !x.stale(ages) { // cheaper to ask than whether it applies
 			continue
 		}
-		if x.stale(ages) {
-			open = open.or(here)
+		if open.take(&apply, &x.by) {
 			ask |= x.need()
 		}
 	}
@@ -319,14 +317,11 @@ func (s *Set) limit(f *Facts, on set, v *Verdict) {
 	l := &v.Limits
 	for i := range s.rates {
 		x := &s.rates[i]
-		if on.and(x.by).empty() {
-			continue
-		}
 		shortest := &l.Frequency
 		if x.Secondary {
 			shortest = &l.Second
 		}
-		if *shortest == 0 || x.life() < *shortest {
+		if *shortest == 0 && !on.and(x.by).empty() { // the first that applies is the shortest
 			*shortest = x.life()
 		}
 	}
