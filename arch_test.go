@@ -74,6 +74,7 @@ var plan = map[string]room{
 	"internal/term":       {floor: 1, except: []string{"internal/", "cutoff"}},
 
 	"internal/store":           {floor: 2, sideways: []string{"internal/store/engine"}, except: append([]string{"guard"}, farSide...)},
+	"internal/store/journal":   {floor: 2, sideways: []string{"internal/store/engine"}, except: append([]string{"guard"}, farSide...)},
 	"internal/store/engine":    {floor: 2, except: append([]string{"guard"}, farSide...)},
 	"internal/store/storetest": {floor: 2, sideways: []string{"internal/store"}},
 	"internal/upstream":        {floor: 2, except: append([]string{"guard"}, farSide...)},
@@ -147,6 +148,7 @@ var later = map[string]string{
 	"internal/term":                   "0012-the-demo-and-the-terminal.md",
 	"internal/rotate":                 "0020-rooms-of-conditional-access.md",
 	"internal/policy/wire":            "0018-policies-and-what-is-not-known.md",
+	"internal/store/journal":          "0020-rooms-of-conditional-access.md",
 	"internal/store/engine":           "0020-rooms-of-conditional-access.md",
 	"internal/geo":                    "0020-rooms-of-conditional-access.md",
 }

@@ -31,6 +31,7 @@
 //	         internal/term               tables, colours and times for people at a terminal
 //	floor 2  internal/store              the tables, ledger, bell, migrations; all SQL lives under it
 //	         internal/store/engine       SQLite and PostgreSQL: pools, transactions, shared commits, the migrator
+//	         internal/store/journal      the sign-in log, apart from everything else
 //	         internal/store/storetest    what both engines must pass; throwaway PostgreSQL
 //	         internal/upstream           other identity providers: discovery, code exchange
 //	         internal/geo                where an address is, by the operator's MaxMind file
@@ -76,7 +77,7 @@
 // grant; config, egress to fault; graph, registration and own to api; they and api to odata;
 // portal to figure, receipt, registry; portal/receipt to figure;
 // cmd/curfew to demo; guard to its jose;
-// guardtest to guard; store to its engine; storetest to store.
+// guardtest to guard; store and journal to engine; storetest to store.
 //
 // A surface (web/*) reaches verbs, floor 1 and floor 0, never the store: what it
 // wants to know or change it asks a verb, which authorises. The verb authorises,

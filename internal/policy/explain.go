@@ -64,13 +64,7 @@ func (s *Set) Explain(f *Facts, v *Verdict) []Result {
 			}
 		}
 		x := s.asked(i)
-		missing := x.needs &^ given
-		if x.any && missing != x.needs {
-			missing = 0
-		}
-		if p.Session != nil && p.Session.Frequency != nil && p.Session.Frequency.stale(old) {
-			missing |= p.Session.Frequency.need()
-		}
+		missing := s.missing(i, x, given, old)
 		r.Demands, r.Limits, r.Outcome = s.Names(x.needs), p.Session.names(), s.outcome(i, v, x, missing)
 		if v.unmet.has(i) {
 			r.Missing = s.Names(missing)
@@ -83,6 +77,33 @@ func (s *Set) Explain(f *Facts, v *Verdict) []Result {
 		}
 	}
 	return out
+}
+
+// Trace appends to dst what each policy did, one byte for each in the order of
+// their ids. Two verdicts of one set with the same trace are told alike but for
+// what [Result] says beyond the outcome. It costs what a verdict costs, and is for
+// whoever writes down every sign-in: most are like others.
+func (s *Set) Trace(dst []byte, f *Facts, v *Verdict) []byte {
+	given, old := s.given(f), f.ages()
+	for i := range s.policies {
+		x := s.asked(i)
+		dst = append(dst, traces[s.outcome(i, v, x, s.missing(i, x, given, old))])
+	}
+	return dst
+}
+
+var traces = map[Outcome]byte{Success: 's', Failure: 'f', NotApplied: '-', NotEnabled: '.', ReportSuccess: 'S', ReportFailure: 'F', ReportInterrupted: 'I', ReportNotApplied: '_'}
+
+// missing is what a policy demands and was not given, if it applies.
+func (s *Set) missing(i int, x ask, given Needs, old ages) Needs {
+	missing := x.needs &^ given
+	if x.any && missing != x.needs {
+		missing = 0
+	}
+	if q := s.policies[i].Session; q != nil && q.Frequency != nil && q.Frequency.stale(old) {
+		missing |= q.Frequency.need()
+	}
+	return missing
 }
 
 func (s *Set) outcome(i int, v *Verdict, x ask, missing Needs) Outcome {

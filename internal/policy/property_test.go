@@ -186,6 +186,36 @@ func seen(s *policy.Set, v policy.Verdict) string {
 	return fmt.Sprint(v.Decision, s.Names(v.Needs), v.Limits)
 }
 
+func TestATraceSaysTheOutcomesAndNothingElse(t *testing.T) {
+	letters := map[policy.Outcome]byte{}
+	check(t, func(t *rapid.T) {
+		all, f := policies(t, 6), anyFacts(t)
+		s := made(t, all)
+		v := s.Decide(f)
+		trace, results := s.Trace([]byte("before"), f, &v), s.Explain(f, &v)
+		if !strings.HasPrefix(string(trace), "before") || len(trace) != len("before")+len(results) {
+			t.Fatalf("%d letters for %d policies: %q", len(trace)-len("before"), len(results), trace)
+		}
+		for i, r := range results {
+			x := trace[len("before")+i]
+			if known, ok := letters[r.Outcome]; ok && known != x || x == 0 {
+				t.Fatalf("%s is %q, and was %q", r.Outcome, x, known)
+			}
+			letters[r.Outcome] = x
+		}
+	})
+	for a, x := range letters {
+		for b, y := range letters {
+			if a != b && x == y {
+				t.Errorf("%s and %s are both %q", a, b, x)
+			}
+		}
+	}
+	if len(letters) != 8 {
+		t.Errorf("outcomes met: %v", letters)
+	}
+}
+
 func TestTheEngineAgreesWithAPlainReading(t *testing.T) {
 	check(t, func(t *rapid.T) {
 		all, f := policies(t, 6), anyFacts(t)

@@ -163,6 +163,12 @@ func (q *Queue[T]) group(w *Conn, jobs []*job[T]) {
 			j.err = Unavailable(err)
 			continue
 		}
+		if len(jobs) == 1 { // what it did is undone with the whole transaction
+			if j.did, j.err = j.run(w); j.err == nil {
+				wrote = append(wrote, j.did)
+			}
+			break
+		}
 		if err := w.Plain(ctx, "SAVEPOINT job"); err != nil {
 			fail(err)
 			return

@@ -45,11 +45,11 @@ func (db *DB) openSQLite(ctx context.Context, cfg Config) error {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return fault.Wrap(fault.Conflict, "Another curfew has this directory open. One process owns an SQLite file; more than one need PostgreSQL.", err)
 	}
-	sync := "synchronous(FULL)"
-	if cfg.Relaxed {
-		sync = "synchronous(NORMAL)"
+	sync, checkpoint := "synchronous(FULL)", "wal_autocheckpoint(4000)"
+	if cfg.Relaxed { // what was written since the last checkpoint is not synced
+		sync, checkpoint = "synchronous(NORMAL)", "wal_autocheckpoint(500)"
 	}
-	q := url.Values{"_pragma": {"journal_mode(WAL)", sync, "busy_timeout(5000)", "foreign_keys(1)", "cache_size(-32000)", "wal_autocheckpoint(4000)"}}
+	q := url.Values{"_pragma": {"journal_mode(WAL)", sync, "busy_timeout(5000)", "foreign_keys(1)", "cache_size(-32000)", checkpoint}}
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 	writer, err := sql.Open("sqlite", dsn)
 	if err != nil {
