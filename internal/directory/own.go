@@ -41,6 +41,8 @@ func OwnResource() *Resource {
 		{Name: "RoleManagement.ReadWrite.Directory", Text: "Give and take roles", AdminOnly: true},
 		{Name: "Application.Read.All", Text: "See all applications", AdminOnly: true},
 		{Name: "Application.ReadWrite.All", Text: "Change all applications", AdminOnly: true},
+		{Name: "Policy.Read.All", Text: "See the conditional access policies", AdminOnly: true},
+		{Name: "Policy.ReadWrite.ConditionalAccess", Text: "Change the conditional access policies", AdminOnly: true},
 		{Name: "AuditLog.Read.All", Text: "Read the audit log", AdminOnly: true},
 	} {
 		r.Scopes = append(r.Scopes, x)

@@ -59,6 +59,8 @@ const (
 	CreatePolicy   Action = "microsoft.directory/conditionalAccessPolicies/create"
 	UpdatePolicy   Action = "microsoft.directory/conditionalAccessPolicies/basic/update"
 	DeletePolicy   Action = "microsoft.directory/conditionalAccessPolicies/delete"
+	ReadSpared     Action = "curfew/sparedAccounts/read"   // accounts that no policy touches
+	UpdateSpared   Action = "curfew/sparedAccounts/update" // each is a way past all policies
 	ReadAudit      Action = "microsoft.directory/auditLogs/allProperties/read"
 	ReadSignIns    Action = "microsoft.directory/signInReports/allProperties/read" // Target: whose; zero: everybody's
 	ReadProviders  Action = "microsoft.directory/identityProviders/standard/read"
@@ -215,6 +217,9 @@ var rules = map[Action]rule{
 	CreatePolicy: same("create policies", policies, policyWrite),
 	UpdatePolicy: same("change policies", policies, policyWrite),
 	DeletePolicy: same("delete policies", policies, policyWrite),
+	// Who they are is worth something to an attacker, and no application needs it.
+	ReadSpared:   {to: "see which accounts policies spare", by: []directory.RoleID{GlobalAdministrator}},
+	UpdateSpared: {to: "change which accounts policies spare", by: []directory.RoleID{GlobalAdministrator}},
 
 	ReadAudit:   same("read the audit log", auditApps, logScopes),
 	ReadSignIns: {to: "read sign-ins", by: auditApps, self: []string{selfGet, selfPut}, scopes: logScopes, app: logScopes},

@@ -208,6 +208,8 @@ microsoft.directory/signInReports/allProperties/read: Reports Reader, Security R
 microsoft.directory/identityProviders/standard/read: Global Reader, External Identity Provider Administrator, Security Operator, Security Administrator, Global Administrator
 microsoft.directory/identityProviders/allProperties/update: External Identity Provider Administrator, Global Administrator
 curfew/directory/cut: Global Administrator
+curfew/sparedAccounts/read: Global Administrator
+curfew/sparedAccounts/update: Global Administrator
 curfew/keys/read: Security Reader, Global Reader, Security Operator, Security Administrator, Global Administrator
 curfew/keys/update: Global Administrator
 curfew/ledger/read: Reports Reader, Security Reader, Global Reader, Security Operator, Security Administrator, Global Administrator
