@@ -145,6 +145,33 @@ func (tx *Tx) SessionsHeld(device directory.DeviceID, before directory.SessionID
 	return all, next, err
 }
 
+// GrantsBefore lists at most rows grants, dead or alive, the newest first, from
+// before on (zero: the newest of all), and where to go on; zero: nothing is left.
+func (tx *Tx) GrantsBefore(before directory.GrantID, rows int) (all []*grant.Grant, next directory.GrantID, err error) {
+	err = tx.goThrough(`SELECT `+grantColumns+` FROM grants g WHERE g.id < $1 ORDER BY g.id DESC LIMIT $2`, before[:], rows, next[:], func(r scanner) ([]byte, error) {
+		g, err := scanGrant(r)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, g)
+		return g.ID[:], nil
+	})
+	return all, next, err
+}
+
+// SessionsBefore is GrantsBefore for browser sessions.
+func (tx *Tx) SessionsBefore(before directory.SessionID, rows int) (all []*grant.Session, next directory.SessionID, err error) {
+	err = tx.goThrough(`SELECT `+sessionColumns+` FROM sessions WHERE id < $1 ORDER BY id DESC LIMIT $2`, before[:], rows, next[:], func(r scanner) ([]byte, error) {
+		s, err := scanSession(r)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+		return s.ID[:], nil
+	})
+	return all, next, err
+}
+
 // goThrough scans at most rows rows by falling id, and writes the last id seen to
 // next when there may be more.
 func (tx *Tx) goThrough(q string, before []byte, rows int, next []byte, scan func(scanner) ([]byte, error)) error {
