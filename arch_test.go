@@ -42,7 +42,7 @@ func surface(sideways ...string) room {
 
 func verb(sideways ...string) room { return room{floor: 3, sideways: sideways, except: farSide} }
 
-var throughServer = []string{"internal/store", "internal/keys", "internal/revoke", "internal/signin", "internal/issue", "internal/manage", "internal/relay", "internal/deliver", "internal/federate", "internal/web/", "guard/guardtest"}
+var throughServer = []string{"internal/store", "internal/keys", "internal/revoke", "internal/signin", "internal/issue", "internal/manage", "internal/relay", "internal/deliver", "internal/federate", "internal/govern", "internal/web/", "guard/guardtest"}
 
 var webkit = "internal/web/webkit"
 
@@ -89,6 +89,7 @@ var plan = map[string]room{
 	"internal/rotate":     verb("internal/keys", "internal/revoke"),
 	"internal/relay":      verb("internal/keys"),
 	"internal/deliver":    verb("internal/keys"),
+	"internal/govern":     verb("internal/manage"),
 	"internal/federate":   verb("internal/keys", "internal/revoke", "internal/signin", "internal/manage"),
 
 	webkit:                            surface(),
@@ -99,6 +100,7 @@ var plan = map[string]room{
 	"internal/web/graph":              surface("internal/web/graph/api", "internal/web/graph/odata"),
 	"internal/web/graph/own":          surface(webkit, "internal/web/graph/api", "internal/web/graph/odata"),
 	"internal/web/graph/registration": surface("internal/web/graph/api", "internal/web/graph/odata"),
+	"internal/web/graph/access":       surface("internal/web/graph/api", "internal/web/graph/odata"),
 	"internal/web/graph/api":          surface(webkit, "internal/web/graph/odata"),
 	"internal/web/federation":         surface(webkit),
 	"internal/web/scim":               surface(webkit),
@@ -109,7 +111,7 @@ var plan = map[string]room{
 	"internal/web/portal/receipt":     surface(webkit, "internal/web/portal/figure"),
 	"internal/web/portal/registry":    surface(webkit),
 	"internal/gateway": {floor: 4, except: []string{"internal/directory", "internal/role", "internal/policy", "internal/grant", "internal/audit", "internal/standing", "internal/secevent", "internal/proof", "internal/upstream", "internal/deliver",
-		"internal/client", "internal/term", "internal/store", "internal/keys", "internal/revoke", "internal/signin", "internal/issue", "internal/manage", "internal/relay", "internal/federate", "guard/guardtest"}},
+		"internal/client", "internal/term", "internal/store", "internal/keys", "internal/revoke", "internal/signin", "internal/issue", "internal/manage", "internal/relay", "internal/federate", "internal/govern", "guard/guardtest"}},
 
 	"internal/server": {floor: 5, except: farSide},
 
@@ -147,6 +149,8 @@ var later = map[string]string{
 	"internal/demo":                   "0012-the-demo-and-the-terminal.md",
 	"internal/term":                   "0012-the-demo-and-the-terminal.md",
 	"internal/rotate":                 "0020-rooms-of-conditional-access.md",
+	"internal/govern":                 "0020-rooms-of-conditional-access.md",
+	"internal/web/graph/access":       "0020-rooms-of-conditional-access.md",
 	"internal/policy/wire":            "0018-policies-and-what-is-not-known.md",
 	"internal/store/journal":          "0020-rooms-of-conditional-access.md",
 	"internal/store/engine":           "0020-rooms-of-conditional-access.md",

@@ -45,6 +45,7 @@
 //	         internal/relay              ledger to readers; receipts
 //	         internal/federate           sign-in through other identity providers; links
 //	         internal/deliver            ledger to other people's servers: back-channel logout, dead letters
+//	         internal/govern             conditional access: who may change it, what would come of it
 //	floor 4  internal/web/webkit         what all surfaces share: pages' frame, cookies, limits
 //	         internal/web/webkit/webkittest what a page must be, and a browser to see it; for tests
 //	         internal/web/oidc           OAuth and OpenID Connect
@@ -52,6 +53,7 @@
 //	         internal/web/federation     the way to other identity providers and back
 //	         internal/web/graph          Graph-compatible API, under Microsoft's names
 //	         internal/web/graph/registration  applications, under Microsoft's names
+//	         internal/web/graph/access   conditional access, under Microsoft's names
 //	         internal/web/graph/own      our own API beside it
 //	         internal/web/graph/api      what both share: who calls, answers, faults
 //	         internal/web/graph/odata    the query language of lists, and bodies
@@ -72,9 +74,9 @@
 //
 // Sideways allowed: signin, issue, manage, rotate to revoke; issue, rotate, relay,
 // deliver to keys; issue to clientauth; federate to keys, revoke,
-// signin, manage; web/* to webkit; role, policy, grant, audit to
+// signin, manage; govern to manage; web/* to webkit; role, policy, grant, audit to
 // directory; grant to policy; policy/wire to policy, directory; standing to directory, policy,
-// grant; config, egress to fault; graph, registration and own to api; they and api to odata;
+// grant; config, egress to fault; graph, registration, access and own to api; they and api to odata;
 // portal to figure, receipt, registry; portal/receipt to figure;
 // cmd/curfew to demo; guard to its jose;
 // guardtest to guard; store and journal to engine; storetest to store.
