@@ -26,6 +26,7 @@ import (
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/federate"
 	"github.com/curfew-id/curfew/internal/geo"
+	"github.com/curfew-id/curfew/internal/govern"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/keys"
@@ -39,6 +40,7 @@ import (
 	"github.com/curfew-id/curfew/internal/upstream"
 	"github.com/curfew-id/curfew/internal/web/feed"
 	"github.com/curfew-id/curfew/internal/web/graph"
+	graphaccess "github.com/curfew-id/curfew/internal/web/graph/access"
 	graphapi "github.com/curfew-id/curfew/internal/web/graph/api"
 	graphown "github.com/curfew-id/curfew/internal/web/graph/own"
 	"github.com/curfew-id/curfew/internal/web/graph/registration"
@@ -61,6 +63,7 @@ type Server struct {
 	issue  *issue.Service
 	manage *manage.Service
 	relay  *relay.Service
+	govern *govern.Service
 	// egress asks other people's servers, deliver tells them.
 	egress  *egress.Client
 	deliver *deliver.Service
@@ -145,6 +148,7 @@ func (s *Server) construct(ctx context.Context, master []byte, lifetimes grant.L
 			return s.signin.Hasher.Hash(ctx, password, true)
 		},
 		CheckPassword: s.signin.CheckNew}
+	s.govern = &govern.Service{DB: s.db, Lifetimes: lifetimes, Country: s.geo.Country, Log: s.log}
 	s.relay = &relay.Service{DB: s.db, Secret: s.keys.Derive("feed cursor"), Now: s.now, Log: s.log, Lifetimes: lifetimes,
 		Issuers: []string{s.issue.Issuer(grant.Plain), s.issue.Issuer(grant.Tenant)}, JWKSURI: base + "/oauth2/keys",
 		IntrospectURI: base + "/oauth2/introspect", AuthorizeURI: base + "/" + tenant + "/oauth2/v2.0/authorize"}
@@ -289,7 +293,9 @@ func (s *Server) route() http.Handler {
 	others.Register(people)
 	own := &graphapi.Server{Manage: s.manage, Relay: s.relay, Revoke: s.revoke, Issue: s.issue, Rotate: &rotate.Service{DB: s.db, Keys: s.keys, Revoke: s.revoke}, SignIn: s.signin, Deliver: s.deliver, Federate: s.federate, Base: base, Tenant: s.issue.Tenant,
 		Domain: func(context.Context) (string, error) { return s.domain(), nil }, Log: s.log, Now: s.now}
-	own.Register(api, graph.Server{Server: own}.Routes(), registration.Server{Server: own}.Routes(), graphown.Server{Server: own}.Routes())
+	rules := graphaccess.Server{Server: own, Govern: s.govern}
+	own.Register(api, graph.Server{Server: own}.Routes(), registration.Server{Server: own}.Routes(), graphown.Server{Server: own}.Routes(),
+		rules.Routes(), rules.OwnRoutes())
 	(&feed.Server{Relay: s.relay, Authenticate: client, Log: s.log}).Register(api)
 	api.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { s.plain(w, http.StatusOK, "ok") })
 	api.HandleFunc("GET /readyz", s.ready)

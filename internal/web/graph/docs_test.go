@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/curfew-id/curfew/internal/web/graph/access"
 	"github.com/curfew-id/curfew/internal/web/graph/registration"
 )
 
@@ -21,6 +22,9 @@ func TestTheAddressesInTheDocsAreThoseThatAreAnswered(t *testing.T) {
 		want[pattern] = true
 	}
 	for pattern := range maps.Keys(registration.Server{Server: w.Server.Server}.Routes()) {
+		want[pattern] = true
+	}
+	for pattern := range maps.Keys(access.Server{Server: w.Server.Server}.Routes()) {
 		want[pattern] = true
 	}
 	text, err := os.ReadFile("../../../docs/graph.md")

@@ -25,6 +25,7 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/egress"
 	"github.com/curfew-id/curfew/internal/federate"
+	"github.com/curfew-id/curfew/internal/govern"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/keys"
@@ -37,6 +38,7 @@ import (
 	"github.com/curfew-id/curfew/internal/store"
 	"github.com/curfew-id/curfew/internal/store/storetest"
 	"github.com/curfew-id/curfew/internal/upstream"
+	"github.com/curfew-id/curfew/internal/web/graph/access"
 	"github.com/curfew-id/curfew/internal/web/graph/api"
 	"github.com/curfew-id/curfew/internal/web/graph/own"
 	"github.com/curfew-id/curfew/internal/web/graph/registration"
@@ -99,7 +101,8 @@ func newWorld(t *testing.T) *world {
 			return domain, err
 		},
 	}}
-	w.Register(w.mux, w.Routes(), registration.Server{Server: w.Server.Server}.Routes(), own.Server{Server: w.Server.Server}.Routes())
+	rules := access.Server{Server: w.Server.Server, Govern: &govern.Service{DB: w.db, Lifetimes: lives, Log: quiet}}
+	w.Register(w.mux, w.Routes(), registration.Server{Server: w.Server.Server}.Routes(), own.Server{Server: w.Server.Server}.Routes(), rules.Routes(), rules.OwnRoutes())
 	w.fill()
 	return w
 }
