@@ -33,7 +33,6 @@ type house struct {
 	t      *testing.T
 	clock  *storetest.Clock
 	ids    map[string]directory.UserID
-	n      int
 }
 
 // on runs f on SQLite and on PostgreSQL.
