@@ -21,6 +21,7 @@ type (
 	SessionID    = ID[Session]
 	GrantID      = ID[Grant]
 	AssignmentID = ID[RoleAssignment]
+	MethodID     = ID[Method]
 	ObjectID     = ID[App] // of an application; its client_id is the AppID
 
 	AppAssignmentID = ID[AppAssignment]

@@ -38,6 +38,7 @@ const (
 	ownActs      = "acts" // oneself revoked; one's own session, grant, application or consent ended
 	ownSignOuts  = "sign-outs"
 	ownPasswords = "passwords"
+	ownMethods   = "methods" // registered, removed or renamed
 	newGrants    = "grants"
 )
 
@@ -62,6 +63,11 @@ func Pace(tx *store.Tx, actor directory.Actor, owner directory.UserID) error {
 // proven the old one. Otherwise as Pace.
 func PacePassword(tx *store.Tx, owner directory.UserID) error {
 	return pace(tx, owner, ownPasswords, paceAtOnce, paceEvery, "You have changed your password too often. Nothing was changed. Try again in %s.")
+}
+
+// PaceMethods counts a change of the own methods of proof. Otherwise as Pace.
+func PaceMethods(tx *store.Tx, owner directory.UserID) error {
+	return pace(tx, owner, ownMethods, paceAtOnce, paceEvery, "You have changed your methods too often. Nothing was changed. Try again in %s.")
 }
 
 // PaceGrant counts a grant that a person gives by signing in to an application.

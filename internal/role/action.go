@@ -64,11 +64,14 @@ const (
 	ReadAudit      Action = "microsoft.directory/auditLogs/allProperties/read"
 	ReadSignIns    Action = "microsoft.directory/signInReports/allProperties/read" // Target: whose; zero: everybody's
 	ReadProviders  Action = "microsoft.directory/identityProviders/standard/read"
-	UpdateProvider Action = "microsoft.directory/identityProviders/allProperties/update" // register, change and delete them
-	LinkUser       Action = "microsoft.directory/users/identities/update"                // user; who somebody is at another identity provider
-	CutDirectory   Action = "curfew/directory/cut"                                       // everybody, or everybody but the actor
-	ReadKeys       Action = "curfew/keys/read"                                           // signing keys
-	UpdateKeys     Action = "curfew/keys/update"                                         // rotate and retire them
+	UpdateProvider Action = "microsoft.directory/identityProviders/allProperties/update"    // register, change and delete them
+	LinkUser       Action = "microsoft.directory/users/identities/update"                   // user; who somebody is at another identity provider
+	ReadMethods    Action = "microsoft.directory/users/authenticationMethods/standard/read" // Target: whose
+	CreateMethod   Action = "microsoft.directory/users/authenticationMethods/create"        // user; a temporary access pass, by somebody else
+	DeleteMethod   Action = "microsoft.directory/users/authenticationMethods/delete"        // user; by somebody else
+	CutDirectory   Action = "curfew/directory/cut"                                          // everybody, or everybody but the actor
+	ReadKeys       Action = "curfew/keys/read"                                              // signing keys
+	UpdateKeys     Action = "curfew/keys/update"                                            // rotate and retire them
 	ReadGuards     Action = "curfew/guards/read"
 	ReadLedger     Action = "curfew/ledger/read"
 	ReadReceipts   Action = "curfew/receipts/read" // Target: whose sessions it is about; zero: all
@@ -134,6 +137,8 @@ var (
 	logScopes    = []string{"AuditLog.Read.All", "Directory.Read.All", dirRW}
 	policyWrite  = []string{"Policy.ReadWrite.ConditionalAccess"}
 	roleScopes   = []string{roleRW}
+	methodRoles  = []directory.RoleID{AuthenticationAdministrator, PrivilegedAuthAdministrator, GlobalAdministrator}
+	methodEye    = []string{"UserAuthenticationMethod.Read.All", "UserAuthenticationMethod.ReadWrite.All"}
 )
 
 // directoryReaders is every role of the catalogue but the three that see no
@@ -228,6 +233,12 @@ var rules = map[Action]rule{
 	UpdateProvider: same("change identity providers", []directory.RoleID{ExternalIdentityProviderAdmin, GlobalAdministrator}, []string{"IdentityProvider.ReadWrite.All"}),
 	// Whoever links somebody can become them, by an account elsewhere.
 	LinkUser: onPerson("link the user to another identity provider", sensitive, "User.ManageIdentities.All", userRW),
+	ReadMethods: {to: "read authentication methods", by: []directory.RoleID{GlobalReader, AuthenticationAdministrator, PrivilegedAuthAdministrator, GlobalAdministrator},
+		self: []string{"UserAuthenticationMethod.Read", "UserAuthenticationMethod.ReadWrite"}, scopes: methodEye, app: methodEye},
+	// Whoever gives somebody a pass, or takes the second factor away, comes closer to
+	// being them.
+	CreateMethod: onPerson("give a temporary access pass", methodRoles, "UserAuthenticationMethod.ReadWrite.All"),
+	DeleteMethod: onPerson("take authentication methods away", methodRoles, "UserAuthenticationMethod.ReadWrite.All"),
 	// Nobody proves anew who an application is, so none cuts the directory; and of
 	// delegated permissions only the one that says so plainly.
 	CutDirectory: {to: "cut the directory", by: []directory.RoleID{GlobalAdministrator}},

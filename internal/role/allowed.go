@@ -47,14 +47,15 @@ type Decision struct {
 type reason uint8
 
 const (
-	ordinary reason = iota
-	unknown         // no such action
-	nobody          // the actor is no user and no application
-	unnamed         // the action needs a target and has none
-	noSecret        // an application's identity has no password and no user name
-	ownReset        // one's own password, without the old one
-	notOwn          // somebody else's password, with the old one
-	noApps          // no application may, whatever it holds
+	ordinary  reason = iota
+	unknown          // no such action
+	nobody           // the actor is no user and no application
+	unnamed          // the action needs a target and has none
+	noSecret         // an application's identity has no password and no user name
+	ownReset         // one's own password, without the old one
+	ownMethod        // one's own methods, without proving them
+	notOwn           // somebody else's password, with the old one
+	noApps           // no application may, whatever it holds
 )
 
 // reach is the published matrix, for the roles that reach only some targets:
@@ -121,8 +122,8 @@ func (u rule) candidates(t Target) []directory.RoleID {
 // application. Through a client
 // with permissions (Scopes not nil) the client must hold a permission for it
 // too; neither replaces the other, so a delegated token is never more than the
-// person and never more than the client. Nobody resets their own password: with
-// a stolen session that would be keeping the account.
+// person and never more than the client. Nobody resets their own password or
+// second factor: with a stolen session that would be keeping the account.
 //
 // Applications acting as themselves (AppOnly): permissions decide, roles do not.
 // On Graph such a caller needs a directory role besides the permission to touch
@@ -143,7 +144,7 @@ func Allowed(actor directory.Actor, action Action, target Target) Decision {
 		return d.because(unknown)
 	case u.person && target.ID.IsZero():
 		return d.because(unnamed)
-	case target.Service && (action == ResetPassword || action == ChangePassword || action == RenameUser):
+	case target.Service && slices.Contains([]Action{ResetPassword, ChangePassword, RenameUser, CreateMethod, DeleteMethod}, action):
 		return d.because(noSecret)
 	case actor.AppOnly:
 		return d.application(actor, target)
@@ -154,6 +155,8 @@ func Allowed(actor directory.Actor, action Action, target Target) Decision {
 	switch {
 	case self && action == ResetPassword:
 		return d.because(ownReset)
+	case self && (action == CreateMethod || action == DeleteMethod):
+		return d.because(ownMethod)
 	case !self && action == ChangePassword:
 		return d.because(notOwn)
 	}

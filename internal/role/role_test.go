@@ -71,6 +71,14 @@ func TestOwnAccount(t *testing.T) {
 	if d := Allowed(person(t, "Global Administrator"), ResetPassword, me); d.OK || !strings.Contains(d.Sentence("Ada"), "current one") {
 		t.Errorf("own reset: %v %q", d.OK, d.Sentence("Ada"))
 	}
+	for _, a := range []Action{CreateMethod, DeleteMethod} {
+		if d := Allowed(person(t, "Global Administrator"), a, me); d.OK || !strings.Contains(d.Sentence("Ada"), "account page") {
+			t.Errorf("own %s: %v %q", a, d.OK, d.Sentence("Ada"))
+		}
+	}
+	if d := Allowed(person(t), ReadMethods, me); !d.OK {
+		t.Errorf("own methods: %s", d.Sentence("Ada"))
+	}
 	if d := Allowed(person(t, "Global Administrator"), ChangePassword, Target{ID: anita}); d.OK || d.Sentence("Anita") != "Only Anita can change this password. It can be reset instead." {
 		t.Errorf("somebody else's change: %v %q", d.OK, d.Sentence("Anita"))
 	}

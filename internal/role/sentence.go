@@ -28,6 +28,8 @@ func (d Decision) Sentence(targetName string) string {
 		return targetName + " is an application's identity. It has no password and no user name."
 	case ownReset:
 		return "Nobody resets their own password. Change it with the current one."
+	case ownMethod:
+		return "Nobody gives or takes their own methods like this. Change them on the account page, where they are proven first."
 	case notOwn:
 		return "Only " + targetName + " can change this password. It can be reset instead."
 	case noApps:

@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"errors"
 	"hash/maphash"
 	"net/netip"
 	"sync"
@@ -22,6 +23,10 @@ func tooMany(until time.Time) error {
 	return fault.Wrap(fault.Limited, "Too many tries. Try again at "+minute.Format("15:04")+" UTC.", &TooMany{Until: until})
 }
 
+// errAttacked stands beside the refusal of a try by the limit of an account: many
+// addresses have guessed, and its owner should hear of it.
+var errAttacked = errors.New("many tries from many addresses")
+
 // rate is how many tries at once, and how often one more.
 type rate struct {
 	burst int
@@ -35,6 +40,18 @@ var (
 	perPair    = rate{10, 30 * time.Second} // one account from one address
 	perAccount = rate{100, 10 * time.Second}
 	perAddress = rate{100, 2 * time.Second} // whatever the account
+
+	// Codes of six digits can be guessed: by somebody who knows the password already,
+	// since nobody else is asked. 288 tries a day from all addresses together find one
+	// in three years. Keys, recovery codes and passes cannot be, so that whoever has
+	// one is never shut out by this.
+	perCodePair    = rate{5, time.Minute}
+	perCodeAccount = rate{20, 5 * time.Minute}
+	// perCeremony is for what is begun without a name: each page of sign-in begins one,
+	// and a crowd may sit behind one address.
+	perCeremony = rate{300, 100 * time.Millisecond}
+	// perAlarm is how often it is said that an account is under attack.
+	perAlarm = rate{1, time.Hour}
 )
 
 // Limits throttle tries before anything is hashed. Each try counts against the
@@ -44,38 +61,47 @@ var (
 // asked of an address at which the account is signed in: its owner gets in.
 type Limits struct {
 	pair, account, address bucket
+	codePair, codeAccount  bucket
+	ceremony, alarm        bucket
 }
 
 // NewLimits returns limits under which nobody has tried anything yet.
 func NewLimits() *Limits {
-	return &Limits{pair: newBucket(perPair), account: newBucket(perAccount), address: newBucket(perAddress)}
+	return &Limits{pair: newBucket(perPair), account: newBucket(perAccount), address: newBucket(perAddress),
+		codePair: newBucket(perCodePair), codeAccount: newBucket(perCodeAccount), ceremony: newBucket(perCeremony), alarm: newBucket(perAlarm)}
 }
 
 // try counts one try and returns how to give it back. known is asked only when
-// the account's own limit is what refuses. Kinds: Limited, with *TooMany.
+// the account's own limit is what refuses. Kinds: Limited, with *TooMany; with
+// errAttacked too when it is the account's limit.
 func (l *Limits) try(account, ip string, now time.Time, known func() (bool, error)) (giveBack func(), err error) {
+	return l.within(&l.pair, &l.account, account, ip, now, known)
+}
+
+// within is try by the limits of a pair and of an account.
+func (l *Limits) within(perPair, perAccount *bucket, account, ip string, now time.Time, known func() (bool, error)) (giveBack func(), err error) {
 	account, from := directory.FoldName(account), network(ip)
 	until := l.address.take(from, now)
 	if !until.IsZero() {
 		return nil, tooMany(until)
 	}
-	if until := l.pair.take(account+"\x00"+from, now); !until.IsZero() {
+	if until := perPair.take(account+"\x00"+from, now); !until.IsZero() {
 		return nil, tooMany(until)
 	}
 	counted := true
-	if until := l.account.take(account, now); !until.IsZero() {
+	if until := perAccount.take(account, now); !until.IsZero() {
 		counted = false
 		if ok, err := known(); err != nil {
 			return nil, err
 		} else if !ok {
-			return nil, tooMany(until)
+			return nil, errors.Join(tooMany(until), errAttacked)
 		}
 	}
 	return func() {
 		l.address.giveBack(from)
-		l.pair.giveBack(account + "\x00" + from)
+		perPair.giveBack(account + "\x00" + from)
 		if counted {
-			l.account.giveBack(account)
+			perAccount.giveBack(account)
 		}
 	}, nil
 }

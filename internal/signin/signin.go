@@ -27,6 +27,9 @@ type Service struct {
 	Log       *slog.Logger     // nil discards
 	Hasher    *Hasher
 	Limits    *Limits
+	// Attacked is told, at most once an hour for each account, that somebody guesses
+	// at it from many addresses. It must not wait. Nil: the audit log alone.
+	Attacked func(u *directory.User)
 }
 
 // Attempt is one try to sign in, as the surface saw it.
@@ -194,7 +197,7 @@ func (s *Service) prove(ctx context.Context, account, password, ip string, find 
 	if err != nil {
 		return nil, fmt.Errorf("read user: %w", err)
 	}
-	giveBack, err := s.Limits.try(account, ip, s.now(), func() (bool, error) { return s.signedInAt(ctx, p.user, ip) })
+	giveBack, err := s.Try(ctx, account, ip, p.user)
 	if err != nil {
 		return nil, err
 	}
@@ -221,8 +224,9 @@ func (s *Service) prove(ctx context.Context, account, password, ip string, find 
 	return &p, nil
 }
 
-// signedInAt reports whether the user is signed in from the network of ip.
-func (s *Service) signedInAt(ctx context.Context, u *directory.User, ip string) (known bool, err error) {
+// signedInAt reports whether the user has a live session, of which also holds, that
+// was opened from the network of ip.
+func (s *Service) signedInAt(ctx context.Context, u *directory.User, ip string, also func(*grant.Session) bool) (known bool, err error) {
 	if u == nil {
 		return false, nil
 	}
@@ -233,7 +237,7 @@ func (s *Service) signedInAt(ctx context.Context, u *directory.User, ip string) 
 			return err
 		}
 		for _, x := range all {
-			if network(x.IP) != network(ip) {
+			if network(x.IP) != network(ip) || !also(x) {
 				continue
 			}
 			causes, err := s.judge(tx, x, u)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/curfew-id/curfew/cutoff"
@@ -105,6 +106,10 @@ func (s *Service) Left(ctx context.Context, e *Entered, request string) error {
 			return fmt.Errorf("sign out the session that was here before: %w", err)
 		}
 	}
-	s.outcome("signed in through "+string(e.Session.Provider), e.User, e.Session, request, nil)
+	how := string(e.Session.Provider)
+	if how == "" {
+		how = strings.Join(e.Session.AMR, "+")
+	}
+	s.outcome("signed in through "+how, e.User, e.Session, request, nil)
 	return nil
 }

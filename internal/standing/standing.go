@@ -34,6 +34,9 @@ const (
 	ProviderDisabled Cause = "provider_disabled" // the identity provider that proved who it is; or it was deleted
 	Unlinked         Cause = "unlinked"          // from the identity provider that proved who it is
 
+	MethodRemoved Cause = "method_removed" // a second factor, by the person
+	MethodReset   Cause = "method_reset"   // a second factor, by an administrator
+
 	Unassigned Cause = "unassigned" // the application lets only people in who are assigned to it
 
 	Idle     Cause = "idle"     // not used for too long
@@ -50,6 +53,7 @@ const (
 	ProviderChanged Cause = "provider_changed" // registered, enabled or changed
 	Linked          Cause = "linked"           // somebody, to another identity provider
 	PoliciesChanged Cause = "policy_changed"   // of conditional access: what was born before must be judged again
+	MethodAdded     Cause = "method_added"     // a second factor, by whomever
 )
 
 // Cut is a cutoff that covers the artefact and lies after its birth.

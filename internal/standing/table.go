@@ -43,6 +43,10 @@ const (
 	ProviderAltered  Event = "provider_changed"
 	UserLinked       Event = "linked"
 	PolicyChanged    Event = "policy_changed"
+	FactorAdded      Event = "method_added"
+	FactorGiven      Event = "method_given"
+	FactorRemoved    Event = "method_removed"
+	FactorReset      Event = "method_reset"
 )
 
 // Whose says whose artefacts a part of a row is about.
@@ -92,7 +96,11 @@ var Table = []Row{
 	{Event: UserDisabled, Text: "account disabled", Cause: Disabled, Ends: everything},
 	{Event: UserDeleted, Text: "account deleted", Cause: Deleted, Ends: everything},
 	{Event: PasswordReplaced, Text: "own password changed", Cause: PasswordChanged, Ends: everything, Spares: true},
-	{Event: PasswordGiven, Text: "password reset by an administrator", Cause: PasswordReset, Ends: everything},
+	{Event: PasswordGiven, Text: "password reset by an administrator, or by a link in a mail", Cause: PasswordReset, Ends: everything},
+	{Event: FactorAdded, Text: "authenticator, passkey or recovery codes added by the person", Cause: MethodAdded, Ends: nobody},
+	{Event: FactorGiven, Text: "temporary access pass given by an administrator", Cause: MethodAdded, Ends: nobody},
+	{Event: FactorRemoved, Text: "own authenticator, passkey or recovery codes removed or replaced", Cause: MethodRemoved, Ends: everything, Spares: true},
+	{Event: FactorReset, Text: "authenticator, passkey, recovery codes or temporary access pass taken away by an administrator", Cause: MethodReset, Ends: everything},
 	{Event: RoleRemoved, Text: "role removed, or a group that gives it", Cause: RightsRemoved, Ends: []Part{{TheUsers, cutoff.Tokens}}},
 	{Event: UserUnassigned, Text: "no longer assigned to an application, directly or by a group", Cause: RightsRemoved, Ends: []Part{{TheUsersIn, cutoff.Tokens}}},
 	{Event: RightsGiven, Text: "role, assignment or group added", Cause: RightsAdded, Ends: nobody},

@@ -47,6 +47,10 @@ func TestEachEventCutsWhatItsRowSays(t *testing.T) {
 		standing.ProviderAltered:  nil,
 		standing.UserLinked:       nil,
 		standing.PolicyChanged:    nil,
+		standing.FactorAdded:      nil,
+		standing.FactorGiven:      nil,
+		standing.FactorRemoved:    user,
+		standing.FactorReset:      user,
 	}
 	for _, r := range standing.Table {
 		got := words(r.Cuts(v))
@@ -56,7 +60,7 @@ func TestEachEventCutsWhatItsRowSays(t *testing.T) {
 		if again := standing.RowOf(r.Event); again.Text != r.Text || again.Text == "" || again.Cause == "" {
 			t.Errorf("the row of %s is %+v", r.Event, again)
 		}
-		if r.Spares != (r.Event == standing.PasswordReplaced) {
+		if r.Spares != (r.Event == standing.PasswordReplaced || r.Event == standing.FactorRemoved) {
 			t.Errorf("%s spares a session: %v", r.Event, r.Spares)
 		}
 		delete(want, r.Event)

@@ -31,6 +31,9 @@ var (
 // there is revoking everyone, and those of changes that happen to nobody.
 var wider = map[Event][]Wider{
 	PasswordReplaced: {{whole, "the current session ends too", everything}},
+	FactorRemoved:    {{whole, "the current session ends too", everything}},
+	FactorAdded:      ofTheUser,
+	FactorGiven:      ofTheUser,
 	RoleRemoved:      ofTheUser,
 	UserUnassigned:   ofTheUser,
 	RightsGiven:      {{"tokens", "that person's grants and access tokens end, so that new rights count at once", []Part{{TheUsers, cutoff.Tokens}}}, ofTheUser[0]},

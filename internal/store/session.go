@@ -97,7 +97,7 @@ func (tx *Tx) ProveSecond(id directory.SessionID, at time.Time, amr []string) er
 	if err != nil {
 		return err
 	}
-	if slices.Contains(amr, grant.AMRPasskey) {
+	if slices.Contains(amr, grant.AMRPasskey) && at.After(s.AuthTime) { // one that was remembered lies back
 		s.AuthTime = at
 	}
 	_, err = tx.exec(`UPDATE sessions SET second = $1, auth_time = $2, amr = $3, last_used = $1 WHERE id = $4`, micros(at), micros(s.AuthTime), strings.Join(grant.Added(s.AMR, amr), " "), id[:])

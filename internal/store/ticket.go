@@ -101,6 +101,7 @@ func (db *DB) Sweep(ctx context.Context) (removed int64, err error) {
 		{`DELETE FROM tickets WHERE hash IN (SELECT hash FROM tickets WHERE expires < $1 LIMIT 1000)`, []any{micros(now.Add(-day))}},
 		// One that never said goodbye stays on the receipts that wait for it.
 		{`DELETE FROM guards WHERE answered < $1 AND registered < $1 AND (gone <> 0 OR answered < $2 AND registered < $2)`, []any{micros(now.Add(-day)), micros(now.Add(-30 * day))}},
+		{`DELETE FROM methods WHERE expires <> 0 AND expires < $1`, []any{micros(now.Add(-day))}},
 		{`DELETE FROM paces WHERE whole < $1`, []any{micros(now.Add(-day))}},
 		{`DELETE FROM nodes WHERE beat < $1`, []any{micros(now.Add(-day))}},
 		{`DELETE FROM app_tokens WHERE expires < $1`, []any{now.Add(-day).Unix()}},

@@ -48,6 +48,8 @@ func act(cause, kind string) string {
 		return "Sessions through an identity provider ended"
 	case standing.Unlinked:
 		return "Unlinked from an identity provider"
+	case standing.MethodRemoved, standing.MethodReset:
+		return "A second factor was taken away"
 	case standing.KeyDropped:
 		return "All tokens cut: signing keys dropped"
 	}
