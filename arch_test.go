@@ -42,7 +42,7 @@ func surface(sideways ...string) room {
 
 func verb(sideways ...string) room { return room{floor: 3, sideways: sideways, except: farSide} }
 
-var throughServer = []string{"internal/store", "internal/keys", "internal/revoke", "internal/signin", "internal/issue", "internal/manage", "internal/relay", "internal/deliver", "internal/federate", "internal/govern", "internal/web/", "guard/guardtest"}
+var throughServer = []string{"internal/store", "internal/keys", "internal/revoke", "internal/signin", "internal/issue", "internal/manage", "internal/relay", "internal/deliver", "internal/federate", "internal/factor", "internal/govern", "internal/web/", "guard/guardtest"}
 
 var webkit = "internal/web/webkit"
 
@@ -90,6 +90,7 @@ var plan = map[string]room{
 	"internal/relay":      verb("internal/keys"),
 	"internal/deliver":    verb("internal/keys"),
 	"internal/govern":     verb("internal/manage"),
+	"internal/factor":     verb("internal/keys", "internal/revoke", "internal/signin", "internal/manage"),
 	"internal/federate":   verb("internal/keys", "internal/revoke", "internal/signin", "internal/manage"),
 
 	webkit:                            surface(),
@@ -111,7 +112,7 @@ var plan = map[string]room{
 	"internal/web/portal/receipt":     surface(webkit, "internal/web/portal/figure"),
 	"internal/web/portal/registry":    surface(webkit),
 	"internal/gateway": {floor: 4, except: []string{"internal/directory", "internal/role", "internal/policy", "internal/grant", "internal/audit", "internal/standing", "internal/secevent", "internal/proof", "internal/upstream", "internal/deliver",
-		"internal/client", "internal/term", "internal/store", "internal/keys", "internal/revoke", "internal/signin", "internal/issue", "internal/manage", "internal/relay", "internal/federate", "internal/govern", "guard/guardtest"}},
+		"internal/client", "internal/term", "internal/store", "internal/keys", "internal/revoke", "internal/signin", "internal/issue", "internal/manage", "internal/relay", "internal/federate", "internal/factor", "internal/govern", "guard/guardtest"}},
 
 	"internal/server": {floor: 5, except: farSide},
 
@@ -154,6 +155,7 @@ var later = map[string]string{
 	"internal/policy/wire":            "0018-policies-and-what-is-not-known.md",
 	"internal/store/journal":          "0020-rooms-of-conditional-access.md",
 	"internal/store/engine":           "0020-rooms-of-conditional-access.md",
+	"internal/factor":                 "0020-rooms-of-conditional-access.md",
 	"internal/geo":                    "0020-rooms-of-conditional-access.md",
 }
 

@@ -43,6 +43,7 @@
 //	         internal/manage             read and change the directory
 //	         internal/rotate             an administrator's hand on the signing keys
 //	         internal/relay              ledger to readers; receipts
+//	         internal/factor             second factors: authenticator apps, passkeys, codes, passes
 //	         internal/federate           sign-in through other identity providers; links
 //	         internal/deliver            ledger to other people's servers: back-channel logout, dead letters
 //	         internal/govern             conditional access: who may change it, what would come of it
@@ -73,7 +74,7 @@
 //	         e2e/lifecycle               one test for each cell of what ends what
 //
 // Sideways allowed: signin, issue, manage, rotate to revoke; issue, rotate, relay,
-// deliver to keys; issue to clientauth; federate to keys, revoke,
+// deliver to keys; issue to clientauth; federate, factor to keys, revoke,
 // signin, manage; govern to manage; web/* to webkit; role, policy, grant, audit to
 // directory; grant to policy; policy/wire to policy, directory; standing to directory, policy,
 // grant; config, egress to fault; graph, registration, access and own to api; they and api to odata;

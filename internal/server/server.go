@@ -64,6 +64,7 @@ type Server struct {
 	manage *manage.Service
 	relay  *relay.Service
 	govern *govern.Service
+	factors
 	// egress asks other people's servers, deliver tells them.
 	egress  *egress.Client
 	deliver *deliver.Service

@@ -1,0 +1,193 @@
+package factor
+
+import (
+	"context"
+	"errors"
+
+	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/internal/audit"
+	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/manage"
+	"github.com/curfew-id/curfew/internal/role"
+	"github.com/curfew-id/curfew/internal/store"
+)
+
+// Activities of the audit log, by Microsoft's names.
+const (
+	registersFor = "Admin registered security info"
+	deletesOf    = "Admin deleted security info"
+)
+
+var (
+	errNoUser = fault.New(fault.NotFound, "There is no such user.")
+	errDryRun = errors.New("dry run")
+)
+
+// maxReason bounds the reason, in bytes.
+const maxReason = 500
+
+// step is one run of a transaction's closure, on an administrator's behalf.
+type step struct {
+	*store.Tx
+	actor   directory.Actor
+	user    *directory.User
+	cut     *store.Cut
+	said    []string
+	refused *audit.Record
+}
+
+// person is a user by object id or user name, and judges whether the actor may do
+// the action to them.
+func (c *step) person(activity string, action role.Action, ref string) (*directory.User, error) {
+	u, err := userByRef(c.Tx, ref)
+	if err != nil {
+		return nil, err
+	}
+	held, err := c.Held(u.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := role.Allowed(c.actor, action, role.Target{ID: u.ID, Held: held, Service: u.Service}).Err(u.DisplayName); err != nil {
+		c.refused = &audit.Record{Action: activity, Result: audit.Refused, Target: store.UserParty(u), Elaborate: fault.Public(err)}
+		return nil, err
+	}
+	return u, nil
+}
+
+func userByRef(tx *store.Tx, ref string) (u *directory.User, err error) {
+	if id, bad := directory.ParseID[directory.User](ref); bad == nil {
+		u, err = tx.User(id)
+	} else {
+		u, err = tx.UserByName(ref)
+	}
+	if errors.Is(err, store.ErrNotFound) || err == nil && !u.Deleted.IsZero() {
+		return nil, errNoUser
+	}
+	return u, err
+}
+
+// write runs f on the actor's behalf and returns the receipt of what it cut; after is
+// done when it is durable. A dry run undoes it at the end; a refusal is audited.
+func (s *Service) write(ctx context.Context, actor directory.Actor, act manage.Act, f func(*step) error, after func(*step)) (*Receipt, error) {
+	if len(act.Reason) > maxReason {
+		return nil, fault.New(fault.Invalid, "The reason is too long: 500 characters at most.")
+	}
+	var c *step
+	err := s.DB.Urgent(ctx, func(tx *store.Tx) error {
+		tx.By(store.By{Actor: actor, Reason: act.Reason})
+		a, err := tx.ActorNow(actor)
+		if err != nil {
+			return err
+		}
+		c = &step{Tx: tx, actor: a}
+		if err := f(c); err != nil || !act.DryRun {
+			return err
+		}
+		return errDryRun
+	})
+	if errors.Is(err, errDryRun) {
+		err = nil
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.auditRefusal(ctx, actor, act, c, err))
+	}
+	if act.Effects != nil {
+		*act.Effects = append(*act.Effects, c.said...)
+	}
+	if act.DryRun {
+		return nil, nil
+	}
+	after(c)
+	return s.receipt(ctx, c.cut), nil
+}
+
+// auditRefusal writes down that somebody was refused, in a transaction of its own.
+func (s *Service) auditRefusal(ctx context.Context, actor directory.Actor, act manage.Act, c *step, err error) error {
+	if c == nil || c.refused == nil || act.DryRun || !fault.Is(err, fault.Denied) {
+		return nil
+	}
+	actor.Owner, actor.Born = cutoff.Owner{}, cutoff.MaxPos // whoever was cut is refused on record as well
+	return s.DB.Update(ctx, func(tx *store.Tx) error {
+		tx.By(store.By{Actor: actor, Reason: act.Reason})
+		tx.Audit(*c.refused)
+		return nil
+	})
+}
+
+// Person is somebody with their methods, as administrators see them.
+type Person struct {
+	User    *directory.User // without the hash of the password
+	Methods []Method
+}
+
+// Methods lists the methods of a user, by object id or user name. Everyone may list
+// their own. Kinds: Denied, NotFound, Unavailable.
+func (s *Service) Methods(ctx context.Context, actor directory.Actor, ref string) (p *Person, err error) {
+	err = s.DB.Read(ctx, func(tx *store.Tx) error {
+		a, err := tx.ActorNow(actor)
+		if err != nil {
+			return err
+		}
+		u, missing := userByRef(tx, ref)
+		target := role.Target{}
+		if missing == nil {
+			target.ID, target.Service = u.ID, u.Service
+			if target.Held, err = tx.Held(u.ID); err != nil {
+				return err
+			}
+		}
+		if err := role.Allowed(a, role.ReadMethods, target).Err(""); err != nil {
+			return err
+		}
+		if missing != nil {
+			return missing
+		}
+		all, err := tx.Methods(u.ID)
+		u.Password.Hash = ""
+		p = &Person{User: u, Methods: views(all, tx.Now)}
+		return err
+	})
+	return p, err
+}
+
+// RemoveOf takes a method of a user away, a pass too. Everything of that user ends.
+// Kinds: Denied, NotFound, Revoked, Unavailable.
+func (s *Service) RemoveOf(ctx context.Context, actor directory.Actor, ref string, id directory.MethodID, act manage.Act) (*Receipt, error) {
+	return s.takeAway(ctx, actor, ref, act, func(m *directory.Method) bool { return m.ID == id }, Removed)
+}
+
+// Reset takes all methods of a user away, so that they have to be registered anew.
+// Everything of that user ends. Kinds: Denied, NotFound (there are none), Revoked,
+// Unavailable.
+func (s *Service) Reset(ctx context.Context, actor directory.Actor, ref string, act manage.Act) (*Receipt, error) {
+	return s.takeAway(ctx, actor, ref, act, func(*directory.Method) bool { return true }, Reset)
+}
+
+func (s *Service) takeAway(ctx context.Context, actor directory.Actor, ref string, act manage.Act, which func(*directory.Method) bool, what Happening) (*Receipt, error) {
+	var names []string
+	return s.write(ctx, actor, act, func(c *step) (err error) {
+		names = nil
+		if c.user, err = c.person(deletesOf, role.DeleteMethod, ref); err != nil {
+			return err
+		}
+		removed, cut, err := c.RemoveMethods(c.user.ID, store.UserChange{}, which)
+		if err != nil {
+			return err
+		}
+		if len(removed) == 0 {
+			return fault.New(fault.NotFound, c.user.Name+" has no such method.")
+		}
+		c.cut = cut
+		for _, m := range removed {
+			names = append(names, words(m))
+			c.Audit(audit.Record{Action: deletesOf, Target: store.UserParty(c.user), Changes: []audit.Change{{Property: "AuthenticationMethod", Old: words(m)}}})
+			c.said = append(c.said, "Takes the "+words(m)+" of "+c.user.Name+" away, and ends everything of theirs.")
+		}
+		return nil
+	}, func(c *step) {
+		for _, n := range names {
+			s.tell(Notice{User: c.user, What: what, Method: n, IP: actor.IP, At: c.Now})
+		}
+	})
+}
