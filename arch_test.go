@@ -98,6 +98,7 @@ var plan = map[string]room{
 	"internal/web/graph/odata":        surface(),
 	"internal/web/oidc":               surface(webkit),
 	"internal/web/pages":              surface(webkit),
+	"internal/web/account":            surface(webkit, "internal/web/pages"),
 	"internal/web/graph":              surface("internal/web/graph/api", "internal/web/graph/odata"),
 	"internal/web/graph/own":          surface(webkit, "internal/web/graph/api", "internal/web/graph/odata"),
 	"internal/web/graph/registration": surface("internal/web/graph/api", "internal/web/graph/odata"),
@@ -149,6 +150,7 @@ var later = map[string]string{
 	"internal/web/federation":         "0009-sign-in-through-others.md",
 	"internal/demo":                   "0012-the-demo-and-the-terminal.md",
 	"internal/term":                   "0012-the-demo-and-the-terminal.md",
+	"internal/web/account":            "0020-rooms-of-conditional-access.md",
 	"internal/rotate":                 "0020-rooms-of-conditional-access.md",
 	"internal/govern":                 "0020-rooms-of-conditional-access.md",
 	"internal/web/graph/access":       "0020-rooms-of-conditional-access.md",
@@ -170,7 +172,6 @@ var roomy = map[string]int{
 	"internal/client":     3500,
 	"guard":               3200,
 	"internal/relay":      2700,
-	"internal/web/pages":  2600,
 }
 
 var rulesWing = []string{"internal/directory", "internal/role", "internal/policy", "internal/policy/wire", "internal/grant", "internal/standing", "internal/audit", "internal/secevent"}

@@ -51,6 +51,7 @@
 //	         internal/web/webkit/webkittest what a page must be, and a browser to see it; for tests
 //	         internal/web/oidc           OAuth and OpenID Connect
 //	         internal/web/pages          sign-in, consent, sign-out
+//	         internal/web/account        one's own account, on the same pages
 //	         internal/web/federation     the way to other identity providers and back
 //	         internal/web/graph          Graph-compatible API, under Microsoft's names
 //	         internal/web/graph/registration  applications, under Microsoft's names
@@ -78,7 +79,7 @@
 // signin, manage; govern to manage; web/* to webkit; role, policy, grant, audit to
 // directory; grant to policy; policy/wire to policy, directory; standing to directory, policy,
 // grant; config, egress to fault; graph, registration, access and own to api; they and api to odata;
-// portal to figure, receipt, registry; portal/receipt to figure;
+// account to pages; portal to figure, receipt, registry; portal/receipt to figure;
 // cmd/curfew to demo; guard to its jose;
 // guardtest to guard; store and journal to engine; storetest to store.
 //

@@ -1,6 +1,7 @@
 // Package pages is the side of the browser that everybody sees: signing in,
 // changing a password, letting an application in, choosing an account, entering a
-// device's code, signing out, and one's own account.
+// device's code, signing out. One's own account is package account's, on the server
+// and the frame of this one.
 //
 // It owns the view models (view.go), their templates and the handlers behind them
 // (handlers*.go): the authorization and end-session endpoints, whose answer to an
@@ -14,7 +15,8 @@
 //
 // The names of form fields
 // are an interface that scripts and tests rely on: username, password, kmsi,
-// current, password2, decision, account, user_code, flow, name, theme, keys, keep.
+// current, password2, decision, account, user_code, flow, name, and on the account's
+// pages theme, keys, keep.
 // So are the ids of the buttons, sign-in, change, allow, deny, sign-out and go-on, and
 // that a field's id is f- and its name (docs/conformance.md).
 //

@@ -59,7 +59,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 	} {
 		mux.HandleFunc("/{tenant}/oauth2/v2.0/"+name, func(w http.ResponseWriter, r *http.Request) {
 			if !s.known(r.PathValue("tenant")) {
-				s.fail(w, r, errTenant)
+				s.Fail(w, r, errTenant)
 				return
 			}
 			h(w, r, grant.Tenant)
@@ -78,13 +78,6 @@ func (s *Server) Register(mux *http.ServeMux) {
 	mux.HandleFunc("POST /signout", s.postSignOut)
 	mux.HandleFunc("GET /setup", s.getSetup)
 	mux.HandleFunc("POST /setup", s.postSetup)
-	mux.HandleFunc("GET /account", s.getAccount)
-	mux.HandleFunc("GET /account/password", s.getPassword)
-	mux.HandleFunc("POST /account/password", s.postPassword)
-	mux.HandleFunc("POST /account/everywhere", s.postEverywhere)
-	mux.HandleFunc("POST /account/sessions/{id}/end", s.postEndSession)
-	mux.HandleFunc("POST /account/grants/{id}/remove", s.postRemoveGrant)
-	mux.HandleFunc("POST /account/theme", s.postTheme)
 }
 
 // known reports whether an address names this directory.
@@ -92,29 +85,31 @@ func (s *Server) known(tenant string) bool {
 	return webkit.NamesTenant(tenant, s.Issue.Tenant, s.Domain())
 }
 
-func (s *Server) now() time.Time { return s.Issue.Now() }
+// Now is the clock.
+func (s *Server) Now() time.Time { return s.Issue.Now() }
 
-// secure reports whether browsers reach us by https. Plain http is served on
+// Secure reports whether browsers reach us by https. Plain http is served on
 // loopback only, by the demonstration.
-func (s *Server) secure() bool { return strings.HasPrefix(s.Issue.Base, "https://") }
+func (s *Server) Secure() bool { return strings.HasPrefix(s.Issue.Base, "https://") }
 
 // cookie is the value this browser has, or "".
-func (s *Server) cookie(r *http.Request) string { return webkit.ReadSession(r, s.secure()) }
+func (s *Server) cookie(r *http.Request) string { return webkit.ReadSession(r, s.Secure()) }
 
-// setCookie hands out a session; kept ones survive the browser, for the longest a
-// session can live.
-func (s *Server) setCookie(w http.ResponseWriter, value string, kept bool) {
+// SetCookie hands out a session; kept ones survive the browser, for the longest a
+// Session can live.
+func (s *Server) SetCookie(w http.ResponseWriter, value string, kept bool) {
 	var life time.Duration
 	if kept {
 		life = s.Issue.Lifetimes.SessionAbsolute
 	}
-	webkit.SetSession(w, s.secure(), value, life)
+	webkit.SetSession(w, s.Secure(), value, life)
 }
 
-func (s *Server) clearCookie(w http.ResponseWriter) { webkit.ClearSession(w, s.secure()) }
+// ClearCookie takes the session from this browser.
+func (s *Server) ClearCookie(w http.ResponseWriter) { webkit.ClearSession(w, s.Secure()) }
 
-// session returns who is signed in in this browser; nil when nobody is.
-func (s *Server) session(r *http.Request) (*signin.Signed, error) {
+// Session returns who is signed in in this browser; nil when nobody is.
+func (s *Server) Session(r *http.Request) (*signin.Signed, error) {
 	c := s.cookie(r)
 	if c == "" {
 		return nil, nil
@@ -134,27 +129,41 @@ func (s *Server) session(r *http.Request) (*signin.Signed, error) {
 	return signed, nil
 }
 
+// Owner returns whose account it is, or sends the browser to sign in.
+func (s *Server) Owner(w http.ResponseWriter, r *http.Request, next string) *signin.Signed {
+	signed, err := s.Session(r)
+	if err != nil {
+		s.Fail(w, r, err)
+		return nil
+	}
+	if signed == nil {
+		GoTo(w, SignInAt(next))
+	}
+	return signed
+}
+
 func (s *Server) attempt(r *http.Request) signin.Attempt {
 	return signin.Attempt{IP: webkit.Address(r), Agent: r.UserAgent(), Request: webkit.RequestID(r.Context()), Reprove: s.cookie(r)}
 }
 
-func (s *Server) frame(r *http.Request, title string) webkit.Frame {
-	return webkit.Frame{Clock: webkit.Clock{Now: s.now()}, Title: title, Theme: webkit.ThemeOf(r), Directory: s.Domain()}
+// Frame is the frame of a page.
+func (s *Server) Frame(r *http.Request, title string) webkit.Frame {
+	return webkit.Frame{Clock: webkit.Clock{Now: s.Now()}, Title: title, Theme: webkit.ThemeOf(r), Directory: s.Domain()}
 }
 
 func (s *Server) flow(r *http.Request, title, action string, f *step) Flow {
-	out := Flow{Frame: s.frame(r, title), Action: action}
+	out := Flow{Frame: s.Frame(r, title), Action: action}
 	if f != nil {
 		out.Flow = s.seal("flow", f)
 	}
 	return out
 }
 
-// show sends a page; one that cannot be rendered becomes an error page.
-func show[T any](s *Server, w http.ResponseWriter, r *http.Request, p webkit.Page[T], status int, v T) {
+// Show sends a page; one that cannot be rendered becomes an error page.
+func Show[T any](s *Server, w http.ResponseWriter, r *http.Request, p webkit.Page[T], status int, v T) {
 	b, err := p.HTML(v)
 	if err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
 	h := w.Header()
@@ -164,15 +173,15 @@ func show[T any](s *Server, w http.ResponseWriter, r *http.Request, p webkit.Pag
 	w.Write(b) // who does not read it asks again
 }
 
-// fail answers with the error page, also when the reader seems to be gone: half a
+// Fail answers with the error page, also when the reader seems to be gone: half a
 // connection may be left, and no answer would be a 200. Internal errors are logged
 // here, once.
-func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+func (s *Server) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	id := webkit.RequestID(r.Context())
 	if fault.KindOf(err) == fault.Internal && s.Log != nil && r.Context().Err() == nil {
 		s.Log.ErrorContext(r.Context(), "pages", "error", err, "request", id)
 	}
-	v := webkit.ErrorFor(s.frame(r, ""), err, id)
+	v := webkit.ErrorFor(s.Frame(r, ""), err, id)
 	status := webkit.StatusOf(err)
 	if code := codeOf(err); code != "" {
 		v.Code = code
@@ -182,15 +191,15 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
-		w.Header().Set("Retry-After", s.retryAfter(err))
+		w.Header().Set("Retry-After", s.RetryAfter(err))
 	}
 	if werr := webkit.ErrorPage().Write(w, status, v); werr != nil && s.Log != nil && r.Context().Err() == nil {
 		s.Log.ErrorContext(r.Context(), "error page", "error", werr, "request", id)
 	}
 }
 
-// goTo sends the browser on, after a form with the method it must use then.
-func goTo(w http.ResponseWriter, to string) {
+// GoTo sends the browser on, after a form with the method it must use then.
+func GoTo(w http.ResponseWriter, to string) {
 	h := w.Header()
 	h.Set("Location", to)
 	h.Set("Cache-Control", "no-store")
@@ -235,8 +244,8 @@ func (s *Server) home(signed *signin.Signed) string {
 	return "/account"
 }
 
-// signInAt is the address of the sign-in page for a page of ours.
-func signInAt(next string) string { return "/signin?next=" + url.QueryEscape(next) }
+// SignInAt is the address of the sign-in page for a page of ours.
+func SignInAt(next string) string { return "/signin?next=" + url.QueryEscape(next) }
 
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 

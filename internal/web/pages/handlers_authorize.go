@@ -24,13 +24,13 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request, issuer grant.
 			err = badRequest("The address is too long or not one we can read. Post the request instead.")
 		}
 		if err != nil {
-			s.fail(w, r, err)
+			s.Fail(w, r, err)
 			return
 		}
 		x, err := s.parse(r.Context(), issuer, next, q)
 		switch {
 		case x == nil:
-			s.fail(w, r, err)
+			s.Fail(w, r, err)
 		case err != nil:
 			s.refuseApp(w, r, x, err)
 		default:
@@ -39,13 +39,13 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request, issuer grant.
 	case http.MethodPost:
 		q, err := s.readPosted(w, r)
 		if err != nil {
-			s.fail(w, r, err)
+			s.Fail(w, r, err)
 			return
 		}
 		// A request that is wrong is answered at once and not kept.
 		x, err := s.parse(r.Context(), issuer, "", q)
 		if x == nil {
-			s.fail(w, r, err)
+			s.Fail(w, r, err)
 			return
 		}
 		if err != nil {
@@ -57,7 +57,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request, issuer grant.
 			s.refuseApp(w, r, x, err)
 			return
 		}
-		goTo(w, to)
+		GoTo(w, to)
 	default: // HEAD among them: it must not make a code
 		w.Header().Set("Allow", "GET, POST")
 		http.Error(w, "This address takes GET and POST.", http.StatusMethodNotAllowed)
@@ -68,7 +68,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request, issuer grant.
 // the application. decision is what was decided on the consent page, if that is
 // where the browser comes from.
 func (s *Server) goOn(w http.ResponseWriter, r *http.Request, x *request, proofText string, decision *step) {
-	signed, err := s.session(r)
+	signed, err := s.Session(r)
 	if err != nil {
 		s.refuseApp(w, r, x, err)
 		return
@@ -99,7 +99,7 @@ func (s *Server) goOn(w http.ResponseWriter, r *http.Request, x *request, proofT
 		s.refuseApp(w, r, x, refuse(fault.Denied, "consent_required", 90094, "An administrator has to consent to what the application asks for."))
 		return
 	case adminOnly:
-		s.fail(w, r, s.needsAdministrator(x, missing))
+		s.Fail(w, r, s.needsAdministrator(x, missing))
 		return
 	case len(missing) > 0 && x.none:
 		s.refuseApp(w, r, x, refuse(fault.Denied, "consent_required", 65001, "The person has not consented to what the application asks for."))
@@ -141,7 +141,7 @@ func (s *Server) mustSignIn(x *request, signed *signin.Signed, p proof) bool {
 		return true
 	// auth_time is told in whole seconds: what would look too old to the one who
 	// asked is too old here.
-	case x.maxAge >= 0 && s.now().Sub(signed.Session.AuthTime.Truncate(time.Second)) > x.maxAge:
+	case x.maxAge >= 0 && s.Now().Sub(signed.Session.AuthTime.Truncate(time.Second)) > x.maxAge:
 		return true
 	case x.claims.Subject != "" && x.claims.Subject != signed.User.ID.String():
 		return true
@@ -209,7 +209,7 @@ func (s *Server) complete(x *request, answer []Pair) []Pair {
 // answer brings an answer to the application, in the mode it asked for.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *request, answer ...Pair) {
 	if x.mode != "form_post" {
-		goTo(w, s.address(x, answer))
+		GoTo(w, s.address(x, answer))
 		return
 	}
 	webkit.FormMayLeave(w)
@@ -220,5 +220,5 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, x *request, answ
 		h.Del("X-Frame-Options")
 		h.Set("Content-Security-Policy", strings.Replace(h.Get("Content-Security-Policy"), "; frame-ancestors 'none'", "", 1))
 	}
-	show(s, w, r, formPostPage, http.StatusOK, FormPost{Frame: s.frame(r, "Back to "+x.app.Name), Action: x.redirect, App: x.app.Name, Fields: s.complete(x, answer)})
+	Show(s, w, r, formPostPage, http.StatusOK, FormPost{Frame: s.Frame(r, "Back to "+x.app.Name), Action: x.redirect, App: x.app.Name, Fields: s.complete(x, answer)})
 }

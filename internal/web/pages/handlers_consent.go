@@ -50,7 +50,7 @@ func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, v Consent, 
 	for _, p := range plan.All {
 		res, err := s.Issue.Resource(r.Context(), p.Resource)
 		if err != nil {
-			s.fail(w, r, err)
+			s.Fail(w, r, err)
 			return
 		}
 		for _, name := range p.Scopes {
@@ -60,7 +60,7 @@ func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, v Consent, 
 	if plan.Offline {
 		v.StaysFor = s.Issue.Lifetimes.GrantIdle
 	}
-	show(s, w, r, consentPage, http.StatusOK, v)
+	Show(s, w, r, consentPage, http.StatusOK, v)
 }
 
 func permission(res *directory.Resource, name string) Permission {
@@ -84,20 +84,20 @@ func permission(res *directory.Resource, name string) Permission {
 func (s *Server) postConsent(w http.ResponseWriter, r *http.Request) {
 	form, err := webkit.ParseForm(w, r)
 	if err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
 	f := s.openFlow(form.Get("flow"))
 	pathOf, raw, ok := strings.Cut(f.Next, "?")
 	if !ok || !strings.HasSuffix(pathOf, "/authorize") {
-		s.fail(w, r, badRequest("This page is too old. Go back to the application and start again."))
+		s.Fail(w, r, badRequest("This page is too old. Go back to the application and start again."))
 		return
 	}
 	r2 := r.Clone(r.Context())
 	r2.URL = &url.URL{Path: pathOf, RawQuery: raw}
 	q, next, proof, err := s.read(r.Context(), r2)
 	if err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
 	issuer := grant.Tenant
@@ -107,7 +107,7 @@ func (s *Server) postConsent(w http.ResponseWriter, r *http.Request) {
 	x, err := s.parse(r.Context(), issuer, next, q)
 	switch {
 	case x == nil:
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 	case err != nil:
 		s.refuseApp(w, r, x, err)
 	case form.Get("decision") == "deny":

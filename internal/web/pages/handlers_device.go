@@ -15,9 +15,9 @@ import (
 // deviceUser returns who is signed in, or sends the browser to sign in first: the
 // page tells nobody else which codes there are.
 func (s *Server) deviceUser(w http.ResponseWriter, r *http.Request, code string) *signin.Signed {
-	signed, err := s.session(r)
+	signed, err := s.Session(r)
 	if err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return nil
 	}
 	if signed == nil {
@@ -25,13 +25,13 @@ func (s *Server) deviceUser(w http.ResponseWriter, r *http.Request, code string)
 		if code != "" {
 			next += "?user_code=" + url.QueryEscape(code)
 		}
-		goTo(w, signInAt(next))
+		GoTo(w, SignInAt(next))
 	}
 	return signed
 }
 
 func (s *Server) askCode(w http.ResponseWriter, r *http.Request, status int, code, problem string) {
-	show(s, w, r, deviceCodePage, status, DeviceCode{Flow: s.flow(r, "Connect a device", "/device", nil), Code: code, Error: problem})
+	Show(s, w, r, deviceCodePage, status, DeviceCode{Flow: s.flow(r, "Connect a device", "/device", nil), Code: code, Error: problem})
 }
 
 // maxTyped bounds a code as typed.
@@ -42,7 +42,7 @@ const maxTyped = 64
 func (s *Server) getDevice(w http.ResponseWriter, r *http.Request) {
 	q, err := webkit.ParseQuery(r)
 	if err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
 	code := q.Get("user_code")
@@ -59,7 +59,7 @@ func (s *Server) getDevice(w http.ResponseWriter, r *http.Request) {
 func (s *Server) postDevice(w http.ResponseWriter, r *http.Request) {
 	form, err := webkit.ParseForm(w, r)
 	if err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
 	typed, decision := form.Get("user_code"), form.Get("decision")
@@ -75,8 +75,8 @@ func (s *Server) postDevice(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	key := signed.User.ID.String()
-	if until := s.codes.spent(key, s.now()); !until.IsZero() {
-		clock := webkit.Clock{Now: s.now()}
+	if until := s.codes.spent(key, s.Now()); !until.IsZero() {
+		clock := webkit.Clock{Now: s.Now()}
 		s.askCode(w, r, http.StatusTooManyRequests, typed, "Too many wrong codes. Try again at "+clock.Min(until.Add(time.Minute-time.Nanosecond)))
 		return
 	}
@@ -93,14 +93,14 @@ func (s *Server) postDevice(w http.ResponseWriter, r *http.Request) {
 			s.wrongCode(w, r, key, typed, err)
 			return
 		}
-		show(s, w, r, messagePage, http.StatusOK, Message{Frame: s.frame(r, "Not connected"), Heading: "Not connected",
+		Show(s, w, r, MessagePage, http.StatusOK, Message{Frame: s.Frame(r, "Not connected"), Heading: "Not connected",
 			Text: d.App.Name + " on the device was not let into your account."})
 	case confirmed && decision == "allow":
 		s.allowDevice(w, r, signed, d, code, f.Shown)
 	default:
-		show(s, w, r, deviceConfirmPage, http.StatusOK, DeviceConfirm{
+		Show(s, w, r, deviceConfirmPage, http.StatusOK, DeviceConfirm{
 			Flow: s.flow(r, "Connect a device", "/device", &step{Session: signed.Session.ID.String(), Ticket: code}), App: d.App.Name, Code: code,
-			DisplayName: signed.User.DisplayName, UserName: signed.User.Name, From: d.Address, Asked: d.Asked.In(s.now().Location())})
+			DisplayName: signed.User.DisplayName, UserName: signed.User.Name, From: d.Address, Asked: d.Asked.In(s.Now().Location())})
 	}
 }
 
@@ -112,7 +112,7 @@ func (s *Server) allowDevice(w http.ResponseWriter, r *http.Request, signed *sig
 		err = s.needsAdministrator(&request{app: d.App, mode: "form_post"}, missing)
 	}
 	if err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
 	if len(missing) > 0 {
@@ -123,7 +123,7 @@ func (s *Server) allowDevice(w http.ResponseWriter, r *http.Request, signed *sig
 			return
 		}
 		if err := s.Issue.Consent(r.Context(), signed.Actor, d.App, d.Plan); err != nil {
-			s.fail(w, r, err)
+			s.Fail(w, r, err)
 			return
 		}
 	}
@@ -131,7 +131,7 @@ func (s *Server) allowDevice(w http.ResponseWriter, r *http.Request, signed *sig
 		s.wrongCode(w, r, signed.User.ID.String(), code, err)
 		return
 	}
-	show(s, w, r, messagePage, http.StatusOK, Message{Frame: s.frame(r, "Device connected"), Heading: "Device connected",
+	Show(s, w, r, MessagePage, http.StatusOK, Message{Frame: s.Frame(r, "Device connected"), Heading: "Device connected",
 		Text: d.App.Name + " on the device is in your account now. You can close this page.", Next: webkit.Link{Text: "My account", URL: "/account"}})
 }
 
@@ -140,11 +140,11 @@ func (s *Server) wrongCode(w http.ResponseWriter, r *http.Request, key, typed st
 	var e *issue.Error
 	switch kind := fault.KindOf(err); {
 	case kind == fault.NotFound && !errors.As(err, &e):
-		s.codes.wrong(key, s.now())
+		s.codes.wrong(key, s.Now())
 		s.askCode(w, r, http.StatusUnprocessableEntity, typed, "This code is not known, or its time is over")
 	case kind == fault.Revoked && errors.As(err, &e) && e.Code != "unauthorized_client", kind == fault.Unauthenticated:
-		goTo(w, signInAt("/device"))
+		GoTo(w, SignInAt("/device"))
 	default:
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 	}
 }

@@ -72,14 +72,14 @@ func told(err error) refusal {
 	return out
 }
 
-// retryAfter is the header of that name, in seconds: when the next try is let
+// RetryAfter is the header of that name, in seconds: when the next try is let
 // through, where that is known.
-func (s *Server) retryAfter(err error) string {
+func (s *Server) RetryAfter(err error) string {
 	var many *signin.TooMany
 	if !errors.As(err, &many) {
 		return "5"
 	}
-	return strconv.Itoa(1 + int(max(0, many.Until.Sub(s.now())-1)/time.Second))
+	return strconv.Itoa(1 + int(max(0, many.Until.Sub(s.Now())-1)/time.Second))
 }
 
 // codeOf names an error on its page, so that somebody else can look it up.

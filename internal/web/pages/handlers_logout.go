@@ -42,12 +42,12 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request, _ grant.Issuer) 
 	case http.MethodGet:
 		q, next, _, err := s.read(r.Context(), r)
 		if err != nil {
-			s.fail(w, r, err)
+			s.Fail(w, r, err)
 			return
 		}
 		x, err := s.parseLogout(r, next, q)
 		if err != nil {
-			s.fail(w, r, err)
+			s.Fail(w, r, err)
 			return
 		}
 		s.goOut(w, r, x, nil)
@@ -61,10 +61,10 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request, _ grant.Issuer) 
 			to, err = s.park(r.Context(), r, q)
 		}
 		if err != nil {
-			s.fail(w, r, err)
+			s.Fail(w, r, err)
 			return
 		}
-		goTo(w, to)
+		GoTo(w, to)
 	default:
 		w.Header().Set("Allow", "GET, POST")
 		http.Error(w, "This address takes GET and POST.", http.StatusMethodNotAllowed)
@@ -114,19 +114,19 @@ func (s *Server) parseLogout(r *http.Request, next string, q url.Values) (*leave
 // goOut signs out, or asks first. Without asking it does so only on an ID token of
 // this very session, which other sites do not have.
 func (s *Server) goOut(w http.ResponseWriter, r *http.Request, x *leave, decision *step) {
-	signed, err := s.session(r)
+	signed, err := s.Session(r)
 	if err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
 	if signed == nil { // no error (RP-Initiated Logout §4)
-		s.clearCookie(w)
+		s.ClearCookie(w)
 		s.out(w, r, x, nil, nil)
 		return
 	}
 	parties, err := s.SignIn.Parties(r.Context(), signed.Session.ID)
 	if err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
 	sid := signed.Session.ID.String()
@@ -140,10 +140,10 @@ func (s *Server) goOut(w http.ResponseWriter, r *http.Request, x *leave, decisio
 		x.app = partyAt(parties, x.to)
 	}
 	if err := s.SignIn.SignOut(r.Context(), s.cookie(r)); err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
-	s.clearCookie(w)
+	s.ClearCookie(w)
 	s.out(w, r, x, decision, s.frames(parties, sid))
 }
 
@@ -207,10 +207,10 @@ func (s *Server) out(w http.ResponseWriter, r *http.Request, x *leave, decision 
 	}
 	goes := to != "" && (x.hint != nil || decision != nil)
 	if goes && len(frames) == 0 {
-		goTo(w, to)
+		GoTo(w, to)
 		return
 	}
-	v := SignedOut{Message: Message{Frame: s.frame(r, "Signed out"), Heading: "Signed out", Text: "This browser is signed out of " + s.Domain() + ".",
+	v := SignedOut{Message: Message{Frame: s.Frame(r, "Signed out"), Heading: "Signed out", Text: "This browser is signed out of " + s.Domain() + ".",
 		Next: webkit.Link{Text: "Sign in again", URL: "/signin"}}}
 	if web(to) {
 		v.Next = webkit.Link{Text: "Back to " + x.app.Name, URL: to}
@@ -226,7 +226,7 @@ func (s *Server) out(w http.ResponseWriter, r *http.Request, x *leave, decision 
 	if goes {
 		w.Header().Set("Refresh", "2; url="+to)
 	}
-	show(s, w, r, signedOutPage, http.StatusOK, v)
+	Show(s, w, r, signedOutPage, http.StatusOK, v)
 }
 
 func (s *Server) askSignOut(w http.ResponseWriter, r *http.Request, signed *signin.Signed, f *step, x *leave) {
@@ -235,7 +235,7 @@ func (s *Server) askSignOut(w http.ResponseWriter, r *http.Request, signed *sign
 		v.App = x.app.Name
 	}
 	webkit.FormMayLeave(w)
-	show(s, w, r, signOutPage, http.StatusOK, v)
+	Show(s, w, r, signOutPage, http.StatusOK, v)
 }
 
 // getSignOut asks before signing out: a link from elsewhere signs nobody out.
@@ -245,7 +245,7 @@ func (s *Server) getSignOut(w http.ResponseWriter, r *http.Request) { s.goOut(w,
 func (s *Server) postSignOut(w http.ResponseWriter, r *http.Request) {
 	form, err := webkit.ParseForm(w, r)
 	if err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
 	f := s.openFlow(form.Get("flow"))
@@ -259,7 +259,7 @@ func (s *Server) postSignOut(w http.ResponseWriter, r *http.Request) {
 			x, err = s.parseLogout(r, next, q)
 		}
 		if err != nil {
-			s.fail(w, r, err)
+			s.Fail(w, r, err)
 			return
 		}
 	}

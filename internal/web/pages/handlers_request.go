@@ -90,7 +90,7 @@ func (s *Server) readPosted(w http.ResponseWriter, r *http.Request) (url.Values,
 }
 
 func (s *Server) park(ctx context.Context, r *http.Request, q url.Values) (next string, err error) {
-	if err := s.Issue.Strangers.Admit(webkit.Address(r), s.now()); err != nil {
+	if err := s.Issue.Strangers.Admit(webkit.Address(r), s.Now()); err != nil {
 		return "", err
 	}
 	name, err := s.Park(ctx, q.Encode(), s.Issue.Lifetimes.Ticket)

@@ -94,7 +94,7 @@ func (s *Server) Onwards(next string, signed *signin.Signed, signedIn bool) stri
 		return next
 	}
 	return next + "&" + proofParam + "=" + s.seal("proof", proof{Request: requestHash(next), Session: signed.Session.ID.String(),
-		AuthTime: signed.Session.AuthTime.UnixMicro(), SignedIn: signedIn, Expires: s.now().Add(s.Issue.Lifetimes.Ticket).Unix()})
+		AuthTime: signed.Session.AuthTime.UnixMicro(), SignedIn: signedIn, Expires: s.Now().Add(s.Issue.Lifetimes.Ticket).Unix()})
 }
 
 // proofFor returns the proof that came with a request, if it is one for this
@@ -103,7 +103,7 @@ func (s *Server) proofFor(next, text string, signed *signin.Signed) (p proof, ok
 	if text == "" || signed == nil || !s.unseal("proof", text, &p) {
 		return proof{}, false
 	}
-	if p.Request != requestHash(next) || p.Session != signed.Session.ID.String() || signed.Session.AuthTime.UnixMicro() < p.AuthTime || s.now().Unix() >= p.Expires {
+	if p.Request != requestHash(next) || p.Session != signed.Session.ID.String() || signed.Session.AuthTime.UnixMicro() < p.AuthTime || s.Now().Unix() >= p.Expires {
 		return proof{}, false
 	}
 	return p, true

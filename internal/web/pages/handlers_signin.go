@@ -26,11 +26,11 @@ func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request, status int, 
 	if s.Ways != nil {
 		var err error
 		if v.Ways, err = s.Ways(r.Context()); err != nil {
-			s.fail(w, r, err)
+			s.Fail(w, r, err)
 			return
 		}
 	}
-	show(s, w, r, signInPage, status, v)
+	Show(s, w, r, signInPage, status, v)
 }
 
 // appOf names the application that an address to come back to belongs to.
@@ -57,17 +57,17 @@ func (s *Server) appOf(r *http.Request, next string) string {
 func (s *Server) getSignIn(w http.ResponseWriter, r *http.Request) {
 	q, err := webkit.ParseQuery(r)
 	if err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
 	next := q.Get("next")
 	if next != "" && !s.ours(next) {
-		s.fail(w, r, badRequest("The address to go on to is not one of this directory."))
+		s.Fail(w, r, badRequest("The address to go on to is not one of this directory."))
 		return
 	}
-	signed, err := s.session(r)
+	signed, err := s.Session(r)
 	if err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
 	v := SignIn{}
@@ -76,7 +76,7 @@ func (s *Server) getSignIn(w http.ResponseWriter, r *http.Request) {
 			if next == "" {
 				next = s.home(signed)
 			}
-			goTo(w, next)
+			GoTo(w, next)
 			return
 		}
 		v.UserName = signed.User.Name
@@ -87,7 +87,7 @@ func (s *Server) getSignIn(w http.ResponseWriter, r *http.Request) {
 func (s *Server) postSignIn(w http.ResponseWriter, r *http.Request) {
 	form, err := webkit.ParseForm(w, r)
 	if err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
 	f := s.openFlow(form.Get("flow"))
@@ -108,9 +108,9 @@ func (s *Server) postSignIn(w http.ResponseWriter, r *http.Request) {
 // signedIn hands out the cookie and sends the browser on.
 func (s *Server) signedIn(w http.ResponseWriter, next string, signed *signin.Signed, keep bool) {
 	if signed.Cookie != "" {
-		s.setCookie(w, signed.Cookie, keep)
+		s.SetCookie(w, signed.Cookie, keep)
 	}
-	goTo(w, s.Onwards(next, signed, true))
+	GoTo(w, s.Onwards(next, signed, true))
 }
 
 // signInFailed shows the page again. A wrong name and a wrong password read the
@@ -123,17 +123,17 @@ func (s *Server) signInFailed(w http.ResponseWriter, r *http.Request, f *step, a
 	case errors.Is(err, signin.ErrPair):
 		v.Wrong = true
 	case errors.As(err, &many):
-		status, v.ThrottledUntil = http.StatusTooManyRequests, many.Until.In(s.now().Location())
-		w.Header().Set("Retry-After", s.retryAfter(err))
+		status, v.ThrottledUntil = http.StatusTooManyRequests, many.Until.In(s.Now().Location())
+		w.Header().Set("Retry-After", s.RetryAfter(err))
 	case kind == fault.Limited:
 		status, v.Other = http.StatusTooManyRequests, fault.Public(err)
-		w.Header().Set("Retry-After", s.retryAfter(err))
+		w.Header().Set("Retry-After", s.RetryAfter(err))
 	case kind == fault.Revoked:
 		status, v.Other = http.StatusForbidden, fault.Public(err)
 	case kind == fault.Invalid:
 		v.Other = fault.Public(err)
 	default:
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
 	s.showSignIn(w, r, status, f, s.appOf(r, f.Next), v)
@@ -144,31 +144,32 @@ func (s *Server) signInFailed(w http.ResponseWriter, r *http.Request, f *step, a
 func (s *Server) askMustChange(w http.ResponseWriter, r *http.Request, status int, f *step, v ChangePassword) {
 	webkit.FormMayLeave(w)
 	v.Flow, v.UserName, v.Forced, v.MinLength = s.flow(r, "Change password", "/signin/password", f), f.User, true, signin.MinPassword
-	show(s, w, r, changePasswordPage, status, v)
+	Show(s, w, r, ChangePasswordPage, status, v)
 }
 
-// formStatus is the status of a form that comes back. Not 401: there is no header
+// FormStatus is the status of a form that comes back. Not 401: there is no header
 // by which a browser could answer that.
-func formStatus(err error) int {
+func FormStatus(err error) int {
 	if fault.Is(err, fault.Limited) {
 		return http.StatusTooManyRequests
 	}
 	return http.StatusUnprocessableEntity
 }
 
-const notTheSame = "The two are not the same"
+// NotTheSame is what stands beside a password that was repeated wrongly.
+const NotTheSame = "The two are not the same"
 
 func (s *Server) postMustChange(w http.ResponseWriter, r *http.Request) {
 	form, err := webkit.ParseForm(w, r)
 	if err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
 	f := s.openFlow(form.Get("flow"))
 	a := s.attempt(r)
 	a.Username, a.Keep = f.User, f.Keep
 	if form.Get("password") != form.Get("password2") {
-		s.askMustChange(w, r, http.StatusUnprocessableEntity, &f, ChangePassword{RepeatError: notTheSame})
+		s.askMustChange(w, r, http.StatusUnprocessableEntity, &f, ChangePassword{RepeatError: NotTheSame})
 		return
 	}
 	signed, err := s.SignIn.FinishChange(r.Context(), f.Ticket, form.Get("password"), a)
@@ -176,7 +177,7 @@ func (s *Server) postMustChange(w http.ResponseWriter, r *http.Request) {
 	case err == nil:
 		s.signedIn(w, f.Next, signed, f.Keep)
 	case errors.Is(err, signin.ErrNew), fault.Is(err, fault.Limited):
-		s.askMustChange(w, r, formStatus(err), &f, ChangePassword{NewError: strings.TrimSuffix(fault.Public(err), ".")})
+		s.askMustChange(w, r, FormStatus(err), &f, ChangePassword{NewError: strings.TrimSuffix(fault.Public(err), ".")})
 	default:
 		s.signInFailed(w, r, &step{Next: f.Next}, a, err)
 	}
@@ -185,7 +186,7 @@ func (s *Server) postMustChange(w http.ResponseWriter, r *http.Request) {
 // askChoice shows the account that is signed in here, and the way to another.
 func (s *Server) askChoice(w http.ResponseWriter, r *http.Request, next, app string, signed *signin.Signed) {
 	webkit.FormMayLeave(w)
-	show(s, w, r, choosePage, http.StatusOK, Choose{Flow: s.flow(r, "Which account?", "/choose", &step{Next: next}), App: app,
+	Show(s, w, r, choosePage, http.StatusOK, Choose{Flow: s.flow(r, "Which account?", "/choose", &step{Next: next}), App: app,
 		Accounts: []ChooseRow{{Value: signed.Session.ID.String(), DisplayName: signed.User.DisplayName, UserName: signed.User.Name, SignedIn: true}}})
 }
 
@@ -196,13 +197,13 @@ func (s *Server) getChoose(w http.ResponseWriter, r *http.Request) {
 		err = badRequest("The address to go on to is not one of this directory.")
 	}
 	if err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
-	signed, err := s.session(r)
+	signed, err := s.Session(r)
 	switch {
 	case err != nil:
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 	case signed == nil:
 		s.showSignIn(w, r, http.StatusOK, &step{Next: next}, s.appOf(r, next), SignIn{})
 	default:
@@ -213,18 +214,18 @@ func (s *Server) getChoose(w http.ResponseWriter, r *http.Request) {
 func (s *Server) postChoose(w http.ResponseWriter, r *http.Request) {
 	form, err := webkit.ParseForm(w, r)
 	if err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
 	f := s.openFlow(form.Get("flow"))
-	signed, err := s.session(r)
+	signed, err := s.Session(r)
 	switch {
 	case err != nil:
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 	case signed == nil || form.Get("account") == "other":
 		s.showSignIn(w, r, http.StatusOK, &step{Next: f.Next}, s.appOf(r, f.Next), SignIn{})
 	case form.Get("account") == signed.Session.ID.String():
-		goTo(w, s.Onwards(f.Next, signed, false))
+		GoTo(w, s.Onwards(f.Next, signed, false))
 	default: // the page is older than the session
 		s.askChoice(w, r, f.Next, s.appOf(r, f.Next), signed)
 	}

@@ -93,7 +93,7 @@ func TestCookieOnPlainLoopback(t *testing.T) {
 	} {
 		s := &Server{Issue: &issue.Service{Base: base, Lifetimes: grant.DefaultLifetimes()}}
 		w := httptest.NewRecorder()
-		s.setCookie(w, "v", true)
+		s.SetCookie(w, "v", true)
 		if got := w.Header().Get("Set-Cookie"); got != want {
 			t.Errorf("%s: %s", base, got)
 		}

@@ -57,9 +57,9 @@ func rendered(t testing.TB) map[string][]byte {
 	s.Ways = []Way{{"Partner", "/federation/partner/start"}, {strings.Repeat("Verylongprovidername", 3), "/federation/long/start"}}
 	put("ways")(signInPage.HTML(s))
 	c := ChangePassword{Flow: flow("Change password", "/signin/password"), UserName: "ada@contoso.example", Forced: true, MinLength: 12}
-	put("change")(changePasswordPage.HTML(c))
+	put("change")(ChangePasswordPage.HTML(c))
 	c.Forced, c.NewError, c.RepeatError, c.CancelURL, c.Consequence = false, "The new password is too short", "The two are not the same", "/account", "Every other session of yours ends at once."
-	put("change-bad")(changePasswordPage.HTML(c))
+	put("change-bad")(ChangePasswordPage.HTML(c))
 	put("consent")(consentPage.HTML(consent()))
 	x := consent()
 	x.Publisher, x.Reviewed, x.AdminOnlyPermissions, x.StaysFor, x.EndsWithinAt, x.NotYouURL = "", true, []string{"Directory.Read.All", "Mail.Send"}, 0, "", ""
@@ -68,17 +68,11 @@ func rendered(t testing.TB) map[string][]byte {
 	put("device-code")(deviceCodePage.HTML(DeviceCode{Flow: flow("Connect a device", "/device")}))
 	put("device-code-bad")(deviceCodePage.HTML(DeviceCode{flow("Connect a device", "/device"), "ABCD-EFGH", "This code is not known, or 15 minutes are over"}))
 	put("device-confirm")(deviceConfirmPage.HTML(DeviceConfirm{flow("Connect a device", "/device"), "Azure CLI", "ABCD-EFGH", "Ada Lovelace", "ada@contoso.example", "203.0.113.77", noon}))
-	put("signed-out")(messagePage.HTML(Message{frame("Signed out"), "Signed out", "Sessions of this browser ended at 12:04:12.", webkit.Link{Text: "Sign in again", URL: "/signin"}, "Legacy stays open until 12:51:07. It has no guard."}))
+	put("signed-out")(MessagePage.HTML(Message{frame("Signed out"), "Signed out", "Sessions of this browser ended at 12:04:12.", webkit.Link{Text: "Sign in again", URL: "/signin"}, "Legacy stays open until 12:51:07. It has no guard."}))
 	put("sign-out")(signOutPage.HTML(SignOut{flow("Sign out?", "/signout"), "Ada Lovelace", "ada@contoso.example", "Mail", []string{"Mail", "Drive"}, "/account"}))
 	put("form-post")(formPostPage.HTML(FormPost{frame("Back to Mail"), "https://mail.contoso.example/callback?x=1&y=2", "Mail", []Pair{{"code", `a"><script>`}, {"state", "s"}}}))
 	put("setup")(setupPage.HTML(Setup{Flow: flow("Set up", "/setup"), MinLength: 12}))
 	put("setup-bad")(setupPage.HTML(Setup{Flow: flow("Set up", "/setup"), MinLength: 12, Name: "Grace Hopper", UserName: "grace", UserNameError: "A user name ends in @contoso.example"}))
-	a := Account{Frame: frame("My account"), DisplayName: "Ada Lovelace", UserName: "ada@contoso.example", EverywhereAction: "/account/everywhere", PasswordURL: "/account/password", IdentitiesURL: "/account/identities", PortalURL: "/portal", SignOutURL: "/signout", ThemeAction: "/account/theme", KeysAction: "/account/keys",
-		Sessions: []OwnSession{{"Edge on Windows 11", "laptop", "192.0.2.14", noon.Add(-4 * time.Hour), noon, true, ""}, {"Safari on iPhone", "phone", "198.51.100.7", noon.Add(-72 * time.Hour), noon.Add(-time.Hour), false, "/account/sessions/2/end"}},
-		Grants:   []OwnGrant{{"Tripboard", noon.Add(-100 * time.Hour), noon.Add(-time.Hour), "/account/grants/1/remove"}}}
-	put("account")(accountPage.HTML(a))
-	a.Grants, a.Done, a.Theme = nil, "Every other browser session ended at 12:04:12.", webkit.Dark
-	put("account-done")(accountPage.HTML(a))
 	put("error")(webkit.ErrorPage().HTML(webkit.ErrorView{Frame: frame("Error"), Heading: "This request makes no sense to us", Sentence: "The application sent a redirect address that is not registered.", Code: "invalid_request", Trace: "K7Q2M4X9ABCD", Next: webkit.Link{Text: "My account", URL: "/account"}}))
 	return out
 }

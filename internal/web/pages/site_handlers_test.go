@@ -30,6 +30,7 @@ import (
 	"github.com/curfew-id/curfew/internal/signin"
 	"github.com/curfew-id/curfew/internal/store"
 	"github.com/curfew-id/curfew/internal/store/storetest"
+	"github.com/curfew-id/curfew/internal/web/account"
 	"github.com/curfew-id/curfew/internal/web/oidc"
 	"github.com/curfew-id/curfew/internal/web/pages"
 	"github.com/curfew-id/curfew/internal/web/webkit"
@@ -139,6 +140,7 @@ func (s *site) serve() {
 	visitors := &pages.Server{Issue: s.issue, SignIn: s.signin, Revoke: s.revoke, Relay: &relay.Service{DB: s.DB, Secret: make([]byte, 32), Now: s.Clock.Now, Lifetimes: l},
 		Manage: &manage.Service{DB: s.DB, Revoke: s.revoke, Now: s.Clock.Now, Log: log}, Secret: make([]byte, 32), Domain: s.domain, Park: s.park, Parked: s.parked, Portal: "/portal", Log: log}
 	visitors.Register(browser)
+	(&account.Server{Server: visitors}).Register(browser)
 	browser.HandleFunc("GET /portal", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "portal") })
 	(&oidc.Server{Issue: s.issue, JWKS: k.JWKS, Check: visitors.Check, Domain: s.domain, Log: log}).Register(api)
 	wrapped := webkit.Browser(browser, pages.Bypass...)

@@ -1,4 +1,4 @@
-package pages
+package account
 
 import (
 	"errors"
@@ -10,20 +10,23 @@ import (
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/signin"
+	"github.com/curfew-id/curfew/internal/web/pages"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
-// owner returns whose account it is, or sends the browser to sign in.
-func (s *Server) owner(w http.ResponseWriter, r *http.Request, next string) *signin.Signed {
-	signed, err := s.session(r)
-	if err != nil {
-		s.fail(w, r, err)
-		return nil
-	}
-	if signed == nil {
-		goTo(w, signInAt(next))
-	}
-	return signed
+// Server serves the pages of somebody's own account, in the frame and with the verbs
+// of the pages that everybody sees.
+type Server struct{ *pages.Server }
+
+// Register adds the routes to the mux that the pages are on.
+func (s *Server) Register(mux *http.ServeMux) {
+	mux.HandleFunc("GET /account", s.getAccount)
+	mux.HandleFunc("GET /account/password", s.getPassword)
+	mux.HandleFunc("POST /account/password", s.postPassword)
+	mux.HandleFunc("POST /account/everywhere", s.postEverywhere)
+	mux.HandleFunc("POST /account/sessions/{id}/end", s.postEndSession)
+	mux.HandleFunc("POST /account/grants/{id}/remove", s.postRemoveGrant)
+	mux.HandleFunc("POST /account/theme", s.postTheme)
 }
 
 // done are the sentences about what was just done, by the word in the address.
@@ -38,25 +41,25 @@ var done = map[string]string{
 func (s *Server) getAccount(w http.ResponseWriter, r *http.Request) {
 	q, err := webkit.ParseQuery(r)
 	if err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
-	signed := s.owner(w, r, "/account")
+	signed := s.Owner(w, r, "/account")
 	if signed == nil {
 		return
 	}
 	x, err := s.Relay.Exposure(r.Context(), signed.Actor, signed.User.ID)
 	if err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
-	v := Account{Frame: s.frame(r, "My account"), DisplayName: signed.User.DisplayName, UserName: signed.User.Name, EverywhereAction: "/account/everywhere",
+	v := Account{Frame: s.Frame(r, "My account"), DisplayName: signed.User.DisplayName, UserName: signed.User.Name, EverywhereAction: "/account/everywhere",
 		PasswordURL: "/account/password", IdentitiesURL: "/account/identities", SignOutURL: "/signout", ThemeAction: "/account/theme", Done: done[q.Get("done")]}
 	if len(signed.Held.Roles) > 0 {
 		v.PortalURL = s.Portal
 	}
 	for _, one := range x.Sessions {
-		own := OwnSession{Device: one.Agent, Kind: kindOf(one.Agent), Address: one.IP, Born: one.Created.In(s.now().Location()), LastUsed: one.LastUsed.In(s.now().Location()), Current: one.ID == signed.Session.ID}
+		own := OwnSession{Device: one.Agent, Kind: kindOf(one.Agent), Address: one.IP, Born: one.Created.In(s.Now().Location()), LastUsed: one.LastUsed.In(s.Now().Location()), Current: one.ID == signed.Session.ID}
 		if !own.Current {
 			own.EndAction = "/account/sessions/" + one.ID.String() + "/end"
 		}
@@ -67,9 +70,9 @@ func (s *Server) getAccount(w http.ResponseWriter, r *http.Request) {
 		if name == "" {
 			name = string(g.App)
 		}
-		v.Grants = append(v.Grants, OwnGrant{App: name, Since: g.Created.In(s.now().Location()), Used: g.LastUsed.In(s.now().Location()), RemoveAction: "/account/grants/" + g.ID.String() + "/remove"})
+		v.Grants = append(v.Grants, OwnGrant{App: name, Since: g.Created.In(s.Now().Location()), Used: g.LastUsed.In(s.Now().Location()), RemoveAction: "/account/grants/" + g.ID.String() + "/remove"})
 	}
-	show(s, w, r, accountPage, http.StatusOK, v)
+	pages.Show(s.Server, w, r, accountPage, http.StatusOK, v)
 }
 
 func kindOf(agent string) string {
@@ -87,10 +90,10 @@ func kindOf(agent string) string {
 func (s *Server) postEverywhere(w http.ResponseWriter, r *http.Request) {
 	form, err := webkit.ParseForm(w, r)
 	if err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
-	signed := s.owner(w, r, "/account")
+	signed := s.Owner(w, r, "/account")
 	if signed == nil {
 		return
 	}
@@ -100,26 +103,26 @@ func (s *Server) postEverywhere(w http.ResponseWriter, r *http.Request) {
 	}
 	res, err := s.Revoke.User(r.Context(), signed.Actor, signed.User.ID, o)
 	if err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
 	if res.Cookie == "" {
-		s.clearCookie(w)
-		show(s, w, r, messagePage, http.StatusOK, Message{Frame: s.frame(r, "Signed out"), Heading: "Signed out everywhere",
+		s.ClearCookie(w)
+		pages.Show(s.Server, w, r, pages.MessagePage, http.StatusOK, pages.Message{Frame: s.Frame(r, "Signed out"), Heading: "Signed out everywhere",
 			Text: "Every browser and application of yours has to sign in again, this one too.", Next: webkit.Link{Text: "Sign in again", URL: "/signin"}})
 		return
 	}
-	s.setCookie(w, res.Cookie, signed.Session.Kept)
-	goTo(w, "/account?done=elsewhere")
+	s.SetCookie(w, res.Cookie, signed.Session.Kept)
+	pages.GoTo(w, "/account?done=elsewhere")
 }
 
 func (s *Server) postEndSession(w http.ResponseWriter, r *http.Request) {
 	id, err := directory.ParseID[directory.Session](r.PathValue("id"))
 	if err != nil {
-		s.fail(w, r, fault.New(fault.NotFound, "There is no such session."))
+		s.Fail(w, r, fault.New(fault.NotFound, "There is no such session."))
 		return
 	}
-	signed := s.owner(w, r, "/account")
+	signed := s.Owner(w, r, "/account")
 	if signed == nil {
 		return
 	}
@@ -133,16 +136,16 @@ func (s *Server) postEndSession(w http.ResponseWriter, r *http.Request) {
 func (s *Server) postRemoveGrant(w http.ResponseWriter, r *http.Request) {
 	id, err := directory.ParseID[directory.Grant](r.PathValue("id"))
 	if err != nil {
-		s.fail(w, r, fault.New(fault.NotFound, "There is no such application."))
+		s.Fail(w, r, fault.New(fault.NotFound, "There is no such application."))
 		return
 	}
-	signed := s.owner(w, r, "/account")
+	signed := s.Owner(w, r, "/account")
 	if signed == nil {
 		return
 	}
 	x, err := s.Relay.Exposure(r.Context(), signed.Actor, signed.User.ID)
 	if err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
 	for _, g := range x.Grants {
@@ -156,54 +159,54 @@ func (s *Server) postRemoveGrant(w http.ResponseWriter, r *http.Request) {
 		s.afterEnding(w, r, "grant", false, err)
 		return
 	}
-	goTo(w, "/account?done=nothing")
+	pages.GoTo(w, "/account?done=nothing")
 }
 
 func (s *Server) afterEnding(w http.ResponseWriter, r *http.Request, what string, already bool, err error) {
 	switch {
 	case err != nil:
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 	case already:
-		goTo(w, "/account?done=nothing")
+		pages.GoTo(w, "/account?done=nothing")
 	default:
-		goTo(w, "/account?done="+what)
+		pages.GoTo(w, "/account?done="+what)
 	}
 }
 
 func (s *Server) postTheme(w http.ResponseWriter, r *http.Request) {
 	form, err := webkit.ParseForm(w, r)
 	if err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
-	webkit.SetTheme(w, webkit.ParseTheme(form.Get("theme")), s.secure())
-	goTo(w, "/account")
+	webkit.SetTheme(w, webkit.ParseTheme(form.Get("theme")), s.Secure())
+	pages.GoTo(w, "/account")
 }
 
 func (s *Server) getPassword(w http.ResponseWriter, r *http.Request) {
-	if signed := s.owner(w, r, "/account/password"); signed != nil {
-		s.askPassword(w, r, http.StatusOK, signed, ChangePassword{})
+	if signed := s.Owner(w, r, "/account/password"); signed != nil {
+		s.askPassword(w, r, http.StatusOK, signed, pages.ChangePassword{})
 	}
 }
 
-func (s *Server) askPassword(w http.ResponseWriter, r *http.Request, status int, signed *signin.Signed, v ChangePassword) {
-	v.Flow, v.UserName, v.MinLength = s.flow(r, "Change password", "/account/password", nil), signed.User.Name, signin.MinPassword
+func (s *Server) askPassword(w http.ResponseWriter, r *http.Request, status int, signed *signin.Signed, v pages.ChangePassword) {
+	v.Flow, v.UserName, v.MinLength = pages.Flow{Frame: s.Frame(r, "Change password"), Action: "/account/password"}, signed.User.Name, signin.MinPassword
 	v.CancelURL, v.Consequence = "/account", "Every other browser and application of yours is signed out at once."
-	show(s, w, r, changePasswordPage, status, v)
+	pages.Show(s.Server, w, r, pages.ChangePasswordPage, status, v)
 }
 
 func (s *Server) postPassword(w http.ResponseWriter, r *http.Request) {
 	form, err := webkit.ParseForm(w, r)
 	if err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
-	signed := s.owner(w, r, "/account/password")
+	signed := s.Owner(w, r, "/account/password")
 	if signed == nil {
 		return
 	}
 	if form.Get("password") != form.Get("password2") {
-		s.askPassword(w, r, http.StatusUnprocessableEntity, signed, ChangePassword{RepeatError: notTheSame})
+		s.askPassword(w, r, http.StatusUnprocessableEntity, signed, pages.ChangePassword{RepeatError: pages.NotTheSame})
 		return
 	}
 	kept := signed.Session.Kept
@@ -211,68 +214,19 @@ func (s *Server) postPassword(w http.ResponseWriter, r *http.Request) {
 	text := strings.TrimSuffix(fault.Public(err), ".")
 	switch {
 	case err == nil && cookie == "": // cut by something else meanwhile
-		s.clearCookie(w)
-		goTo(w, signInAt("/account"))
+		s.ClearCookie(w)
+		pages.GoTo(w, pages.SignInAt("/account"))
 	case err == nil:
-		s.setCookie(w, cookie, kept)
-		goTo(w, "/account?done=password")
+		s.SetCookie(w, cookie, kept)
+		pages.GoTo(w, "/account?done=password")
 	case fault.Is(err, fault.Limited):
-		w.Header().Set("Retry-After", s.retryAfter(err))
+		w.Header().Set("Retry-After", s.RetryAfter(err))
 		fallthrough
 	case errors.Is(err, signin.ErrCurrent):
-		s.askPassword(w, r, formStatus(err), signed, ChangePassword{CurrentError: text})
+		s.askPassword(w, r, pages.FormStatus(err), signed, pages.ChangePassword{CurrentError: text})
 	case errors.Is(err, signin.ErrNew):
-		s.askPassword(w, r, formStatus(err), signed, ChangePassword{NewError: text})
+		s.askPassword(w, r, pages.FormStatus(err), signed, pages.ChangePassword{NewError: text})
 	default:
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 	}
-}
-
-// getSetup shows the form of the one-time link. Whether the link is good is judged
-// when it is used.
-func (s *Server) getSetup(w http.ResponseWriter, r *http.Request) {
-	q, err := webkit.ParseQuery(r)
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	s.askSetup(w, r, http.StatusOK, q.Get("token"), Setup{})
-}
-
-func (s *Server) askSetup(w http.ResponseWriter, r *http.Request, status int, token string, v Setup) {
-	v.Flow, v.MinLength = Flow{Frame: s.frame(r, "Set up"), Action: "/setup", Flow: token}, signin.MinPassword
-	show(s, w, r, setupPage, status, v)
-}
-
-func (s *Server) postSetup(w http.ResponseWriter, r *http.Request) {
-	form, err := webkit.ParseForm(w, r)
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	token := form.Get("flow")
-	v := Setup{Name: form.Get("name"), UserName: form.Get("username")}
-	if form.Get("password") != form.Get("password2") {
-		v.RepeatError = notTheSame
-		s.askSetup(w, r, http.StatusUnprocessableEntity, token, v)
-		return
-	}
-	a := s.attempt(r)
-	signed, err := s.SignIn.SetUp(r.Context(), token, v.UserName, v.Name, form.Get("password"), a)
-	text := strings.TrimSuffix(fault.Public(err), ".")
-	switch {
-	case err == nil:
-		s.signedIn(w, "", signed, false)
-		return
-	case errors.Is(err, signin.ErrName):
-		v.UserNameError = text
-	case errors.Is(err, signin.ErrNew):
-		v.NewError = text
-	case fault.Is(err, fault.Invalid):
-		v.NameError = text
-	default:
-		s.fail(w, r, err)
-		return
-	}
-	s.askSetup(w, r, http.StatusUnprocessableEntity, token, v)
 }
