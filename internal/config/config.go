@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/BurntSushi/toml"
 
@@ -37,12 +38,13 @@ type Config struct {
 	Register   string `toml:"dynamic_registration" flag:"dynamic-registration" doc:"token: applications may be registered by protocol (RFC 7591) with an access token of somebody who may register them by hand. off: by hand only."`
 	Egress     string `toml:"egress_allow" flag:"egress-allow" doc:"Networks, addresses and host names, separated by commas, that this server may ask although they are not on the public internet: logout addresses and keys of applications, other identity providers. Loopback in it may be asked by plain http. Empty: the public internet only."`
 	GeoIP      string `toml:"geoip_file" flag:"geoip-file" doc:"MaxMind database (.mmdb, GeoLite2 or GeoIP2, Country or City) that says where addresses are. Read into memory, and again when it changes. Empty: no country is known, and policies about countries apply to everybody."`
+	SignInLog  string `toml:"signin_log" flag:"signin-log" doc:"How long sign-ins are kept in the log, such as 720h for 30 days. off: none is written."`
 	LogLevel   string `toml:"log_level" flag:"log-level" doc:"debug, info, warn or error."`
 }
 
 // Default returns the configuration of a first start.
 func Default() Config {
-	return Config{Data: "curfew-data", Listen: "127.0.0.1:8443", TLS: "local", Register: "off", LogLevel: "info"}
+	return Config{Data: "curfew-data", Listen: "127.0.0.1:8443", TLS: "local", Register: "off", SignInLog: "720h", LogLevel: "info"}
 }
 
 // Env returns the name of the environment variable of a flag.
@@ -100,6 +102,9 @@ func (c *Config) Check() error {
 	}
 	if c.Register != "off" && c.Register != "token" {
 		return invalid("--dynamic-registration is off or token, not %q.", c.Register)
+	}
+	if _, err := c.KeepSignIns(); err != nil {
+		return err
 	}
 	if c.PublicURL == "" {
 		if host == "" || host == "0.0.0.0" || host == "::" || host == "127.0.0.1" || host == "::1" {
@@ -167,6 +172,22 @@ func (c *Config) checkMTLS(host string) error {
 func Loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// KeepSignIns is how long the log of sign-ins is kept; 0: none is written. Kinds:
+// Invalid.
+func (c *Config) KeepSignIns() (time.Duration, error) {
+	switch c.SignInLog {
+	case "off":
+		return 0, nil
+	case "":
+		return 720 * time.Hour, nil
+	}
+	d, err := time.ParseDuration(c.SignInLog)
+	if err != nil || d < time.Hour {
+		return 0, fault.Wrap(fault.Invalid, fmt.Sprintf("--signin-log is a time of at least an hour, such as 720h, or off, not %q.", c.SignInLog), err)
+	}
+	return d, nil
 }
 
 // Secure reports whether browsers reach the server by TLS.

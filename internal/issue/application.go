@@ -11,12 +11,15 @@ import (
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/store/journal"
 )
 
 // ClientCredentials gives an application a token for itself (RFC 6749 §4.4). Its
 // identity is a user like any other: it can be disabled, deleted and revoked.
 // scope names one resource's .default. Kinds: Invalid, Unauthenticated, Revoked.
-func (s *Service) ClientCredentials(ctx context.Context, client *Client, scope string, resource []string, issuer grant.Issuer, m Meta) (*Tokens, error) {
+func (s *Service) ClientCredentials(ctx context.Context, client *Client, scope string, resource []string, issuer grant.Issuer, m Meta) (t *Tokens, err error) {
+	n := s.note("client_credentials", journal.Service, client, &m)
+	defer func() { n.end(t, err) }()
 	if client.Public || client.Principal.IsZero() {
 		return nil, refuse(fault.Invalid, "unauthorized_client", 700025, "", "This client has no identity of its own: it cannot use client_credentials.")
 	}
@@ -36,7 +39,7 @@ func (s *Service) ClientCredentials(ctx context.Context, client *Client, scope s
 		return nil, refuse(fault.Invalid, "invalid_scope", 70011, "", "For client_credentials, scope is one resource followed by /.default.")
 	}
 	r := reg.resources[p.asked[0].resource]
-	p.Resource = r
+	p.Resource, n.draft = r, &draft{resource: r}
 	var a *Access
 	var o cutoff.Owner
 	now := s.Now().UTC()
@@ -53,6 +56,7 @@ func (s *Service) ClientCredentials(ctx context.Context, client *Client, scope s
 		if err != nil {
 			return err
 		}
+		n.saw(u, nil)
 		if causes := standing.Check(standing.Facts{Now: now, User: u, App: app, NeedsApp: true}); len(causes) > 0 {
 			return dead(causes)
 		}
@@ -75,7 +79,7 @@ func (s *Service) ClientCredentials(ctx context.Context, client *Client, scope s
 	if err := s.lastLook(ctx, &o, a.Born); err != nil {
 		return nil, err
 	}
-	t := &Tokens{Scope: p.echo(), ExpiresIn: expires.Sub(now), User: client.Principal, DPoP: a.CNF != nil && a.CNF.JKT != ""}
+	t = &Tokens{Scope: p.echo(), jti: a.JTI, ExpiresIn: expires.Sub(now), User: client.Principal, DPoP: a.CNF != nil && a.CNF.JKT != ""}
 	t.Access, err = s.accessToken(ctx, r, a)
 	return t, err
 }

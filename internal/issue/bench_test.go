@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/store/journal"
 	"github.com/curfew-id/curfew/internal/store/storetest"
 )
 
@@ -72,4 +73,71 @@ func cpuTime() time.Duration {
 		panic(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkRefreshLogged is what the sign-in log costs a refresh, all of it: the
+// entry, and its way to the disk. Rounds with it and without it take turns, because
+// this kind of machine is not the same from one second to the next.
+func BenchmarkRefreshLogged(b *testing.B) {
+	for _, e := range storetest.Engines() {
+		b.Run(e.Name, func(b *testing.B) {
+			url := ""
+			open := e.New
+			e.New = func(tb testing.TB) func(store.Config) store.Config {
+				complete := open(tb)
+				return func(c store.Config) store.Config { c = complete(c); url = c.URL; return c }
+			}
+			w := newWorld(b, e, store.Hooks{})
+			j, err := journal.Open(b.Context(), journal.Config{URL: journal.Beside(url)})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer j.Close()
+			const callers, round = 16, 500
+			tokens := make([]string, callers)
+			for i := range tokens {
+				tokens[i] = w.signIn().Refresh
+			}
+			var spent [2]time.Duration
+			n := 0
+			for b.Loop() {
+				logged := n % 2
+				n++
+				w.issue.Journal = nil
+				if logged == 1 {
+					w.issue.Journal = j
+				}
+				var left atomic.Int64
+				left.Store(round)
+				var wg sync.WaitGroup
+				cpu := cpuTime()
+				for i := range callers {
+					wg.Go(func() {
+						for left.Add(-1) >= 0 {
+							t, err := w.refresh(tokens[i], "")
+							if err != nil {
+								b.Error(err)
+								return
+							}
+							tokens[i] = t.Refresh
+						}
+					})
+				}
+				wg.Wait()
+				if logged == 1 {
+					if err := j.Flush(b.Context()); err != nil {
+						b.Fatal(err)
+					}
+				}
+				spent[logged] += cpuTime() - cpu
+			}
+			per := func(i int) float64 { return float64(spent[i]) / float64(round*((n+1-i)/2)) / 1000 }
+			b.ReportMetric(per(0), "cpu-µs/without")
+			b.ReportMetric(per(1), "cpu-µs/with")
+			b.ReportMetric(100*(per(1)/per(0)-1), "%")
+			if j.Lost() > 0 {
+				b.Errorf("%d lost", j.Lost())
+			}
+		})
+	}
 }

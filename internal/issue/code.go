@@ -20,6 +20,7 @@ import (
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/store/journal"
 )
 
 const (
@@ -168,7 +169,9 @@ var errReplayed = errors.New("replayed")
 
 // Code redeems an authorization code, once. A second use ends what the first
 // one produced (RFC 6749 §4.1.2). Kinds: Invalid, Revoked.
-func (s *Service) Code(ctx context.Context, client *Client, r CodeRequest) (*Tokens, error) {
+func (s *Service) Code(ctx context.Context, client *Client, r CodeRequest) (t *Tokens, err error) {
+	n := s.note("code", journal.Silent, client, &r.Meta)
+	defer func() { n.end(t, err) }()
 	return s.redeem(ctx, client, kindCode, hashOf(r.Code), r.Meta, r.Scope, r.Resource, func(t *store.Ticket, doc *request) error {
 		if doc.Issuer != r.Issuer || subtle.ConstantTimeCompare([]byte(doc.Redirect), []byte(r.RedirectURI)) != 1 {
 			return errCode
@@ -231,9 +234,10 @@ func (s *Service) redeem(ctx context.Context, client *Client, kind string, hash 
 		if doc.JKT != "" && meta.Key != clientauth.JKT+doc.JKT {
 			return errHolder
 		}
-		if d, err = s.bear(tx, client, reg, t, &doc, meta.Key, scope, resource); err != nil {
+		if d, err = s.bear(tx, client, reg, t, &doc, meta, scope, resource); err != nil {
 			return err
 		}
+		meta.note.draft = d
 		d.cp1 = meta.CP1 || doc.CP1
 		t.Used, doc.Grant = tx.Now, d.grant.ID
 		text, err := json.Marshal(doc)
@@ -261,7 +265,7 @@ func (s *Service) redeem(ctx context.Context, client *Client, kind string, hash 
 }
 
 // bear judges the ticket and everybody it concerns, and creates the grant.
-func (s *Service) bear(tx *store.Tx, client *Client, reg *registrations, t *store.Ticket, doc *request, key, scope string, resource []string) (*draft, error) {
+func (s *Service) bear(tx *store.Tx, client *Client, reg *registrations, t *store.Ticket, doc *request, meta Meta, scope string, resource []string) (*draft, error) {
 	app, err := tx.App(client.ID)
 	if err != nil {
 		return nil, gone(err)
@@ -269,13 +273,14 @@ func (s *Service) bear(tx *store.Tx, client *Client, reg *registrations, t *stor
 	if !client.Still(app, tx.Now) {
 		return nil, errClient
 	}
-	if err := mustHold(app, key); err != nil {
+	if err := mustHold(app, meta.Key); err != nil {
 		return nil, err
 	}
 	u, err := tx.User(t.User)
 	if err != nil {
 		return nil, err
 	}
+	meta.note.saw(u, nil)
 	if err := revoke.PaceGrant(tx, u.ID); err != nil { // before anything else of the user's is locked
 		return nil, err
 	}
@@ -313,13 +318,13 @@ func (s *Service) bear(tx *store.Tx, client *Client, reg *registrations, t *stor
 	if err := askedOf(tx, t, doc.All); err != nil {
 		return nil, err
 	}
-	d := &draft{user: u, app: app, nonce: doc.Nonce, born: tx.Head, now: tx.Now, key: key}
+	d := &draft{user: u, app: app, nonce: doc.Nonce, born: tx.Head, now: tx.Now, key: meta.Key}
 	all, offline := doc.taken(d, scope)
 	if d.held, err = tx.Held(u.ID); err != nil {
 		return nil, err
 	}
 	d.grant = &grant.Grant{ID: directory.NewID[directory.Grant](tx.Now), User: u.ID, App: app.ID, Session: doc.Session, Offline: offline, Issuer: doc.Issuer,
-		Scopes: all, Created: tx.Now, LastUsed: tx.Now, End: s.end(tx.Now, app, doc.Redirect), AuthTime: doc.AuthTime, AMR: doc.AMR, CNF: binds(app, key), State: grant.State{Generation: 1}}
+		Scopes: all, Created: tx.Now, LastUsed: tx.Now, End: s.end(tx.Now, app, doc.Redirect), AuthTime: doc.AuthTime, AMR: doc.AMR, CNF: binds(app, meta.Key), State: grant.State{Generation: 1}}
 	if scope == "" && len(resource) == 0 {
 		scope, resource = doc.Scope, doc.Resource
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/store/journal"
 )
 
 // DeviceCode is the answer to a device authorization request (RFC 8628 §3.2).
@@ -199,10 +200,12 @@ var errPending = refuse(fault.Invalid, "authorization_pending", 70016, "", "Nobo
 // DevicePoll is what the device asks until somebody has decided (RFC 8628
 // §3.4). It never says slow_down: one of Microsoft's libraries gives up on it.
 // Kinds: Invalid, Revoked.
-func (s *Service) DevicePoll(ctx context.Context, client *Client, device string, issuer grant.Issuer, m Meta) (*Tokens, error) {
+func (s *Service) DevicePoll(ctx context.Context, client *Client, device string, issuer grant.Issuer, m Meta) (tokens *Tokens, err error) {
+	n := s.note("device", journal.Silent, client, &m)
+	defer func() { n.end(tokens, err) }()
 	// Polling comes often and writes nothing, so it reads first.
 	var t *store.Ticket
-	err := s.DB.Read(ctx, func(tx *store.Tx) (err error) { t, err = tx.Ticket(kindDevice, hashOf(device)); return err })
+	err = s.DB.Read(ctx, func(tx *store.Tx) (err error) { t, err = tx.Ticket(kindDevice, hashOf(device)); return err })
 	if errors.Is(err, store.ErrNotFound) || err == nil && t.App != client.ID {
 		return nil, refuse(fault.Invalid, "invalid_grant", 70018, "", "The device code is not valid.")
 	}

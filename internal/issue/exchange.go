@@ -11,6 +11,7 @@ import (
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/store/journal"
 )
 
 // AccessTokenType is the one kind of token that is exchanged here, and given for
@@ -87,7 +88,9 @@ func (w *swap) no(number int, sub, text string) error {
 	return refuse(fault.Invalid, w.refused, number, sub, text)
 }
 
-func (s *Service) swap(ctx context.Context, client *Client, w swap) (*Tokens, error) {
+func (s *Service) swap(ctx context.Context, client *Client, w swap) (t *Tokens, err error) {
+	n := s.note("exchange", journal.Silent, client, &w.meta)
+	defer func() { n.end(t, err) }()
 	if client.Public {
 		return nil, refuse(fault.Invalid, "unauthorized_client", 7000218, "", "Only a client that proves who it is may exchange tokens.")
 	}
@@ -109,6 +112,7 @@ func (s *Service) swap(ctx context.Context, client *Client, w swap) (*Tokens, er
 	var d *draft
 	err = s.DB.Update(ctx, func(tx *store.Tx) error {
 		d = &draft{born: tx.Head, now: tx.Now, cp1: w.meta.CP1, key: w.meta.Key}
+		n.draft = d
 		return s.descend(tx, client, reg, d, v.claims, &w, p)
 	})
 	if err == nil {
@@ -243,6 +247,7 @@ func (s *Service) begin(tx *store.Tx, d *draft, app *directory.App, a *Access, w
 	if err != nil {
 		return nil, nil, err
 	}
+	w.meta.note.saw(u, parent)
 	cuts, err := tx.CutsAfter(b, cutoff.Token, a.Born)
 	if err != nil {
 		return nil, nil, err

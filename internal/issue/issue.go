@@ -17,6 +17,7 @@ import (
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/store/journal"
 )
 
 // Service issues and judges tokens.
@@ -33,6 +34,9 @@ type Service struct {
 	// ClientKeys are those that clients publish; nil: such clients cannot prove who
 	// they are.
 	ClientKeys *clientauth.Published
+
+	// Journal is the sign-in log; nil: none is kept.
+	Journal *journal.Journal
 
 	// Strangers bounds what is stored for who has proven nothing.
 	Strangers clientauth.Strangers
@@ -76,6 +80,8 @@ type Meta struct {
 	// Key names the key that the request proves to hold, see [Service.Holds].
 	// Access tokens are bound to it.
 	Key string
+
+	note *note // of the request
 }
 
 // Tokens is what a token request gets.
@@ -92,6 +98,8 @@ type Tokens struct {
 	DPoP             bool          // token_type is DPoP, not Bearer
 	Type             string        // issued_token_type of a token exchange; empty: none was
 	Outcome          grant.Outcome // of a refresh
+
+	jti string
 }
 
 // App returns a registered application without authenticating it, for the

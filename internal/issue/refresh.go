@@ -11,6 +11,7 @@ import (
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/store/journal"
 )
 
 // RefreshRequest presents a refresh token.
@@ -33,7 +34,9 @@ var (
 // Refresh renews tokens. Client authentication and the match of the client come
 // first: a token in another client's hands changes nothing. Kinds: Invalid,
 // Revoked, Unavailable.
-func (s *Service) Refresh(ctx context.Context, client *Client, r RefreshRequest) (*Tokens, error) {
+func (s *Service) Refresh(ctx context.Context, client *Client, r RefreshRequest) (tokens *Tokens, err error) {
+	n := s.note("refresh", journal.Silent, client, &r.Meta)
+	defer func() { n.end(tokens, err) }()
 	t, err := grant.Parse(r.Token)
 	if err != nil || t.Issuer != r.Issuer {
 		return nil, errGrant
@@ -54,7 +57,6 @@ func (s *Service) Refresh(ctx context.Context, client *Client, r RefreshRequest)
 	}
 	var consents []directory.Permission
 	for range 4 {
-		var tokens *Tokens
 		tokens, err = s.refreshOnce(ctx, client, reg, t, r, consents)
 		switch {
 		case errors.Is(err, store.ErrOvertaken):
@@ -91,6 +93,7 @@ func (s *Service) consentsOf(ctx context.Context, id directory.GrantID, app dire
 
 func (s *Service) refreshOnce(ctx context.Context, client *Client, reg *registrations, t grant.Refresh, r RefreshRequest, consents []directory.Permission) (*Tokens, error) {
 	d := &draft{cp1: r.CP1, key: r.Key}
+	r.note.draft = d
 	_, err := s.DB.Rotate(ctx, t.Grant, func(f *store.Refresh) error { return s.judge(d, f, client, reg, t, r, consents) })
 	if d.alarm != 0 { // whatever became of the answer
 		s.raise(ctx, d, r)
@@ -156,6 +159,7 @@ func (s *Service) lost(ctx context.Context, client *Client, id directory.GrantID
 // judge runs inside the transaction, maybe twice, on facts read after its head.
 func (s *Service) judge(d *draft, f *store.Refresh, client *Client, reg *registrations, t grant.Refresh, r RefreshRequest, consents []directory.Permission) error {
 	g := f.Grant
+	r.note.saw(f.User, g)
 	d.now, d.outcome, d.alarm = s.Now(), 0, 0
 	if g.App != client.ID || g.Issuer != r.Issuer || !g.Offline {
 		return errGrant

@@ -145,7 +145,7 @@ func (s *Service) sign(ctx context.Context, d *draft) (*Tokens, error) {
 		a.CC = []string{"CP1"}
 	}
 	a.CNF = confirm(d.key)
-	t := &Tokens{Scope: d.echo, ExpiresIn: d.expires.Sub(d.now), User: g.User, Grant: g.ID, DPoP: a.CNF != nil && a.CNF.JKT != ""}
+	t := &Tokens{Scope: d.echo, ExpiresIn: d.expires.Sub(d.now), User: g.User, Grant: g.ID, jti: jti, DPoP: a.CNF != nil && a.CNF.JKT != ""}
 	var err error
 	if t.Access, err = s.accessToken(ctx, d.resource, a); err != nil {
 		return nil, err

@@ -36,6 +36,7 @@ import (
 	"github.com/curfew-id/curfew/internal/rotate"
 	"github.com/curfew-id/curfew/internal/signin"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/store/journal"
 	"github.com/curfew-id/curfew/internal/upstream"
 	"github.com/curfew-id/curfew/internal/web/account"
 	"github.com/curfew-id/curfew/internal/web/feed"
@@ -65,6 +66,8 @@ type Server struct {
 	relay  *relay.Service
 	govern *govern.Service
 	factors
+	// journal is the log of sign-ins; nil: there is none.
+	journal *journal.Journal
 	// egress asks other people's servers, deliver tells them.
 	egress  *egress.Client
 	deliver *deliver.Service
@@ -119,7 +122,10 @@ func OpenAt(ctx context.Context, cfg config.Config, log *slog.Logger, now func()
 	if err != nil {
 		return nil, err
 	}
-	if err := s.construct(ctx, master, lifetimes); err != nil {
+	if err = s.openJournal(ctx, url); err == nil {
+		err = s.construct(ctx, master, lifetimes)
+	}
+	if err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -142,8 +148,8 @@ func (s *Server) construct(ctx context.Context, master []byte, lifetimes grant.L
 		return err
 	}
 	s.revoke = &revoke.Service{DB: s.db, Log: s.log, Lifetimes: lifetimes, Now: s.now}
-	s.signin = &signin.Service{DB: s.db, Revoke: s.revoke, Lifetimes: lifetimes, Now: s.now, Log: s.log, Hasher: signin.NewHasher(), Limits: signin.NewLimits()}
-	s.issue = &issue.Service{DB: s.db, Keys: s.keys, Revoke: s.revoke, Base: base, MTLS: s.cfg.MTLSURL, Tenant: tenant, Lifetimes: lifetimes, Now: s.now, Log: s.log, ClientKeys: &clientauth.Published{Fetch: s.fetchKeys, Log: s.log}}
+	s.signin = &signin.Service{DB: s.db, Revoke: s.revoke, Lifetimes: lifetimes, Now: s.now, Log: s.log, Hasher: signin.NewHasher(), Limits: signin.NewLimits(), Journal: s.journal}
+	s.issue = &issue.Service{DB: s.db, Keys: s.keys, Revoke: s.revoke, Base: base, MTLS: s.cfg.MTLSURL, Tenant: tenant, Lifetimes: lifetimes, Now: s.now, Log: s.log, ClientKeys: &clientauth.Published{Fetch: s.fetchKeys, Log: s.log}, Journal: s.journal}
 	s.manage = &manage.Service{DB: s.db, Revoke: s.revoke, Now: s.now, Log: s.log, API: directory.OwnAPI, Reserved: []string{base},
 		Hash: func(ctx context.Context, password string) (string, error) {
 			return s.signin.Hasher.Hash(ctx, password, true)
@@ -354,9 +360,6 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 // Listen opens the port and returns where it is.
 func (s *Server) Listen() (net.Listener, error) { return net.Listen("tcp", s.cfg.Listen) }
 
-// sweepEvery is how often dead rows are deleted. Nothing depends on it.
-const sweepEvery = 10 * time.Minute
-
 // Run serves on l until ctx is done, then lets running requests finish for at
 // most ten seconds and closes the store. It owns everything it starts.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
@@ -395,27 +398,11 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	return errors.Join(err, s.Close())
 }
 
-func (s *Server) sweep(ctx context.Context) {
-	t := time.NewTicker(sweepEvery)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
-		if n, err := s.db.Sweep(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("sweep", "error", err)
-		} else if n > 0 {
-			s.log.Info("swept", "rows", n)
-		}
-	}
-}
-
-// Close closes the store. Run does it itself.
+// Close writes the end of the log of sign-ins and closes the store. Run does it
+// itself.
 func (s *Server) Close() error {
 	if s.db == nil {
 		return nil
 	}
-	return s.db.Close()
+	return errors.Join(s.journal.Close(), s.db.Close())
 }

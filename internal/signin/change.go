@@ -162,6 +162,7 @@ func (s *Service) FinishChange(ctx context.Context, ticket, newPassword string, 
 		return nil, err
 	}
 	s.outcome("changed and signed in", signed.User, signed.Session, a.Request, nil)
+	s.note("password", signed.User, signed.Session, a, 0, nil)
 	return signed, nil
 }
 

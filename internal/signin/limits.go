@@ -62,13 +62,13 @@ var (
 type Limits struct {
 	pair, account, address bucket
 	codePair, codeAccount  bucket
-	ceremony, alarm        bucket
+	ceremony, alarm, note  bucket
 }
 
 // NewLimits returns limits under which nobody has tried anything yet.
 func NewLimits() *Limits {
 	return &Limits{pair: newBucket(perPair), account: newBucket(perAccount), address: newBucket(perAddress),
-		codePair: newBucket(perCodePair), codeAccount: newBucket(perCodeAccount), ceremony: newBucket(perCeremony), alarm: newBucket(perAlarm)}
+		codePair: newBucket(perCodePair), codeAccount: newBucket(perCodeAccount), ceremony: newBucket(perCeremony), alarm: newBucket(perAlarm), note: newBucket(perNote)}
 }
 
 // try counts one try and returns how to give it back. known is asked only when

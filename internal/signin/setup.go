@@ -164,6 +164,7 @@ func (s *Service) SetUp(ctx context.Context, secret, username, displayName, pass
 		return nil, err
 	}
 	s.outcome("set up", signed.User, signed.Session, a.Request, nil)
+	s.note("password", signed.User, signed.Session, a, 0, nil)
 	return signed, nil
 }
 

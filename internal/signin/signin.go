@@ -16,6 +16,7 @@ import (
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/store/journal"
 )
 
 // Service signs people in. DB, Revoke, Hasher and Limits are required.
@@ -30,6 +31,7 @@ type Service struct {
 	// Attacked is told, at most once an hour for each account, that somebody guesses
 	// at it from many addresses. It must not wait. Nil: the audit log alone.
 	Attacked func(u *directory.User)
+	Journal  *journal.Journal // the sign-in log; nil: none is kept
 }
 
 // Attempt is one try to sign in, as the surface saw it.
@@ -104,15 +106,23 @@ func (s *Service) lifetimes() grant.Lifetimes {
 // Revoked with *standing.Dead (it is right, and the account cannot sign in, or
 // was cut while it signed in), Limited with *TooMany, Unavailable.
 func (s *Service) Password(ctx context.Context, a Attempt) (*Signed, *MustChange, error) {
+	var who *directory.User
 	for range restarts {
-		p, err := s.prove(ctx, a.Username, a.Password, a.IP, func(tx *store.Tx) (*directory.User, error) { return byName(tx, a.Username) })
+		p, err := s.prove(ctx, a.Username, a.Password, a.IP, func(tx *store.Tx) (_ *directory.User, err error) { who, err = byName(tx, a.Username); return who, err })
 		if err != nil {
 			s.outcome("refused", nil, nil, a.Request, err)
+			s.note("password", who, nil, a, 0, err)
 			return nil, nil, err
 		}
 		if p == nil {
 			s.outcome("wrong", nil, nil, a.Request, nil)
-			return nil, nil, fault.Wrap(fault.Unauthenticated, "The user name or the password is not right", ErrPair)
+			err := fault.Wrap(fault.Unauthenticated, "The user name or the password is not right", ErrPair)
+			number := wrongPassword
+			if who == nil {
+				number = wrongName
+			}
+			s.note("password", who, nil, a, number, err)
+			return nil, nil, err
 		}
 		signed, must, err := s.open(ctx, p, a)
 		switch {
@@ -120,10 +130,13 @@ func (s *Service) Password(ctx context.Context, a Attempt) (*Signed, *MustChange
 			continue
 		case err != nil:
 			s.outcome("refused", p.user, nil, a.Request, err)
+			s.note("password", p.user, nil, a, 0, err)
 		case must != nil:
 			s.outcome("must change", p.user, nil, a.Request, nil)
+			s.note("password", p.user, nil, a, mustChange, fault.New(fault.Denied, "The password has to be changed first."))
 		default:
 			s.outcome("signed in", signed.User, signed.Session, a.Request, nil)
+			s.note("password", signed.User, signed.Session, a, 0, nil)
 		}
 		return signed, must, err
 	}

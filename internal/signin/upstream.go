@@ -35,6 +35,7 @@ const federated = grant.AMRFederated
 type Entered struct {
 	*Signed
 	stranger directory.SessionID
+	attempt  Attempt
 }
 
 // Enter opens a session for somebody who was proven elsewhere, in the transaction
@@ -58,7 +59,7 @@ func (s *Service) Enter(tx *store.Tx, e Elsewhere, a Attempt) (*Entered, error) 
 	if err != nil {
 		return nil, err
 	}
-	done := &Entered{}
+	done := &Entered{attempt: a}
 	methods := slices.Compact(append([]string{federated}, e.AMR...))
 	if a.Reprove != "" {
 		old, err := tx.SessionByCookie(hashSecret(a.Reprove))
@@ -106,10 +107,11 @@ func (s *Service) Left(ctx context.Context, e *Entered, request string) error {
 			return fmt.Errorf("sign out the session that was here before: %w", err)
 		}
 	}
-	how := string(e.Session.Provider)
+	how, flow := string(e.Session.Provider), "provider"
 	if how == "" {
-		how = strings.Join(e.Session.AMR, "+")
+		how, flow = strings.Join(e.Session.AMR, "+"), "factor"
 	}
 	s.outcome("signed in through "+how, e.User, e.Session, request, nil)
+	s.note(flow, e.User, e.Session, e.attempt, 0, nil)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/policy"
 )
 
@@ -95,4 +96,24 @@ type Result struct {
 	Outcome policy.Outcome `json:"outcome"`
 	Demands []string       `json:"demands,omitempty"` // grant controls
 	Limits  []string       `json:"limits,omitempty"`  // session controls
+}
+
+// Number is what a refusal of a kind is told by when nothing more is known about
+// it: one of Entra's.
+func Number(k fault.Kind) int {
+	switch k {
+	case fault.Unauthenticated:
+		return 7000215
+	case fault.Denied:
+		return 65004
+	case fault.Revoked:
+		return 50173
+	case fault.Limited:
+		return 50196
+	case fault.Unavailable:
+		return 90033
+	case fault.Internal:
+		return 50000
+	}
+	return 9002313
 }

@@ -68,6 +68,8 @@ type Journal struct {
 	missing int64          // guarded by mu: did not fit, and no entry says so yet
 	ask     []chan<- error // guarded by mu: who waits for what is waiting now
 	closed  bool           // guarded by mu
+	ms      int64          // guarded by mu: of the newest id
+	seq     int            // guarded by mu: how many that millisecond has
 
 	wake chan struct{} // something is waiting
 	now  chan struct{} // and must not wait longer

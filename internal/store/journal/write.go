@@ -21,8 +21,15 @@ func (j *Journal) Add(e *Entry) {
 	if e.At.IsZero() {
 		e.At = j.cfg.Now()
 	}
-	e.ID = directory.NewID[Entry](e.At)
+	id, ms := directory.NewID[Entry](e.At), e.At.UnixMilli()
 	j.mu.Lock()
+	if ms != j.ms {
+		j.ms, j.seq = ms, 0
+	}
+	// Of one millisecond, in the order in which they came (RFC 9562 §6.2).
+	id[6], id[7] = id[6]&0xf0|byte(j.seq>>8), byte(j.seq)
+	j.seq = min(j.seq+1, 1<<12-1)
+	e.ID = id
 	if j.closed {
 		j.mu.Unlock()
 		j.lost.Add(1)

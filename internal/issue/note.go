@@ -1,0 +1,68 @@
+package issue
+
+import (
+	"errors"
+
+	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/grant"
+	"github.com/curfew-id/curfew/internal/store/journal"
+)
+
+// note is what the sign-in log is told of one request for tokens. What is learnt
+// on the way is put here by whoever learns it; nothing is decided by it.
+type note struct {
+	to     *journal.Journal
+	client *Client
+	entry  journal.Entry
+	user   *directory.User // whose the request is
+	grant  *grant.Grant
+	draft  *draft // the last one, as far as it came
+}
+
+// note begins one. It goes along in m.
+func (s *Service) note(flow string, kind journal.Kind, client *Client, m *Meta) *note {
+	m.note = &note{to: s.Journal, client: client, entry: journal.Entry{Kind: kind, Flow: flow, IP: m.IP, Request: m.Request}}
+	return m.note
+}
+
+// saw says whose the request is, before it is judged. g may be nil.
+func (n *note) saw(u *directory.User, g *grant.Grant) {
+	if n != nil {
+		n.user, n.grant = u, g
+	}
+}
+
+// end writes it down. A request in which nobody proved anything is no sign-in:
+// whoever can send bytes could fill the log with it.
+func (n *note) end(t *Tokens, err error) {
+	if n.to == nil || errors.Is(err, errPending) || n.user == nil && n.client.Public {
+		return
+	}
+	e := &n.entry
+	e.App, e.AppName = n.client.ID, n.client.Name
+	if u := n.user; u != nil {
+		e.User, e.UserName, e.Display = u.ID, u.Name, u.DisplayName
+	}
+	if d := n.draft; d != nil {
+		if d.resource != nil {
+			e.Resource, e.ResourceName = d.resource.ID, d.resource.Name
+		}
+		if d.grant != nil {
+			n.grant = d.grant
+		}
+	}
+	if g := n.grant; g != nil {
+		e.Grant, e.Session, e.Device, e.Methods = g.ID, g.Session, g.Device, g.AMR
+	}
+	if err == nil {
+		e.Token = t.jti
+	} else {
+		e.Error, e.Reason = journal.Number(fault.KindOf(err)), fault.Public(err)
+		var told *Error
+		if errors.As(err, &told) && told.Number != 0 {
+			e.Error = told.Number
+		}
+	}
+	n.to.Add(e)
+}
