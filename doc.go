@@ -63,6 +63,9 @@
 //	         internal/web/ssf            shared signals
 //	         internal/web/feed           the feed of the guards
 //	         internal/web/portal         the administrator's pages
+//	         internal/web/portal/desk    what its rooms share: who asks, frame, notice, the generic pages
+//	         internal/web/portal/deliveries what other people's servers could not be told
+//	         internal/web/portal/portaltest a house to see the pages in; for tests
 //	         internal/web/portal/figure  the geometry of their drawings
 //	         internal/web/portal/receipt what a receipt says: states, what is left, who confirmed
 //	         internal/web/portal/registry applications and resources in words, and their forms
@@ -79,7 +82,7 @@
 // signin, manage; govern to manage; web/* to webkit; role, policy, grant, audit to
 // directory; grant to policy; policy/wire to policy, directory; standing to directory, policy,
 // grant; config, egress to fault; graph, registration, access and own to api; they and api to odata;
-// account to pages; portal to figure, receipt, registry; portal/receipt to figure;
+// account to pages; portal and its rooms to desk, figure, receipt, registry; desk to receipt, registry; portal/receipt to figure;
 // cmd/curfew to demo; guard to its jose;
 // guardtest to guard; store and journal to engine; storetest to store.
 //

@@ -47,7 +47,6 @@ import (
 	"github.com/curfew-id/curfew/internal/web/graph/registration"
 	"github.com/curfew-id/curfew/internal/web/oidc"
 	"github.com/curfew-id/curfew/internal/web/pages"
-	"github.com/curfew-id/curfew/internal/web/portal"
 	"github.com/curfew-id/curfew/internal/web/ssf"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
@@ -230,7 +229,7 @@ func (s *Server) route() http.Handler {
 
 	visitors.Register(people)
 	(&account.Server{Server: visitors}).Register(people)
-	(&portal.Server{SignIn: s.signin, Manage: s.manage, Relay: s.relay, Revoke: s.revoke, Deliver: s.deliver, Base: base, Secure: s.cfg.Secure(), Domain: s.domain, Log: s.log, Now: s.now}).Register(admin)
+	s.adminPages(admin, base)
 	browser := webkit.Browser(firstOf(admin, people), pages.Bypass...)
 	other := firstOf(api, protocol)
 	s.mutual = s.observed(other)

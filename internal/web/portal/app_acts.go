@@ -10,6 +10,7 @@ import (
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/role"
+	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/portal/registry"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
@@ -36,65 +37,65 @@ const answered = "-"
 var appActs = func(all ...appAct) map[string]appAct {
 	m := map[string]appAct{}
 	for _, x := range all {
-		m[x.verb.Slug()] = x
+		m[x.verb.Slug] = x
 	}
 	return m
 }(
 	appAct{verb: EditApp, action: role.UpdateApp},
 	appAct{verb: EditRights, action: role.UpdateApp, tab: "consent"},
 	appAct{verb: RevokeApp, action: role.CutApp, roles: true, ask: whole(registry.AskRevoke), do: func(v *visit, a *application, _ webkit.Form, act manage.Act) (*manage.Receipt, string, error) {
-		res, err := v.s.Revoke.App(v.ctx(), v.Actor, a.ID, revoke.Options{Reason: act.Reason})
+		res, err := v.s.Revoke.App(v.Ctx(), v.Actor, a.ID, revoke.Options{Reason: act.Reason})
 		return res.Receipt, "", err
 	}},
 	appAct{verb: DisableApp, action: role.CutApp, roles: true, ask: whole(registry.AskDisable), do: setApp(false)},
 	appAct{verb: EnableApp, action: role.UpdateApp, roles: true, ask: whole(registry.AskEnable), do: setApp(true)},
 	appAct{verb: DeleteApp, action: role.DeleteApp, roles: true, ask: whole(registry.AskDelete), do: func(v *visit, a *application, _ webkit.Form, act manage.Act) (*manage.Receipt, string, error) {
-		r, err := v.s.Manage.DeleteApp(v.ctx(), v.Actor, a.ID, act)
+		r, err := v.s.Manage.DeleteApp(v.Ctx(), v.Actor, a.ID, act)
 		if err != nil {
 			return nil, "", err
 		}
-		return nil, answered, v.to(v.after(r, PathApplications, "deleted"))
+		return nil, answered, v.To(v.after(r, PathApplications, "deleted"))
 	}},
 	appAct{verb: AddSecret, action: role.UpdateAppKeys, tab: "secrets", ask: whole(registry.AskAddSecret), do: addSecret},
 	appAct{verb: RotateSecrets, action: role.UpdateAppKeys, tab: "secrets", ask: whole(registry.AskRotate), do: rotateSecrets},
 	appAct{verb: RemoveSecret, action: role.UpdateAppKeys, tab: "secrets", part: true, ask: func(v *visit, a *application) (q registry.Question, err error) {
 		for _, x := range a.Secrets {
-			if x.ID == v.r.PathValue("part") {
+			if x.ID == v.R.PathValue("part") {
 				return registry.AskRemoveSecret(a.App, x), nil
 			}
 		}
-		return q, errNoPart
+		return q, desk.ErrNoPart
 	}, do: func(v *visit, a *application, _ webkit.Form, act manage.Act) (*manage.Receipt, string, error) {
-		r, err := v.s.Manage.RemoveSecret(v.ctx(), v.Actor, a.ID, v.r.PathValue("part"), act)
+		r, err := v.s.Manage.RemoveSecret(v.Ctx(), v.Actor, a.ID, v.R.PathValue("part"), act)
 		return r, "secret-removed", err
 	}},
 	appAct{verb: AddOwner, action: role.UpdateApp, tab: "owners", ask: whole(registry.AskAddOwner), do: func(v *visit, a *application, f webkit.Form, act manage.Act) (*manage.Receipt, string, error) {
 		n, err := v.whom(a, f)
 		if err == nil && n.User.IsZero() {
-			err = &mistake{"who", "The owner of an application is a person"}
+			err = &desk.Mistake{Field: "who", Text: "The owner of an application is a person"}
 		}
 		if err != nil {
 			return nil, "", err
 		}
-		return nil, "owner-added", v.s.Manage.AddOwner(v.ctx(), v.Actor, a.ID, n.User, act)
+		return nil, "owner-added", v.s.Manage.AddOwner(v.Ctx(), v.Actor, a.ID, n.User, act)
 	}},
 	appAct{verb: RemoveOwner, action: role.UpdateApp, tab: "owners", part: true, ask: func(v *visit, a *application) (q registry.Question, err error) {
-		owners, err := v.s.Manage.Owners(v.ctx(), v.Actor, a.ID)
+		owners, err := v.s.Manage.Owners(v.Ctx(), v.Actor, a.ID)
 		if err != nil {
 			return q, err
 		}
 		for _, u := range owners {
-			if u.ID.String() == v.r.PathValue("part") {
-				return registry.AskRemoveOwner(a.App, calling(u)), nil
+			if u.ID.String() == v.R.PathValue("part") {
+				return registry.AskRemoveOwner(a.App, desk.Calling(u)), nil
 			}
 		}
-		return q, errNoPart
+		return q, desk.ErrNoPart
 	}, do: func(v *visit, a *application, _ webkit.Form, act manage.Act) (*manage.Receipt, string, error) {
-		id, err := directory.ParseID[directory.User](v.r.PathValue("part"))
+		id, err := directory.ParseID[directory.User](v.R.PathValue("part"))
 		if err != nil {
-			return nil, "", errNoPart
+			return nil, "", desk.ErrNoPart
 		}
-		return nil, "owner-removed", v.s.Manage.RemoveOwner(v.ctx(), v.Actor, a.ID, id, act)
+		return nil, "owner-removed", v.s.Manage.RemoveOwner(v.Ctx(), v.Actor, a.ID, id, act)
 	}},
 	appAct{verb: RequireAssignment, action: role.UpdateApp, tab: "assignments", ask: whole(registry.AskRequire), do: setAssignment(true, "required")},
 	appAct{verb: LetEverybodyIn, action: role.UpdateApp, tab: "assignments", ask: whole(registry.AskLetIn), do: setAssignment(false, "open")},
@@ -105,36 +106,36 @@ var appActs = func(all ...appAct) map[string]appAct {
 		}
 		n.Role = strings.TrimSpace(f.Get("role"))
 		if n.Role != "" && directory.CheckScope(n.Role) != nil {
-			return nil, "", &mistake{"role", "A role is one word of letters, digits and . _ - :"}
+			return nil, "", &desk.Mistake{Field: "role", Text: "A role is one word of letters, digits and . _ - :"}
 		}
-		_, err = v.s.Manage.AssignApp(v.ctx(), v.Actor, a.ID, n, act)
+		_, err = v.s.Manage.AssignApp(v.Ctx(), v.Actor, a.ID, n, act)
 		return nil, "assigned", err
 	}},
 	appAct{verb: Unassign, action: role.AssignApp, tab: "assignments", part: true, ask: func(v *visit, a *application) (q registry.Question, err error) {
-		all, err := v.s.Manage.AppAssignments(v.ctx(), v.Actor, a.ID)
+		all, err := v.s.Manage.AppAssignments(v.Ctx(), v.Actor, a.ID)
 		if err != nil {
 			return q, err
 		}
 		for _, x := range all {
-			if x.ID.String() == v.r.PathValue("part") {
+			if x.ID.String() == v.R.PathValue("part") {
 				return registry.AskUnassign(a.App, x), nil
 			}
 		}
-		return q, errNoPart
+		return q, desk.ErrNoPart
 	}, do: func(v *visit, a *application, _ webkit.Form, act manage.Act) (*manage.Receipt, string, error) {
-		id, err := directory.ParseID[directory.AppAssignment](v.r.PathValue("part"))
+		id, err := directory.ParseID[directory.AppAssignment](v.R.PathValue("part"))
 		if err != nil {
-			return nil, "", errNoPart
+			return nil, "", desk.ErrNoPart
 		}
-		r, err := v.s.Manage.UnassignApp(v.ctx(), v.Actor, a.ID, id, act)
+		r, err := v.s.Manage.UnassignApp(v.Ctx(), v.Actor, a.ID, id, act)
 		return r, "unassigned", err
 	}},
 	appAct{verb: ConsentForAll, action: role.GrantConsent, roles: true, tab: "consent", ask: whole(registry.AskConsent), do: func(v *visit, a *application, f webkit.Form, act manage.Act) (*manage.Receipt, string, error) {
 		ps, err := registry.ReadPermissions(f.Get("permissions"))
 		if err != nil || len(ps) == 0 {
-			return nil, "", &mistake{"permissions", cmp.Or(strings.TrimSuffix(publicOf(err), "."), "Write a resource and a scope")}
+			return nil, "", &desk.Mistake{Field: "permissions", Text: cmp.Or(strings.TrimSuffix(publicOf(err), "."), "Write a resource and a scope")}
 		}
-		r, err := v.s.Manage.GrantConsent(v.ctx(), v.Actor, a.ID, ps, act)
+		r, err := v.s.Manage.GrantConsent(v.Ctx(), v.Actor, a.ID, ps, act)
 		return r, "consented", err
 	}},
 	appAct{verb: WithdrawConsent, action: role.RemoveConsent, roles: true, tab: "consent", part: true, ask: func(v *visit, a *application) (q registry.Question, err error) {
@@ -155,7 +156,7 @@ var appActs = func(all ...appAct) map[string]appAct {
 		if err != nil {
 			return nil, "", err
 		}
-		r, err := v.s.Manage.WithdrawConsent(v.ctx(), v.Actor, who, a.ID, act)
+		r, err := v.s.Manage.WithdrawConsent(v.Ctx(), v.Actor, who, a.ID, act)
 		return r, "", err
 	}},
 )
@@ -169,7 +170,7 @@ func addSecret(v *visit, a *application, f webkit.Form, act manage.Act) (*manage
 	if err != nil {
 		return nil, "", err
 	}
-	made, err := v.s.Manage.AddSecret(v.ctx(), v.Actor, a.ID, v.until(life), act)
+	made, err := v.s.Manage.AddSecret(v.Ctx(), v.Actor, a.ID, v.until(life), act)
 	if err != nil {
 		return nil, "", err
 	}
@@ -185,7 +186,7 @@ func rotateSecrets(v *visit, a *application, f webkit.Form, act manage.Act) (*ma
 	if err != nil {
 		return nil, "", err
 	}
-	made, r, err := v.s.Manage.RotateSecret(v.ctx(), v.Actor, a.ID, v.until(life), overlap, act)
+	made, r, err := v.s.Manage.RotateSecret(v.Ctx(), v.Actor, a.ID, v.until(life), overlap, act)
 	if err != nil {
 		return nil, "", err
 	}
@@ -197,31 +198,31 @@ func (v *visit) until(d time.Duration) time.Time {
 	if d == 0 {
 		return time.Time{}
 	}
-	return v.s.now().Add(d).UTC()
+	return v.Now().Add(d).UTC()
 }
 
 // whose is the user whose consent the address names; zero: everybody's.
 func (v *visit) whose() (directory.UserID, error) {
-	if v.r.PathValue("part") == registry.Everybody {
+	if v.R.PathValue("part") == registry.Everybody {
 		return directory.UserID{}, nil
 	}
-	id, err := directory.ParseID[directory.User](v.r.PathValue("part"))
+	id, err := directory.ParseID[directory.User](v.R.PathValue("part"))
 	if err != nil || id.IsZero() {
-		return id, errNoPart
+		return id, desk.ErrNoPart
 	}
 	return id, nil
 }
 
 func setApp(enabled bool) doApp {
 	return func(v *visit, a *application, _ webkit.Form, act manage.Act) (*manage.Receipt, string, error) {
-		r, err := v.s.Manage.SetAppEnabled(v.ctx(), v.Actor, a.ID, enabled, act)
+		r, err := v.s.Manage.SetAppEnabled(v.Ctx(), v.Actor, a.ID, enabled, act)
 		return r, "enabled", err
 	}
 }
 
 func setAssignment(required bool, word string) doApp {
 	return func(v *visit, a *application, _ webkit.Form, act manage.Act) (*manage.Receipt, string, error) {
-		r, err := v.s.Manage.UpdateApp(v.ctx(), v.Actor, a.ID, manage.AppPatch{AssignmentRequired: &required}, act)
+		r, err := v.s.Manage.UpdateApp(v.Ctx(), v.Actor, a.ID, manage.AppPatch{AssignmentRequired: &required}, act)
 		return r, word, err
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/web/portal/portaltest"
 )
 
 func ptr[T any](x T) *T { return &x }
@@ -20,12 +21,12 @@ var operator = directory.Actor{Operator: true}
 // mailWeb registers an application with everything on its pages: secrets, keys of
 // the clock, an owner, who is assigned, consents and grants.
 func (h *house) mailWeb() {
-	h.t.Helper()
-	ctx, m := h.t.Context(), h.server.Manage
+	h.T.Helper()
+	ctx, m := h.T.Context(), h.server.Manage
 	must := func(err error) {
-		h.t.Helper()
+		h.T.Helper()
 		if err != nil {
-			h.t.Fatal(err)
+			h.T.Fatal(err)
 		}
 	}
 	must(m.UpdateResource(ctx, operator, "api://mail", manage.ResourcePatch{Scopes: &[]directory.Scope{{Name: "Mail.Read", Text: "Read your mail"}, {Name: "Mail.Send", Text: "Send mail in your name"}}, AppRoles: &[]string{"Mail.Read.All"}}, manage.Act{}))
@@ -34,17 +35,17 @@ func (h *house) mailWeb() {
 		Permissions: &[]directory.Permission{{Resource: "api://mail", Scopes: []string{"Mail.Read", "Mail.Send"}}}, AppPermissions: &[]directory.Permission{{Resource: "api://mail", Scopes: []string{"Mail.Read.All"}}},
 		Guards: &[]directory.ResourceID{"api://mail"}, Protocol: manage.Protocol{GrantAbsolute: ptr(30 * 24 * time.Hour), Refresh: ptr(directory.RefreshStrict), BackChannelLogoutURI: ptr("https://mail.contoso.example/bye"), RequirePAR: ptr(true)}}}, manage.Act{})
 	must(err)
-	_, err = m.AddSecret(ctx, operator, "mail-web", h.now().Add(5*24*time.Hour), manage.Act{})
+	_, err = m.AddSecret(ctx, operator, "mail-web", h.Time().Add(5*24*time.Hour), manage.Act{})
 	must(err)
-	must(m.AddOwner(ctx, operator, "mail-web", h.ids["ada"], manage.Act{}))
+	must(m.AddOwner(ctx, operator, "mail-web", h.IDs["ada"], manage.Act{}))
 	for _, name := range []string{"ada", "adele"} {
-		_, err = m.AssignApp(ctx, operator, "mail-web", manage.NewAppAssignment{User: h.ids[name]}, manage.Act{})
+		_, err = m.AssignApp(ctx, operator, "mail-web", manage.NewAppAssignment{User: h.IDs[name]}, manage.Act{})
 		must(err)
 	}
 	_, err = m.GrantConsent(ctx, operator, "mail-web", []directory.Permission{{Resource: "api://mail", Scopes: []string{"Mail.Read"}}}, manage.Act{})
 	must(err)
-	h.update(func(tx *store.Tx) error {
-		return tx.SaveConsent(directory.Consent{User: h.ids["adele"], App: "mail-web", Resource: "api://mail", Scopes: []string{"Mail.Read", "Mail.Send"}, Given: h.now()})
+	h.Update(func(tx *store.Tx) error {
+		return tx.SaveConsent(directory.Consent{User: h.IDs["adele"], App: "mail-web", Resource: "api://mail", Scopes: []string{"Mail.Read", "Mail.Send"}, Given: h.Time()})
 	})
 }
 
@@ -53,13 +54,13 @@ func registryPages(t testing.TB) map[string][]byte {
 	t.Helper()
 	h := newHouse(t)
 	h.mailWeb()
-	h.register("mail-1", "api://mail")
-	letter := h.undelivered("https://payroll.contoso.example/oidc/backchannel", "adele")
-	h.open("adele", h.as("adele").live.Session.ID)
-	grace, joan, owner := h.as("grace"), h.as("joan"), h.as("ada")
+	h.Register("mail-1", "api://mail")
+	h.Undelivered("https://payroll.contoso.example/oidc/backchannel", "adele")
+	h.Open("adele", h.As("adele").Live.Session.ID)
+	grace, joan, owner := h.As("grace"), h.As("joan"), h.As("ada")
 	out := map[string][]byte{}
 	for name, x := range map[string]struct {
-		who    *browser
+		who    *portaltest.Browser
 		path   string
 		status int
 	}{
@@ -69,43 +70,42 @@ func registryPages(t testing.TB) map[string][]byte {
 		"app-consent": {grace, appTabPath("mail-web", "consent"), 200}, "app-grants": {grace, appTabPath("mail-windows", "grants"), 200}, "app-audit": {grace, appTabPath("mail-web", "audit"), 200},
 		"resources": {grace, PathResources, 200}, "resource": {grace, ResourcePath("api://mail"), 200}, "resource-unguarded": {joan, ResourcePath("api://legacy"), 200}, "resource-audit": {grace, ResourcePath("api://mail") + "?tab=audit", 200},
 		"form-new-resource": {grace, PathNewResource, 200}, "form-edit-resource": {grace, ResourcePath("api://mail") + "/edit", 200}, "confirm-delete-resource": {grace, ResourcePath("api://legacy") + "/delete", 200},
-		"deliveries": {grace, PathDeliveries, 200}, "deliveries-refused": {joan, PathDeliveries, 200}, "overview-failing": {grace, PathOverview, 200},
-		"confirm-drop": {grace, deliveryPath(DropLetter, letter.String()), 200}, "confirm-retry": {grace, deliveryPath(RetryLetter, letter.String()), 200},
-		"user-applications": {grace, UserPath(h.ids["adele"].String()) + "?tab=applications", 200}, "user-applications-none": {joan, UserPath(h.ids["anita"].String()) + "?tab=applications", 200},
+		"overview-failing":  {grace, PathOverview, 200},
+		"user-applications": {grace, UserPath(h.IDs["adele"].String()) + "?tab=applications", 200}, "user-applications-none": {joan, UserPath(h.IDs["anita"].String()) + "?tab=applications", 200},
 		"form-new-app": {grace, PathNewApp, 200}, "form-edit-app": {grace, AppVerbPath("mail-web", EditApp), 200}, "form-rights": {grace, AppVerbPath("mail-web", EditRights), 200}, "form-refused": {joan, PathNewApp, 403},
 		"confirm-delete-app": {grace, AppVerbPath("mail-web", DeleteApp), 200}, "confirm-rotate": {grace, AppVerbPath("mail-web", RotateSecrets), 200}, "confirm-consent-all": {grace, AppVerbPath("mail-web", ConsentForAll), 200},
 	} {
-		p, _ := x.who.check(x.who.do(http.MethodGet, x.path, nil), x.status, x.path)
-		out[name] = []byte(p.body)
+		p, _ := x.who.Check(x.who.Do(http.MethodGet, x.path, nil), x.status, x.path)
+		out[name] = []byte(p.Body)
 	}
-	p := grace.do(http.MethodPost, PathNewApp, url.Values{"name": {""}, "redirects": {"https://*.example/cb"}, "absolute": {"soon"}, "refresh": {"rotate"}, "alg": {"ES256"}, "public": {"no"}})
-	out["form-mistakes"] = []byte(p.body)
-	p = grace.do(http.MethodPost, AppVerbPath("mail-web", AddSecret), url.Values{"life": {"180 days"}})
-	out["once-secret"] = []byte(p.body)
+	p := grace.Do(http.MethodPost, PathNewApp, url.Values{"name": {""}, "redirects": {"https://*.example/cb"}, "absolute": {"soon"}, "refresh": {"rotate"}, "alg": {"ES256"}, "public": {"no"}})
+	out["form-mistakes"] = []byte(p.Body)
+	p = grace.Do(http.MethodPost, AppVerbPath("mail-web", AddSecret), url.Values{"life": {"180 days"}})
+	out["once-secret"] = []byte(p.Body)
 	return out
 }
 
 func TestManyApplicationsAndResourcesInPages(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	h.update(func(tx *store.Tx) error {
+	h.Update(func(tx *store.Tx) error {
 		for i := range 117 {
 			name := fmt.Sprintf("Tool %03d", i)
-			if err := tx.SaveApp(&directory.App{ID: directory.AppID("tool-" + name[5:]), Object: directory.NewID[directory.App](h.now()), Name: name, Enabled: i%2 == 0}); err != nil {
+			if err := tx.SaveApp(&directory.App{ID: directory.AppID("tool-" + name[5:]), Object: directory.NewID[directory.App](h.Time()), Name: name, Enabled: i%2 == 0}); err != nil {
 				return err
 			}
-			if err := tx.SaveResource(&directory.Resource{ID: directory.ResourceID("api://tool-" + name[5:]), Name: name, Created: h.now()}); err != nil {
+			if err := tx.SaveResource(&directory.Resource{ID: directory.ResourceID("api://tool-" + name[5:]), Name: name, Created: h.Time()}); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	grace := h.as("grace")
+	grace := h.As("grace")
 	for _, list := range []string{PathApplications, PathResources} {
 		seen, path := map[string]bool{}, list+"?q=tool"
 		for pages := 1; path != ""; pages++ {
-			p, d := grace.get(path)
-			want(t, p, "117 found")
+			p, d := grace.Get(path)
+			portaltest.Want(t, p, "117 found")
 			path = ""
 			for _, a := range d.All("a") {
 				switch {
@@ -123,8 +123,8 @@ func TestManyApplicationsAndResourcesInPages(t *testing.T) {
 			t.Errorf("%s: %d seen", list, len(seen))
 		}
 		for _, from := range []string{"100000", "-5", "x"} {
-			if p := grace.do(http.MethodGet, list+"?from="+from, nil); p.status != http.StatusOK {
-				t.Errorf("%s from %s: %d", list, from, p.status)
+			if p := grace.Do(http.MethodGet, list+"?from="+from, nil); p.Status != http.StatusOK {
+				t.Errorf("%s from %s: %d", list, from, p.Status)
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/curfew-id/curfew/internal/web/portal/portaltest"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 	"github.com/curfew-id/curfew/internal/web/webkit/webkittest"
 )
@@ -16,16 +17,16 @@ import (
 // guard without being loaded again.
 func TestRevokeInABrowser(t *testing.T) {
 	h := newHouse(t)
-	mail := h.register("mail-1", "api://mail")
-	h.open("ada", h.as("ada").live.Session.ID, "mail-windows")
-	grace := h.as("grace")
+	mail := h.Register("mail-1", "api://mail")
+	h.Open("ada", h.As("ada").Live.Session.ID, "mail-windows")
+	grace := h.As("grace")
 	mux := http.NewServeMux()
 	h.server.Register(mux)
 	ctx, base := webkittest.Browse(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.AddCookie(&http.Cookie{Name: webkit.SessionCookie(false), Value: grace.cookie})
+		r.AddCookie(&http.Cookie{Name: webkit.SessionCookie(false), Value: grace.Cookie})
 		mux.ServeHTTP(w, r)
 	}))
-	id := h.ids["ada"].String()
+	id := h.IDs["ada"].String()
 	if err := chromedp.Do(ctx, chromedp.Navigate(base+UserPath(id))); err != nil {
 		t.Fatal(err)
 	}
@@ -35,11 +36,11 @@ func TestRevokeInABrowser(t *testing.T) {
 	press(t, ctx, "lost laptop"+kb.Enter)
 	until(t, ctx, `document.title === "0 of 1 – Ada Lovelace – curfew"`)
 	until(t, ctx, `document.querySelector("[role=status]").textContent.includes("0 of 1 guards confirmed") && (window.stays = true)`)
-	mail.ask()
-	mail.ask()
+	mail.Ask()
+	mail.Ask()
 	until(t, ctx, `window.stays && document.title === "1 of 1 – Ada Lovelace – curfew" && document.querySelector("#receipt-title").textContent.startsWith("Over since")`)
-	p, _ := grace.get(PathReceipts)
-	want(t, p, "lost laptop", "1 of 1")
+	p, _ := grace.Get(PathReceipts)
+	portaltest.Want(t, p, "lost laptop", "1 of 1")
 	// Live search takes the results out of the same page.
 	if err := chromedp.Do(ctx, chromedp.Navigate(base+PathUsers)); err != nil {
 		t.Fatal(err)
@@ -56,11 +57,11 @@ func TestRevokeInABrowser(t *testing.T) {
 func TestApplicationInABrowser(t *testing.T) {
 	h := newHouse(t)
 	h.mailWeb()
-	grace := h.as("grace")
+	grace := h.As("grace")
 	mux := http.NewServeMux()
 	h.server.Register(mux)
 	ctx, base := webkittest.Browse(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.AddCookie(&http.Cookie{Name: webkit.SessionCookie(false), Value: grace.cookie})
+		r.AddCookie(&http.Cookie{Name: webkit.SessionCookie(false), Value: grace.Cookie})
 		mux.ServeHTTP(w, r)
 	}))
 	visit := func(path string) {

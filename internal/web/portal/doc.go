@@ -2,15 +2,15 @@
 // for each of them, the confirmation before an act and the receipt after it.
 //
 // It owns the routes (handlers.go and its siblings), what becomes of a verb's answer
-// in a page (fill_*.go), the view models (view.go, views_records.go, views_cards.go), their templates, the words of the verbs (words.go; those of the states are package receipt's) and
+// in a page (fill_*.go), the view models (view.go, views_records.go), their templates,
+// the words of the verbs (words.go; those of the states are package receipt's) and
 // the addresses (paths.go). app_acts.go lists what can be done to an application; the words
 // and forms of what is registered are package registry's. A view holds facts (instants, counts, states);
 // sentences are made from them here, pixels and percents in package figure, so that
 // page, live event and text alternative cannot disagree.
 //
-//	cookie ──► visit ──► handler ──► verb ──► view ──► page
-//	   │                    └──► error ──► sign in | refused | error page
-//	   └── no role: a way to the own account, and to applications that one owns
+// Who asks, the frame, the notice of a refusal and the pages that are the same whatever
+// they are about are package desk's, which other rooms with pages of the portal share.
 //
 // It promises: no page shows as done what is not committed; what is left stands
 // before what is over; each mutating button is a link to a confirmation page, and

@@ -51,7 +51,7 @@ func resourceNames(ts []relay.TokenView) (names []string) {
 // access fills the first tab. rv is the receipt that the page shows, if any, and
 // cut the tokens it cut, as far as this node remembers them.
 func (v *visit) access(x *relay.Exposure, usual map[directory.ResourceID]time.Duration, rv *relay.ReceiptView, cut []receipt.CutToken) *Access {
-	a := &Access{Clock: v.clock(x.Now)}
+	a := &Access{Clock: v.Clock(x.Now)}
 	agents := map[directory.SessionID]string{}
 	for _, b := range x.Sessions {
 		row := SessionRow{ID: b.ID.String(), Device: b.Agent, Kind: kindOf(b.Agent), Address: b.IP, Born: b.Created, LastUsed: b.LastUsed, EndsAt: b.Ends,
@@ -88,7 +88,7 @@ func (v *visit) access(x *relay.Exposure, usual map[directory.ResourceID]time.Du
 	case len(lanes) > 0:
 		a.Timeline = &figure.Timeline{Clock: a.Clock, Lanes: receipt.Drawn(lanes)}
 		if x.Last != nil {
-			a.Timeline.Note = "Last revocation: " + a.When(x.Last.At) + ", " + strings.ToLower(act(x.Last.Cause, "user")) + "."
+			a.Timeline.Note = "Last revocation: " + a.When(x.Last.At) + ", " + strings.ToLower(receipt.Act(x.Last.Cause, "user")) + "."
 		}
 		if x.More {
 			a.Timeline.Note = strings.TrimSpace("Only the newest are shown. " + a.Timeline.Note)
@@ -96,7 +96,7 @@ func (v *visit) access(x *relay.Exposure, usual map[directory.ResourceID]time.Du
 	default:
 		a.NothingLive = "Nothing is live."
 		if x.Last != nil {
-			a.NothingLive += " Last revocation: " + a.When(x.Last.At) + ", " + strings.ToLower(act(x.Last.Cause, "user")) + "."
+			a.NothingLive += " Last revocation: " + a.When(x.Last.At) + ", " + strings.ToLower(receipt.Act(x.Last.Cause, "user")) + "."
 		}
 	}
 	return a

@@ -5,7 +5,7 @@ import (
 
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/relay"
-	"github.com/curfew-id/curfew/internal/standing"
+	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/portal/receipt"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
@@ -13,85 +13,25 @@ import (
 // promise is P3: how soon a connected guard refuses.
 const promise = 50 * time.Millisecond
 
-// act is what was done, by cause and by what it was done to.
-func act(cause, kind string) string {
-	switch standing.Cause(cause) {
-	case standing.Disabled:
-		return "Account disabled"
-	case standing.Deleted:
-		return "Account deleted"
-	case standing.PasswordChanged:
-		return "Password changed"
-	case standing.PasswordReset:
-		return "Password reset"
-	case standing.RightsRemoved:
-		return "Role or group removed"
-	case standing.SignedOut:
-		return "Signed out"
-	case standing.Reused:
-		return "Grant ended: a used token came again"
-	case standing.AppDisabled:
-		return "Application disabled"
-	case standing.AppDeleted:
-		return "Application deleted"
-	case standing.AppNarrowed:
-		return "Permission removed"
-	case standing.SecretRemoved:
-		return "Secret removed"
-	case standing.ConsentWithdrawn:
-		return "Consent withdrawn"
-	case standing.DeviceLost:
-		return "Device cut"
-	case standing.HistoryLost:
-		return "Everything cut: history was lost"
-	case standing.ProviderDisabled:
-		return "Sessions through an identity provider ended"
-	case standing.Unlinked:
-		return "Unlinked from an identity provider"
-	case standing.MethodRemoved, standing.MethodReset:
-		return "A second factor was taken away"
-	case standing.KeyDropped:
-		return "All tokens cut: signing keys dropped"
-	}
-	switch kind {
-	case "session":
-		return "Session ended"
-	case "grant":
-		return "Grant revoked"
-	case "app":
-		return "Grants revoked"
-	case "directory":
-		return "Everyone's sessions revoked"
-	}
-	return "Sessions revoked"
-}
-
 var stateOf = map[relay.State]State{
 	relay.Ended: Ended, relay.Confirmed: Confirmed, relay.Waiting: Waiting, relay.Closes: Closes, relay.Closed: Closed,
 	relay.Gone: Gone, relay.Lives: Lives, relay.Over: Over, relay.Unknown: Unknown, relay.Answering: Confirmed,
-}
-
-func by(p audit.Party) string {
-	if p.Kind == "system" {
-		return "curfew itself"
-	}
-	return p.Name
 }
 
 // nameOf is how people call a party: a user by the display name of today, as far
 // as the reader may know it.
 func (v *visit) nameOf(p audit.Party) string {
 	if p.Kind == "user" {
-		if u, err := v.s.Manage.User(v.ctx(), v.Actor, p.ID); err == nil {
-			return calling(u.User)
+		if u, err := v.s.Manage.User(v.Ctx(), v.Actor, p.ID); err == nil {
+			return desk.Calling(u.User)
 		}
 	}
-	return by(p)
+	return desk.By(p)
 }
 
 // receipt fills the panel. refresh is the page it stands on.
 func (v *visit) receipt(rv *relay.ReceiptView, refresh string) Receipt {
-	r := Receipt{Clock: v.clock(rv.Now), ID: rv.ID, Act: act(rv.Cause, rv.Target.Kind), Target: v.nameOf(rv.Target), At: rv.At, By: v.nameOf(rv.Actor), Reason: rv.Reason,
+	r := Receipt{Clock: v.Clock(rv.Now), ID: rv.ID, Act: receipt.Act(rv.Cause, rv.Target.Kind), Target: v.nameOf(rv.Target), At: rv.At, By: v.nameOf(rv.Actor), Reason: rv.Reason,
 		Ledger: int64(rv.Pos), Guards: rv.Guards, Confirmed: rv.Confirmed, OverSince: rv.OverSince, Promise: promise, RefreshURL: refresh}
 	if rv.OverSince.IsZero() {
 		r.LiveURL = ReceiptPath(rv.ID) + "/live"
@@ -135,8 +75,8 @@ func (v *visit) receipt(rv *relay.ReceiptView, refresh string) Receipt {
 
 // line is a receipt in a list. Its state is that of what ends last.
 func (v *visit) line(rv *relay.ReceiptView) ReceiptLine {
-	c := v.clock(rv.Now)
-	l := ReceiptLine{ID: rv.ID, At: rv.At, Target: rv.Target.Name, By: by(rv.Actor), Reason: rv.Reason, Confirmed: rv.Confirmed, Total: rv.Guards, Ledger: int64(rv.Pos)}
+	c := v.Clock(rv.Now)
+	l := ReceiptLine{ID: rv.ID, At: rv.At, Target: rv.Target.Name, By: desk.By(rv.Actor), Reason: rv.Reason, Confirmed: rv.Confirmed, Total: rv.Guards, Ledger: int64(rv.Pos)}
 	if l.Target == "" {
 		l.Target = rv.Target.Kind
 	}

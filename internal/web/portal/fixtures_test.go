@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/portal/figure"
 	"github.com/curfew-id/curfew/internal/web/portal/receipt"
 	"github.com/curfew-id/curfew/internal/web/portal/registry"
@@ -70,13 +71,13 @@ func userRows() []UserRow {
 
 func usersList() Users {
 	return Users{
-		Shell: joan(shell("12:04:12", SectionUsers, "Users")), Query: "a", Found: 312, Took: 8 * time.Millisecond, Rows: userRows(),
+		Shell: joan(shell("12:04:12", desk.SectionUsers, "Users")), Query: "a", Found: 312, Took: 8 * time.Millisecond, Rows: userRows(),
 		Filters: []Filter{
 			{Label: "Department", Value: "Research", ClearURL: PathUsers + "?q=a"},
 			{Label: "Status", Options: []webkit.Link{{Text: "Enabled", URL: PathUsers + "?q=a&status=enabled"}, {Text: "Disabled", URL: PathUsers + "?q=a&status=disabled"}}},
 			{Label: "Role", Options: []webkit.Link{{Text: "Any role", URL: PathUsers + "?role=any"}}},
 		},
-		Hidden: []Hidden{{"department", "Research"}}, SortURL: PathUsers + "?sort=-name", ClearURL: PathUsers,
+		Hidden: []Hidden{{Name: "department", Value: "Research"}}, SortURL: PathUsers + "?sort=-name", ClearURL: PathUsers,
 		Bulk: []Verb{RevokeSessions, DisableAccount, ResetPassword},
 		Paging: Paging{From: 1, To: 10, Total: 312, Size: 10, NextURL: PathUsers + "?after=x",
 			Sizes: []webkit.Link{{Text: "10", Current: true}, {Text: "50", URL: PathUsers + "?top=50"}, {Text: "100", URL: PathUsers + "?top=100"}}},
@@ -86,7 +87,7 @@ func usersList() Users {
 func commands(id string, refused bool) []Command {
 	var c []Command
 	for _, v := range []Verb{RevokeSessions, DisableAccount, ResetPassword} {
-		c = append(c, Command{v, VerbPath(id, v), refused})
+		c = append(c, Command{Verb: v, URL: VerbPath(id, v), Refused: refused})
 	}
 	return c
 }
@@ -113,7 +114,7 @@ func adaLanes() []receipt.Lane {
 }
 
 func ada() User {
-	u := User{Shell: shell("12:04:12", SectionUsers, ""), ID: adaID, Name: "Ada Lovelace", UserName: "ada@contoso.example",
+	u := User{Shell: shell("12:04:12", desk.SectionUsers, ""), ID: adaID, Name: "Ada Lovelace", UserName: "ada@contoso.example",
 		About: "Analyst, Research", Commands: commands(adaID, false), Tabs: tabs(adaID, "Access")}
 	u.Crumbs = []webkit.Link{{Text: "Users", URL: PathUsers}, {Text: u.Name}}
 	may := at("08:02:00").AddDate(0, 0, 90)
@@ -196,12 +197,12 @@ func refused() User {
 }
 
 func confirmAda() Confirm {
-	return Confirm{Shell: shell("12:04:12", SectionUsers, "Revoke Ada Lovelace's sessions?"), Verb: RevokeSessions, Question: "Revoke Ada Lovelace's sessions?",
+	return Confirm{Shell: shell("12:04:12", desk.SectionUsers, "Revoke Ada Lovelace's sessions?"), Verb: RevokeSessions, Question: "Revoke Ada Lovelace's sessions?",
 		Consequences: []Consequence{
-			{AtOnce, "3 browser sessions and 4 grants", "end at once", "Every app asks for a new sign-in."},
-			{Within, "4 access tokens in Mail and Drive", "end within 10 s", "6 guards, all answering. 44 ms on a normal day."},
-			{NotBefore, "1 access token in Legacy", "lives until 12:51:07", "Legacy has no guard. Nothing can end it sooner."},
-			{EndUnknown, "Password and account", "stay as they are", "Ada can sign in again at once, unless you disable the account."},
+			{Kind: AtOnce, What: "3 browser sessions and 4 grants", When: "end at once", Why: "Every app asks for a new sign-in."},
+			{Kind: Within, What: "4 access tokens in Mail and Drive", When: "end within 10 s", Why: "6 guards, all answering. 44 ms on a normal day."},
+			{Kind: NotBefore, What: "1 access token in Legacy", When: "lives until 12:51:07", Why: "Legacy has no guard. Nothing can end it sooner."},
+			{Kind: EndUnknown, What: "Password and account", When: "stay as they are", Why: "Ada can sign in again at once, unless you disable the account."},
 		},
 		Widen:      &webkit.Check{Name: "widen", Label: "Disable the account as well", Hint: "No new sign-in until somebody enables it again."},
 		ReasonHint: "Goes on the receipt and into the audit log. Ada does not see it.", Reason: "Laptop lost on the train, INC-4711",
@@ -227,7 +228,7 @@ func receiptLines() []ReceiptLine {
 }
 
 func overview() Overview {
-	o := Overview{Shell: shell("12:04:38", SectionOverview, "Overview"), WorstWhere: "Legacy", WorstHolders: 214, Without: 10 * time.Second,
+	o := Overview{Shell: shell("12:04:38", desk.SectionOverview, "Overview"), WorstWhere: "Legacy", WorstHolders: 214, Without: 10 * time.Second,
 		Ladder: figure.Ladder{Clock: webkit.Clock{Now: at("12:04:38")}, Rungs: []figure.Rung{
 			{Name: "curfew", Sub: "sessions, refresh", Guarded: true, AtOnce: true},
 			{Name: "Mail", Sub: "3 guards", Guarded: true, Measured: 41 * time.Millisecond, Promised: 10 * time.Second},
@@ -269,7 +270,7 @@ func pages(t testing.TB) map[string][]byte {
 	u := usersList()
 	u.Query, u.Rows, u.Found, u.Paging = "adx", nil, 0, Paging{}
 	put("users-nobody")(usersPage.HTML(u))
-	put("users-empty")(usersPage.HTML(Users{Shell: shell("12:04:12", SectionUsers, "Users"), Empty: true}))
+	put("users-empty")(usersPage.HTML(Users{Shell: shell("12:04:12", desk.SectionUsers, "Users"), Empty: true}))
 	u = usersList()
 	u.Rows, u.Found, u.Filters, u.Query = u.Rows[:1], 1, nil, ""
 	u.Rows[0].Selected, u.CanRevokeAll = true, true
@@ -290,7 +291,7 @@ func pages(t testing.TB) map[string][]byte {
 	x := ada()
 	x.Access = &Access{Clock: x.Clock, Facts: x.Access.Facts[:2], NothingLive: "Nothing is live. The last token ended 11 Feb 18:20."}
 	x.Account, x.Done, x.About = Disabled, "Account disabled at 12:06:02.", ""
-	x.Commands = []Command{{EnableAccount, VerbPath(adaID, EnableAccount), false}, {ResetPassword, VerbPath(adaID, ResetPassword), false}}
+	x.Commands = []Command{{Verb: EnableAccount, URL: VerbPath(adaID, EnableAccount), Refused: false}, {Verb: ResetPassword, URL: VerbPath(adaID, ResetPassword), Refused: false}}
 	put("user-nothing")(userPage.HTML(x))
 	x = ada()
 	x.Name, x.UserName = userRows()[6].Name, userRows()[6].UserName
@@ -311,7 +312,7 @@ func pages(t testing.TB) map[string][]byte {
 	x.Membership = &Membership{Groups: []MembershipRow{{"Research", "directly"}}}
 	put("user-groups")(userPage.HTML(x))
 
-	rs := shell("12:04:31.300", SectionReceipts, "")
+	rs := shell("12:04:31.300", desk.SectionReceipts, "")
 	rs.Crumbs = []webkit.Link{{Text: "Receipts", URL: PathReceipts}, {Text: "rc_4c81-48211"}}
 	r := adaReceipt()
 	r.PageURL = ""
@@ -340,37 +341,37 @@ func pages(t testing.TB) map[string][]byte {
 	slow.Rows = append(slow.Rows, ReceiptRow{Where: "Payroll", Protects: "Payroll", State: Unknown, Why: "Its own cookie is not ours to end."})
 	put("receipt-slow")(receiptPage.HTML(ReceiptPage{rs, slow}))
 
-	put("confirm")(confirmPage.HTML(confirmAda()))
+	put("confirm")(desk.ConfirmPage.HTML(confirmAda()))
 	c := confirmAda()
 	c.Problem, c.ReasonError, c.ReasonRequired, c.Reason = &webkit.Problem{Title: "Error: not revoked", Items: []webkit.ProblemItem{{Field: "reason", Text: "Give a reason"}}}, "Give a reason", true, ""
 	c.Question, c.TypeThis, c.TypeError, c.Verb = "Revoke everyone except you?", "contoso.example", "This is not contoso.example", RevokeAll
-	c.Intro, c.Consequences, c.Widen, c.Hidden = "100,213 people sign in again.", nil, nil, []Hidden{{"verb", "revoke-all"}}
-	put("confirm-all")(confirmPage.HTML(c))
+	c.Intro, c.Consequences, c.Widen, c.Hidden = "100,213 people sign in again.", nil, nil, []Hidden{{Name: "verb", Value: "revoke-all"}}
+	put("confirm-all")(desk.ConfirmPage.HTML(c))
 	c = confirmAda()
 	c.Refusal = refused().Refusal
-	put("confirm-refused")(confirmPage.HTML(c))
-	put("bulk")(bulkResultPage.HTML(BulkResult{Shell: shell("12:06:03", SectionUsers, "2 revoked, 1 refused"), NotOver: "Legacy until 12:51:07", BackURL: PathUsers, Rows: []BulkRow{
+	put("confirm-refused")(desk.ConfirmPage.HTML(c))
+	put("bulk")(bulkResultPage.HTML(BulkResult{Shell: shell("12:06:03", desk.SectionUsers, "2 revoked, 1 refused"), NotOver: "Legacy until 12:51:07", BackURL: PathUsers, Rows: []BulkRow{
 		{Name: "Andrew Yao", UserName: "andrew@contoso.example", URL: UserPath("andrew"), State: Ended, At: at("12:06:02.107"), Ledger: 48_214, Receipt: webkit.Link{Text: "rc_4c81-48214", URL: ReceiptPath("rc_4c81-48214")}},
 		{Name: "Anita Borg", UserName: "anita@contoso.example", URL: UserPath("anita"), State: Refused, Why: "Holds Global Administrator; you hold User Administrator."},
 		{Name: "Annie Easley", UserName: "annie@contoso.example", URL: UserPath("annie"), State: Failed, Why: "The database did not answer within 5 s. Nothing was changed. Try again."},
 	}}))
-	put("new-password")(oncePage.HTML(Once{Shell: shell("12:06:03", SectionUsers, "New password"), Heading: "New password for Ada Lovelace", Facts: []registry.Fact{{Label: "User name", Values: []string{"ada@contoso.example"}}},
+	put("new-password")(desk.OncePage.HTML(Once{Shell: shell("12:06:03", desk.SectionUsers, "New password"), Heading: "New password for Ada Lovelace", Facts: []registry.Fact{{Label: "User name", Values: []string{"ada@contoso.example"}}},
 		Label: "Temporary password", Secret: "otter-window-41-lilac", Hint: "Shown once, now.", Copy: "Copy password", Rest: "3 browser sessions and 4 grants ended at 12:06:02.107.", Back: webkit.Link{Text: "Back to Ada Lovelace", URL: UserPath(adaID)}, ReceiptURL: ReceiptPath("rc_1")}))
-	put("receipts")(receiptsPage.HTML(Receipts{Shell: shell("12:04:38", SectionReceipts, "Receipts"), Rows: receiptLines(), Paging: Paging{From: 1, To: 3, Total: 3, Size: 50}}))
-	put("receipts-empty")(receiptsPage.HTML(Receipts{Shell: shell("12:04:38", SectionReceipts, "Receipts")}))
-	put("guards")(guardsPage.HTML(Guards{shell("12:04:38", SectionGuards, "Guards"), guardRows()}))
-	g0 := shell("12:04:38", SectionGuards, "Guards")
+	put("receipts")(receiptsPage.HTML(Receipts{Shell: shell("12:04:38", desk.SectionReceipts, "Receipts"), Rows: receiptLines(), Paging: Paging{From: 1, To: 3, Total: 3, Size: 50}}))
+	put("receipts-empty")(receiptsPage.HTML(Receipts{Shell: shell("12:04:38", desk.SectionReceipts, "Receipts")}))
+	put("guards")(guardsPage.HTML(Guards{shell("12:04:38", desk.SectionGuards, "Guards"), guardRows()}))
+	g0 := shell("12:04:38", desk.SectionGuards, "Guards")
 	g0.GuardsTotal, g0.GuardsAnswering, g0.Worst, g0.MyRoles, g0.UserCount = 0, 0, 0, nil, -1
 	put("guards-empty")(guardsPage.HTML(Guards{g0, nil}))
 	quiet := overview()
 	quiet.NoKeys = true
 	put("overview-quiet")(overviewPage.HTML(quiet))
 	put("overview")(overviewPage.HTML(overview()))
-	g0.Section = SectionOverview
+	g0.Section = desk.SectionOverview
 	put("overview-empty")(overviewPage.HTML(Overview{Shell: g0}))
 	for name, b := range registryPages(t) {
 		out[name] = b
 	}
-	put("audit")(auditPage.HTML(Audit{shell("12:04:38", SectionAudit, "Audit"), auditTable()}))
+	put("audit")(auditPage.HTML(Audit{shell("12:04:38", desk.SectionAudit, "Audit"), auditTable()}))
 	return out
 }

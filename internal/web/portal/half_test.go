@@ -16,8 +16,8 @@ import (
 func TestBrokenOffFormIsNoSuccess(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	grace := h.as("grace")
-	c, err := net.Dial("tcp", h.http.Listener.Addr().String())
+	grace := h.As("grace")
+	c, err := net.Dial("tcp", h.HTTP.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func TestBrokenOffFormIsNoSuccess(t *testing.T) {
 		t.Fatal(err)
 	}
 	fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nCookie: %s=%s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nreason=x",
-		VerbPath(h.ids["ada"].String(), RevokeSessions), webkit.SessionCookie(false), grace.cookie)
+		VerbPath(h.IDs["ada"].String(), RevokeSessions), webkit.SessionCookie(false), grace.Cookie)
 	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package portal
 
 import (
-	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/role"
+	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/portal/registry"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
@@ -35,8 +35,8 @@ func thingDone(word string) string {
 }
 
 func (v *visit) appAct() (appAct, *application, error) {
-	x, ok := appActs[v.r.PathValue("verb")]
-	if !ok || x.ask == nil || x.part != (v.r.PathValue("part") != "") {
+	x, ok := appActs[v.R.PathValue("verb")]
+	if !ok || x.ask == nil || x.part != (v.R.PathValue("part") != "") {
 		return x, nil, fault.New(fault.NotFound, "There is no such page.")
 	}
 	a, err := v.application()
@@ -44,11 +44,11 @@ func (v *visit) appAct() (appAct, *application, error) {
 }
 
 func (v *visit) askApp(x appAct, a *application) (*Confirm, error) {
-	c := &Confirm{Verb: x.verb, Action: v.r.URL.EscapedPath(), KeepURL: appTabPath(a.id, x.tab), ReasonHint: "Goes into the audit log."}
-	if x.verb.Cuts() {
-		c.Undo, c.ReasonHint = cannotUndo, "Goes on the receipt and into the audit log."
+	c := &Confirm{Verb: x.verb, Action: v.R.URL.EscapedPath(), KeepURL: appTabPath(a.id, x.tab), ReasonHint: "Goes into the audit log."}
+	if x.verb.Cuts {
+		c.Undo, c.ReasonHint = desk.CannotUndo, "Goes on the receipt and into the audit log."
 	}
-	c.Refusal = v.refusal([]Verb{x.verb}, []role.Decision{x.judge(v, a)}, directory.UserID{}, a.name, AppPath(a.id))
+	c.Refusal = v.Refusal([]Verb{x.verb}, []role.Decision{x.judge(v, a)}, directory.UserID{}, a.name, AppPath(a.id))
 	q, err := x.ask(v, a)
 	if err != nil {
 		return nil, err
@@ -58,33 +58,10 @@ func (v *visit) askApp(x appAct, a *application) (*Confirm, error) {
 		if q.Itself {
 			reach = a.itself
 		}
-		c.Consequences = v.wide(consequence(*q.First), reach)
+		c.Consequences = v.wide(desk.ConsequenceOf(*q.First), reach)
 	}
-	c.put(q)
+	c.Put(q)
 	return c, nil
-}
-
-// put writes a question onto its page, below what is there.
-func (c *Confirm) put(q registry.Question) {
-	c.Question, c.Intro, c.Undo, c.ReasonRequired, c.Extra = q.Title, q.Intro, cmp.Or(q.Undo, c.Undo), q.Reasoned, q.Fields
-	if len(c.Extra) > 0 {
-		c.Extra[0].Autofocus = true
-	}
-	for _, l := range q.Rest {
-		c.Consequences = append(c.Consequences, consequence(l))
-	}
-}
-
-// unreasoned reports whether a reason is missing.
-func (c *Confirm) unreasoned(f webkit.Form) bool {
-	return c.ReasonRequired && c.Refusal == nil && strings.TrimSpace(f.Get("reason")) == ""
-}
-
-func consequence(l registry.Line) Consequence {
-	if l.Ends {
-		return Consequence{AtOnce, l.What, l.When, l.Why}
-	}
-	return Consequence{EndUnknown, l.What, l.When, l.Why}
 }
 
 func (s *Server) getAppVerb(v *visit) error {
@@ -96,7 +73,7 @@ func (s *Server) getAppVerb(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return c.show(v, http.StatusOK)
+	return c.Show(v.Visit, http.StatusOK)
 }
 
 func (s *Server) postAppVerb(v *visit) error {
@@ -108,15 +85,15 @@ func (s *Server) postAppVerb(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.submit(func() (*Confirm, error) { return c, nil }, func(f webkit.Form) error {
-		if c.unreasoned(f) {
-			return &mistake{"reason", "Give a reason"}
+	return v.Submit(func() (*Confirm, error) { return c, nil }, func(f webkit.Form) error {
+		if c.Unreasoned(f) {
+			return &desk.Mistake{Field: "reason", Text: "Give a reason"}
 		}
 		r, word, err := x.do(v, a, f, manage.Act{Reason: f.Get("reason")})
 		if err != nil || word == answered {
 			return err
 		}
-		return v.to(v.after(r, appTabPath(a.id, x.tab), word))
+		return v.To(v.after(r, appTabPath(a.id, x.tab), word))
 	})
 }
 
@@ -148,8 +125,6 @@ func (a *application) itself(id directory.ResourceID) bool {
 	return slices.ContainsFunc(a.AppPermissions, func(p directory.Permission) bool { return p.Resource == id })
 }
 
-var errNoPart = fault.New(fault.NotFound, "That was over already. Nothing was changed.")
-
 // publicOf is the sentence of an error; none has none.
 func publicOf(err error) string {
 	if err == nil {
@@ -162,7 +137,7 @@ func publicOf(err error) string {
 func lifeOf(f webkit.Form, name string) (time.Duration, error) {
 	d, err := registry.ReadSpan(f.Get(name))
 	if err != nil {
-		return 0, &mistake{name, strings.TrimSuffix(fault.Public(err), ".")}
+		return 0, &desk.Mistake{Field: name, Text: strings.TrimSuffix(fault.Public(err), ".")}
 	}
 	return d, nil
 }
@@ -171,11 +146,11 @@ func lifeOf(f webkit.Form, name string) (time.Duration, error) {
 func (v *visit) whom(a *application, f webkit.Form) (manage.NewAppAssignment, error) {
 	ref := strings.TrimSpace(f.Get("who"))
 	if ref == "" {
-		return manage.NewAppAssignment{}, &mistake{"who", "Write who"}
+		return manage.NewAppAssignment{}, &desk.Mistake{Field: "who", Text: "Write who"}
 	}
-	n, err := v.s.Manage.Named(v.ctx(), v.Actor, a.ID, ref)
+	n, err := v.s.Manage.Named(v.Ctx(), v.Actor, a.ID, ref)
 	if fault.Is(err, fault.NotFound) {
-		err = &mistake{"who", "There is nobody, and no group, of that name"}
+		err = &desk.Mistake{Field: "who", Text: "There is nobody, and no group, of that name"}
 	}
 	return n, err
 }
@@ -183,7 +158,7 @@ func (v *visit) whom(a *application, f webkit.Form) (manage.NewAppAssignment, er
 // newSecret shows a secret once, in the answer to the post itself: it is stored
 // nowhere.
 func (v *visit) newSecret(a *application, made *manage.NewSecret, r *manage.Receipt) error {
-	view := Once{Shell: v.shell("New secret of " + a.name), Heading: "New secret of " + a.name, Facts: []registry.Fact{{Label: "Client id", Values: []string{a.id}}}, Label: "Secret", Secret: made.Value,
+	view := Once{Shell: v.Shell("New secret of " + a.name), Heading: "New secret of " + a.name, Facts: []registry.Fact{{Label: "Client id", Values: []string{a.id}}}, Label: "Secret", Secret: made.Value,
 		Hint: "Shown once, now. It does not end by itself.", Copy: "Copy secret", Back: webkit.Link{Text: "Back to " + a.name, URL: appTabPath(a.id, "secrets")}}
 	if !made.Expires.IsZero() {
 		view.Hint = "Shown once, now. It ends " + view.When(made.Expires) + "."
@@ -197,5 +172,5 @@ func (v *visit) newSecret(a *application, made *manage.NewSecret, r *manage.Rece
 			view.ReceiptURL = ReceiptPath(r.ID)
 		}
 	}
-	return show(v, oncePage, http.StatusOK, view)
+	return desk.Show(v.Visit, desk.OncePage, http.StatusOK, view)
 }

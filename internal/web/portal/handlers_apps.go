@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/curfew-id/curfew/internal/directory"
@@ -13,6 +12,7 @@ import (
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/relay"
 	"github.com/curfew-id/curfew/internal/role"
+	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/portal/registry"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
@@ -26,7 +26,7 @@ type application struct {
 
 // application reads the one that the address names.
 func (v *visit) application() (*application, error) {
-	app, err := v.s.Manage.App(v.ctx(), v.Actor, directory.AppID(v.r.PathValue("id")))
+	app, err := v.s.Manage.App(v.Ctx(), v.Actor, directory.AppID(v.R.PathValue("id")))
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func (v *visit) may(a *application, action role.Action) role.Decision {
 	t := role.Target{Owned: a.owned}
 	if action == role.UpdateAppKeys && !a.Principal.IsZero() {
 		t.ID, t.Service = a.Principal, true
-		if p, err := v.s.Manage.User(v.ctx(), v.Actor, a.Principal.String()); err == nil {
+		if p, err := v.s.Manage.User(v.Ctx(), v.Actor, a.Principal.String()); err == nil {
 			t.Held = p.Held
 		}
 		for _, x := range a.AppPermissions {
@@ -60,33 +60,19 @@ type offered struct {
 
 // offer is the button of a verb: a link, with a padlock when it would be refused.
 func (o *offered) offer(verb Verb, address string) Command {
-	d := appActs[verb.Slug()].judge(o.v, o.a)
+	d := appActs[verb.Slug].judge(o.v, o.a)
 	o.verbs, o.ds = append(o.verbs, verb), append(o.ds, d)
-	return Command{verb, address, !d.OK}
+	return Command{Verb: verb, URL: address, Refused: !d.OK}
 }
 
 // page is what the cards of the page share.
 func (o *offered) page() registry.Page {
-	p := o.v.cards()
+	p := o.v.Cards()
 	p.Offer = func(word, part string) registry.Button {
 		c := o.on(appActs[word].verb, part)
-		return button(c.Verb, c.URL, c.Refused)
+		return desk.Button(c.Verb, c.URL, c.Refused)
 	}
 	return p
-}
-
-// cards are drawn as of now, with links to people for those who may see them.
-func (v *visit) cards() registry.Page {
-	return registry.Page{Clock: v.clock(v.s.now()), Person: func(id directory.UserID) string {
-		if len(v.Held.Roles) == 0 {
-			return ""
-		}
-		return UserPath(id.String())
-	}}
-}
-
-func button(verb Verb, address string, refused bool) registry.Button {
-	return registry.Button{Label: verb.Label(), Icon: verb.Icon(), URL: address, Refused: refused, Form: verb.Form()}
 }
 
 // on offers a verb on the whole application, or on one part of it.
@@ -97,21 +83,18 @@ func (o *offered) on(verb Verb, part string) Command {
 	return o.offer(verb, AppVerbPath(o.a.id, verb))
 }
 
-// appsPage is how many applications, or resources, a page lists.
-const appsPage = 50
-
 func (s *Server) getApplications(v *visit) error {
-	apps, err := s.Manage.Apps(v.ctx(), v.Actor)
+	apps, err := s.Manage.Apps(v.Ctx(), v.Actor)
 	d := role.Allowed(v.Actor, role.CreateApp, role.Target{})
 	if err != nil {
 		return err
 	}
-	q, status := strings.TrimSpace(v.q.Get("q")), v.q.Get("status")
+	q, status := strings.TrimSpace(v.Q.Get("q")), v.Q.Get("status")
 	if status != "disabled" && status != "enabled" {
 		status = ""
 	}
-	view := Things{Shell: v.shell("Applications"), Heading: "Applications", Commands: []Command{{CreateApp, PathNewApp, !d.OK}}, Query: q, Search: "Name or client id", ListURL: PathApplications, Done: thingDone(v.q.Get("done"))}
-	view.Refusal = v.refusal([]Verb{CreateApp}, []role.Decision{d}, directory.UserID{}, "", PathNewApp)
+	view := Things{Shell: v.Shell("Applications"), Heading: "Applications", Commands: []Command{{Verb: CreateApp, URL: PathNewApp, Refused: !d.OK}}, Query: q, Search: "Name or client id", ListURL: PathApplications, Done: thingDone(v.Q.Get("done"))}
+	view.Refusal = v.Refusal([]Verb{CreateApp}, []role.Decision{d}, directory.UserID{}, "", PathNewApp)
 	if len(apps) == 0 {
 		view.Empty, view.Command = "No applications yet.", "curfew apply -f directory.toml"
 	}
@@ -130,32 +113,15 @@ func (s *Server) getApplications(v *visit) error {
 		pill.Options = []webkit.Link{{Text: "Enabled", URL: with("status", "enabled")}, {Text: "Disabled", URL: with("status", "disabled")}}
 	} else {
 		pill.Value, pill.ClearURL = strings.ToUpper(status[:1])+status[1:], with("status", "")
-		view.Hidden = []Hidden{{"status", status}}
+		view.Hidden = []Hidden{{Name: "status", Value: status}}
 	}
 	view.Filters = []Filter{pill}
 	apps = registry.Find(apps, q, status)
 	view.Found = len(apps)
-	from, to, paging := v.slice(len(apps), func(from string) string { return with("from", from) })
+	from, to, paging := v.Slice(len(apps), func(from string) string { return with("from", from) })
 	view.Paging = paging
-	view.Table = v.cards().Apps(apps[from:to], AppPath)
-	return show(v, thingsPage, http.StatusOK, view)
-}
-
-// slice is the page of a list of n that the address asks for, and its foot.
-func (v *visit) slice(n int, with func(from string) string) (from, to int, p Paging) {
-	from, _ = strconv.Atoi(v.q.Get("from")) // else from the first
-	from = max(0, min(from, n-1))
-	to = min(from+appsPage, n)
-	if n > appsPage {
-		p = Paging{From: from + 1, To: to, Total: n, Size: appsPage}
-		if from > 0 {
-			p.PrevURL = with(strconv.Itoa(max(0, from-appsPage)))
-		}
-		if to < n {
-			p.NextURL = with(strconv.Itoa(to))
-		}
-	}
-	return from, to, p
+	view.Table = v.Cards().Apps(apps[from:to], AppPath)
+	return desk.Show(v.Visit, desk.ThingsPage, http.StatusOK, view)
 }
 
 // appTabs are the tabs, by the word in the address.
@@ -186,7 +152,7 @@ func (s *Server) getApplication(v *visit) error {
 		return err
 	}
 	o := &offered{v: v, a: a}
-	view := Thing{Icon: "apps", Name: a.name, ID: a.id, Chips: []registry.Mark{registry.Enabled(a.Enabled)}, Done: thingDone(v.q.Get("done"))}
+	view := Thing{Icon: "apps", Name: a.name, ID: a.id, Chips: []registry.Mark{registry.Enabled(a.Enabled)}, Done: thingDone(v.Q.Get("done"))}
 	if a.FirstParty {
 		view.Chips = append(view.Chips, registry.Mark{Icon: "star", Tone: "t-1", Word: "First-party"})
 	}
@@ -204,7 +170,7 @@ func (s *Server) getApplication(v *visit) error {
 		word, text string
 		fill       func(*visit, *offered, *Thing) error
 	}) bool {
-		return t.word == v.q.Get("tab")
+		return t.word == v.Q.Get("tab")
 	}))
 	if err := appTabs[at].fill(v, o, &view); err != nil {
 		return err
@@ -219,10 +185,10 @@ func (s *Server) getApplication(v *visit) error {
 		}
 		view.Tabs = append(view.Tabs, Tab{Text: t.text, URL: appTabPath(a.id, t.word), Count: n, Current: i == at})
 	}
-	view.Refusal = v.refusal(o.verbs, o.ds, directory.UserID{}, a.name, appTabPath(a.id, appTabs[at].word))
-	view.Shell = v.shell(a.name)
+	view.Refusal = v.Refusal(o.verbs, o.ds, directory.UserID{}, a.name, appTabPath(a.id, appTabs[at].word))
+	view.Shell = v.Shell(a.name)
 	view.Crumbs = []webkit.Link{{Text: "Applications", URL: PathApplications}, {Text: a.name}}
-	return show(v, thingPage, http.StatusOK, view)
+	return desk.Show(v.Visit, desk.ThingPage, http.StatusOK, view)
 }
 
 func (v *visit) appOverview(o *offered, view *Thing) error {
@@ -236,49 +202,35 @@ func (v *visit) appSecrets(o *offered, view *Thing) error {
 }
 
 func (v *visit) appOwners(o *offered, view *Thing) error {
-	owners, err := v.s.Manage.Owners(v.ctx(), v.Actor, o.a.ID)
+	owners, err := v.s.Manage.Owners(v.Ctx(), v.Actor, o.a.ID)
 	view.Cards = o.page().Owners(o.a.App, owners)
 	return err
 }
 
 func (v *visit) appAssignments(o *offered, view *Thing) error {
-	all, err := v.s.Manage.AppAssignments(v.ctx(), v.Actor, o.a.ID)
+	all, err := v.s.Manage.AppAssignments(v.Ctx(), v.Actor, o.a.ID)
 	view.Cards = o.page().Assignments(o.a.App, all)
 	return err
 }
 
 func (v *visit) appConsent(o *offered, view *Thing) error {
-	after, _ := directory.ParseID[directory.User](v.q.Get("after")) // else from the first
-	all, next, err := v.s.Manage.ConsentsTo(v.ctx(), v.Actor, o.a.ID, after, listSize)
+	after, _ := directory.ParseID[directory.User](v.Q.Get("after")) // else from the first
+	all, next, err := v.s.Manage.ConsentsTo(v.Ctx(), v.Actor, o.a.ID, after, desk.ListSize)
 	if err != nil {
 		return err
 	}
 	view.Cards = o.page().Permissions(o.a.App)
 	card := o.page().Consents(o.a.App, all, role.Allowed(v.Actor, role.ReadUsers, role.Target{}).Sentence(""))
 	if !next.IsZero() {
-		card.From, card.NextURL = v.at(), v.next(len(all), appTabPath(o.a.id, "consent")+"&after="+next.String())
+		card.From, card.NextURL = v.At(), v.Next(len(all), appTabPath(o.a.id, "consent")+"&after="+next.String())
 	}
 	view.Cards = append(view.Cards, card)
 	return nil
 }
 
-// at is the number of the first row of a page, and next the address of the page
-// after n rows.
-func (v *visit) at() int {
-	at, err := strconv.Atoi(v.q.Get("at"))
-	if err != nil {
-		return 1
-	}
-	return max(at, 1)
-}
-
-func (v *visit) next(n int, address string) string {
-	return address + "&at=" + strconv.Itoa(v.at()+n)
-}
-
 func (v *visit) appGrants(o *offered, view *Thing) error {
-	before, _ := directory.ParseID[directory.Grant](v.q.Get("before")) // else from the newest
-	all, next, err := v.s.Relay.GrantsOf(v.ctx(), v.Actor, relay.Holder{App: o.a.ID}, before)
+	before, _ := directory.ParseID[directory.Grant](v.Q.Get("before")) // else from the newest
+	all, next, err := v.s.Relay.GrantsOf(v.Ctx(), v.Actor, relay.Holder{App: o.a.ID}, before)
 	if fault.Is(err, fault.Denied) {
 		view.Cards = []registry.Card{{Title: "Grants", Empty: fault.Public(err)}}
 		return nil
@@ -286,23 +238,23 @@ func (v *visit) appGrants(o *offered, view *Thing) error {
 	if err != nil {
 		return err
 	}
-	if len(all) > listSize {
-		next, all = all[listSize-1].ID, all[:listSize]
+	if len(all) > desk.ListSize {
+		next, all = all[desk.ListSize-1].ID, all[:desk.ListSize]
 	}
 	card := o.page().Grants(o.a.App, all, func(g relay.GrantView) registry.Button {
-		return button(RevokeGrant, grantPath(g.User.String(), g.ID.String()), false)
+		return desk.Button(RevokeGrant, grantPath(g.User.String(), g.ID.String()), false)
 	})
 	if !next.IsZero() {
-		card.From, card.NextURL = v.at(), v.next(len(all), appTabPath(o.a.id, "grants")+"&before="+next.String())
+		card.From, card.NextURL = v.At(), v.Next(len(all), appTabPath(o.a.id, "grants")+"&before="+next.String())
 	}
 	view.Cards = []registry.Card{card}
 	return nil
 }
 
 func (v *visit) appAudit(o *offered, view *Thing) error {
-	t, err := v.auditTable(manage.AuditQuery{Target: o.a.id}, appTabPath(o.a.id, "audit")+"&")
+	t, err := v.Audits(manage.AuditQuery{Target: o.a.id}, appTabPath(o.a.id, "audit")+"&")
 	if fault.Is(err, fault.Denied) {
-		t, err = AuditTable{Clock: v.clock(v.s.now()), Refused: fault.Public(err)}, nil
+		t, err = AuditTable{Clock: v.Clock(v.Now()), Refused: fault.Public(err)}, nil
 	}
 	view.Audit = &t
 	return err

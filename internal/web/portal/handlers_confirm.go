@@ -1,7 +1,6 @@
 package portal
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,108 +13,27 @@ import (
 	"github.com/curfew-id/curfew/internal/relay"
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/role"
+	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/portal/registry"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
-// maxReason bounds the reason in bytes, as the verbs do.
-const maxReason = 500
-
-const cannotUndo = "Cannot be undone."
-
 // confirm begins the confirmation of a verb on a user.
 func (v *visit) confirm(p *person, verb Verb) *Confirm {
-	c := &Confirm{Verb: verb, Action: v.r.URL.EscapedPath(), KeepURL: UserPath(p.id), Undo: cannotUndo,
+	c := &Confirm{Verb: verb, Action: v.R.URL.EscapedPath(), KeepURL: UserPath(p.id), Undo: desk.CannotUndo,
 		ReasonHint: "Goes on the receipt and into the audit log. " + p.first() + " does not see it."}
 	d := role.Allowed(v.Actor, action[verb], p.target)
-	c.Refusal = v.refusal([]Verb{verb}, []role.Decision{d}, p.User.ID, p.name, UserPath(p.id))
+	c.Refusal = v.Refusal([]Verb{verb}, []role.Decision{d}, p.User.ID, p.name, UserPath(p.id))
 	return c
 }
-
-// show sends a confirmation page, as of now.
-func (c *Confirm) show(v *visit, status int) error {
-	c.Shell = v.shell(c.Question)
-	if c.Refusal != nil && status == http.StatusOK {
-		status = http.StatusForbidden
-	}
-	return show(v, confirmPage, status, *c)
-}
-
-// submit reads a confirmation's form, does it, and shows the page again, as of now
-// and with what was typed, when it was not done. do returns what to say beside a
-// field as a *mistake.
-func (v *visit) submit(build func() (*Confirm, error), do func(webkit.Form) error) error {
-	f, err := webkit.ParseForm(v.w, v.r, "id")
-	if err != nil {
-		return err
-	}
-	var m *mistake
-	if len(f.Get("reason")) > maxReason {
-		err = &mistake{"reason", "The reason has at most 500 characters"}
-	} else {
-		err = do(f)
-	}
-	kind, field := fault.KindOf(err), errors.As(err, &m)
-	switch {
-	case err == nil:
-		return nil
-	case kind == fault.Revoked, kind == fault.Unauthenticated, kind == fault.NotFound:
-		return err
-	}
-	c, berr := build()
-	if berr != nil {
-		return berr
-	}
-	c.Reason, c.Typed = f.Get("reason"), f.Get("domain")
-	for i := range c.Extra {
-		c.Extra[i].Value = f.Get(c.Extra[i].Name)
-	}
-	if c.Widen != nil {
-		c.Widen.Checked = f.Has("widen")
-	}
-	item := webkit.ProblemItem{Text: fault.Public(err)}
-	status := webkit.StatusOf(err)
-	c.Problem = &webkit.Problem{Title: "Error: nothing was done"}
-	switch {
-	case field:
-		status, item = http.StatusUnprocessableEntity, webkit.ProblemItem{Field: m.field, Text: m.text}
-		switch i := slices.IndexFunc(c.Extra, func(x webkit.Field) bool { return x.Name == m.field }); {
-		case i >= 0:
-			c.Extra[i].Error = m.text
-		case m.field == "reason":
-			c.ReasonError = m.text
-		default:
-			c.TypeError = m.text
-		}
-	case kind == fault.Denied:
-		c.Problem = nil
-		if c.Refusal == nil {
-			c.Refusal = &Refusal{Sentence: fault.Public(err)}
-		}
-	case kind == fault.Internal:
-		v.log(c.Verb.Slug(), err)
-		c.Problem.Title = "Error: not known"
-		item.Text = "We do not know whether it was done: the answer was lost. Doing it again is safe."
-	}
-	if c.Problem != nil {
-		c.Problem.Items = []webkit.ProblemItem{item}
-	}
-	v.retryAfter(err)
-	return c.show(v, status)
-}
-
-// mistake is something wrong with one field.
-type mistake struct{ field, text string }
-
-func (m *mistake) Error() string { return m.field + ": " + m.text }
 
 // userConfirm is the confirmation of a verb on a whole user.
 func (v *visit) userConfirm(p *person, verb Verb) (*Confirm, error) {
 	c := v.confirm(p, verb)
 	if verb == EnableAccount {
 		c.Question, c.Undo = "Enable "+p.name+"'s account?", "Can be disabled again."
-		c.Consequences = []Consequence{{AtOnce, "New sign-ins", "work at once", ""},
-			{EndUnknown, "What had ended", "stays ended", "Every browser and app has to sign in again."}}
+		c.Consequences = []Consequence{{Kind: AtOnce, What: "New sign-ins", When: "work at once", Why: ""},
+			{Kind: EndUnknown, What: "What had ended", When: "stays ended", Why: "Every browser and app has to sign in again."}}
 		return c, nil
 	}
 	x, err := v.exposure(p)
@@ -134,23 +52,23 @@ func (v *visit) userConfirm(p *person, verb Verb) (*Confirm, error) {
 			}
 		}
 		if !p.User.Service {
-			c.Consequences = append(c.Consequences, Consequence{EndUnknown, "Password and account", "stay as they are", why})
+			c.Consequences = append(c.Consequences, Consequence{Kind: EndUnknown, What: "Password and account", When: "stay as they are", Why: why})
 		}
 	case DisableAccount:
 		c.Question, c.Undo = "Disable "+p.name+"'s account?", "Enabling again brings nothing back."
-		c.Consequences = append(c.Consequences, Consequence{AtOnce, "New sign-ins", "refused at once", "Until somebody enables the account again."})
+		c.Consequences = append(c.Consequences, Consequence{Kind: AtOnce, What: "New sign-ins", When: "refused at once", Why: "Until somebody enables the account again."})
 	case ResetPassword:
 		c.Question = "Reset " + p.name + "'s password?"
-		c.Consequences = append(c.Consequences, Consequence{AtOnce, "The old password", "ends at once", "You get a temporary one, shown once. " + p.first() + " must change it at the next sign-in."})
+		c.Consequences = append(c.Consequences, Consequence{Kind: AtOnce, What: "The old password", When: "ends at once", Why: "You get a temporary one, shown once. " + p.first() + " must change it at the next sign-in."})
 	}
 	return c, nil
 }
 
 // exposure is what is open for a user; empty for whoever may not see it.
 func (v *visit) exposure(p *person) (*relay.Exposure, error) {
-	x, err := v.s.Relay.Exposure(v.ctx(), v.Actor, p.User.ID)
+	x, err := v.s.Relay.Exposure(v.Ctx(), v.Actor, p.User.ID)
 	if fault.Is(err, fault.Denied) {
-		return &relay.Exposure{User: p.User.ID, Now: v.s.now()}, nil
+		return &relay.Exposure{User: p.User.ID, Now: v.Now()}, nil
 	}
 	return x, err
 }
@@ -158,7 +76,7 @@ func (v *visit) exposure(p *person) (*relay.Exposure, error) {
 // consequences say what an act ends, and when: first what curfew itself ends, then
 // what guards end, then what lives on.
 func (v *visit) consequences(x *relay.Exposure, sessions, grants int, ts []relay.TokenView) (out []Consequence) {
-	c := v.clock(x.Now)
+	c := v.Clock(x.Now)
 	var parts []string
 	if sessions > 0 {
 		parts = append(parts, webkit.Count(sessions, "browser session", "browser sessions"))
@@ -168,9 +86,9 @@ func (v *visit) consequences(x *relay.Exposure, sessions, grants int, ts []relay
 	}
 	switch {
 	case len(parts) > 0 && sessions+grants == 1:
-		out = append(out, Consequence{AtOnce, webkit.And(parts), "ends at once", "It asks for a new sign-in."})
+		out = append(out, Consequence{Kind: AtOnce, What: webkit.And(parts), When: "ends at once", Why: "It asks for a new sign-in."})
 	case len(parts) > 0:
-		out = append(out, Consequence{AtOnce, webkit.And(parts), "end at once", "Every app asks for a new sign-in."})
+		out = append(out, Consequence{Kind: AtOnce, What: webkit.And(parts), When: "end at once", Why: "Every app asks for a new sign-in."})
 	}
 	var guarded []relay.TokenView
 	var rest []Consequence
@@ -194,7 +112,7 @@ func (v *visit) consequences(x *relay.Exposure, sessions, grants int, ts []relay
 		if answering < guards {
 			why = webkit.Count(guards, "guard", "guards") + ", " + webkit.Num(guards-answering) + " silent: that one refuses everything by itself."
 		}
-		out = append(out, Consequence{Within, tokensIn(n, resourceNames(guarded)), verbed(n, "end") + " within " + webkit.Span(slowest), why})
+		out = append(out, Consequence{Kind: Within, What: tokensIn(n, resourceNames(guarded)), When: verbed(n, "end") + " within " + webkit.Span(slowest), Why: why})
 	}
 	for _, own := range lives {
 		var last time.Time
@@ -202,11 +120,11 @@ func (v *visit) consequences(x *relay.Exposure, sessions, grants int, ts []relay
 			last = later(last, t.Ends.At)
 		}
 		name := own[0].ResourceName
-		rest = append(rest, Consequence{NotBefore, tokensIn(len(own), []string{name}), verbed(len(own), "live") + " until " + c.Sec(last), name + " has no guard. Nothing can end it sooner."})
+		rest = append(rest, Consequence{Kind: NotBefore, What: tokensIn(len(own), []string{name}), When: verbed(len(own), "live") + " until " + c.Sec(last), Why: name + " has no guard. Nothing can end it sooner."})
 	}
 	slices.SortFunc(rest, func(a, b Consequence) int { return strings.Compare(a.When+a.What, b.When+b.What) })
 	if out = append(out, rest...); len(out) == 0 {
-		out = []Consequence{{NothingLive, "Nothing is live", "nothing to end", "What is in flight is refused all the same."}}
+		out = []Consequence{{Kind: NothingLive, What: "Nothing is live", When: "nothing to end", Why: "What is in flight is refused all the same."}}
 	}
 	return out
 }
@@ -224,7 +142,7 @@ func verbed(n int, verb string) string {
 }
 
 func (s *Server) getVerb(v *visit) error {
-	verb, ok := ParseBulkVerb(v.r.PathValue("verb"))
+	verb, ok := ParseBulkVerb(v.R.PathValue("verb"))
 	if !ok {
 		return fault.New(fault.NotFound, "There is no such page.")
 	}
@@ -236,7 +154,7 @@ func (s *Server) getVerb(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return c.show(v, http.StatusOK)
+	return c.Show(v.Visit, http.StatusOK)
 }
 
 // onUser is the confirmed act on a user: do returns where to go on.
@@ -245,10 +163,10 @@ func (v *visit) onUser(verb Verb, do func(*person, webkit.Form) (string, error))
 	if err != nil {
 		return err
 	}
-	return v.submit(func() (*Confirm, error) { return v.userConfirm(p, verb) }, func(f webkit.Form) error {
+	return v.Submit(func() (*Confirm, error) { return v.userConfirm(p, verb) }, func(f webkit.Form) error {
 		where, err := do(p, f)
 		if err == nil && where != "" {
-			v.to(where)
+			v.To(where)
 		}
 		return err
 	})
@@ -267,7 +185,7 @@ func (v *visit) profile(id string, r *manage.Receipt, word string) string {
 // keep remembers a cut's tokens, with the names of their applications.
 func (v *visit) keep(r *manage.Receipt) {
 	v.s.cuts.Keep(r, func(id directory.AppID) string {
-		if a, err := v.s.Manage.App(v.ctx(), v.Actor, id); err == nil && a.Name != "" {
+		if a, err := v.s.Manage.App(v.Ctx(), v.Actor, id); err == nil && a.Name != "" {
 			return a.Name
 		}
 		return string(id)
@@ -278,12 +196,12 @@ func (v *visit) keep(r *manage.Receipt) {
 func (s *Server) postRevoke(v *visit) error {
 	return v.onUser(RevokeSessions, func(p *person, f webkit.Form) (string, error) {
 		if f.Has("widen") { // disabling ends everything, too: one act, one receipt
-			r, err := s.Manage.SetEnabled(v.ctx(), v.Actor, p.User.ID, false, manage.Act{Reason: f.Get("reason")})
+			r, err := s.Manage.SetEnabled(v.Ctx(), v.Actor, p.User.ID, false, manage.Act{Reason: f.Get("reason")})
 			if err != nil || r != nil {
 				return v.profile(p.id, r, ""), err
 			}
 		}
-		res, err := s.Revoke.User(v.ctx(), v.Actor, p.User.ID, revoke.Options{Reason: f.Get("reason")})
+		res, err := s.Revoke.User(v.Ctx(), v.Actor, p.User.ID, revoke.Options{Reason: f.Get("reason")})
 		return v.profile(p.id, res.Receipt, "already"), err
 	})
 }
@@ -293,7 +211,7 @@ func (s *Server) postEnable(v *visit) error  { return v.postEnabled(EnableAccoun
 
 func (v *visit) postEnabled(verb Verb, enabled bool, word string) error {
 	return v.onUser(verb, func(p *person, f webkit.Form) (string, error) {
-		r, err := v.s.Manage.SetEnabled(v.ctx(), v.Actor, p.User.ID, enabled, manage.Act{Reason: f.Get("reason")})
+		r, err := v.s.Manage.SetEnabled(v.Ctx(), v.Actor, p.User.ID, enabled, manage.Act{Reason: f.Get("reason")})
 		return v.profile(p.id, r, word), err
 	})
 }
@@ -301,11 +219,11 @@ func (v *visit) postEnabled(verb Verb, enabled bool, word string) error {
 // postReset shows the temporary password in its own answer: it is stored nowhere.
 func (s *Server) postReset(v *visit) error {
 	return v.onUser(ResetPassword, func(p *person, f webkit.Form) (string, error) {
-		password, r, err := s.Manage.SetPassword(v.ctx(), v.Actor, p.User.ID, "", true, manage.Act{Reason: f.Get("reason")})
+		password, r, err := s.Manage.SetPassword(v.Ctx(), v.Actor, p.User.ID, "", true, manage.Act{Reason: f.Get("reason")})
 		if err != nil {
 			return "", err
 		}
-		view := Once{Shell: v.shell("New password for " + p.name), Heading: "New password for " + p.name, Facts: []registry.Fact{{Label: "User name", Values: []string{p.User.Name}}},
+		view := Once{Shell: v.Shell("New password for " + p.name), Heading: "New password for " + p.name, Facts: []registry.Fact{{Label: "User name", Values: []string{p.User.Name}}},
 			Label: "Temporary password", Secret: password, Hint: "Shown once, now. It must be changed at the next sign-in.", Copy: "Copy password", Rest: "The old password ended.",
 			Back: webkit.Link{Text: "Back to " + p.name, URL: UserPath(p.id)}}
 		if r != nil {
@@ -315,7 +233,7 @@ func (s *Server) postReset(v *visit) error {
 				view.Rest = webkit.Count(r.Rest.Sessions, "browser session", "browser sessions") + " and " + webkit.Count(r.Rest.Grants, "grant", "grants") + " ended with the old password at " + view.Milli(r.At) + "."
 			}
 		}
-		return "", show(v, oncePage, http.StatusOK, view)
+		return "", desk.Show(v.Visit, desk.OncePage, http.StatusOK, view)
 	})
 }
 
@@ -340,7 +258,7 @@ func (v *visit) part(verb Verb, pick func(*relay.Exposure, *Confirm) bool) (*per
 func (v *visit) sessionConfirm() (*person, *Confirm, error) {
 	return v.part(RevokeSession, func(x *relay.Exposure, c *Confirm) bool {
 		for _, b := range x.Sessions {
-			if b.ID.String() != v.r.PathValue("session") {
+			if b.ID.String() != v.R.PathValue("session") {
 				continue
 			}
 			device := b.Agent
@@ -348,7 +266,7 @@ func (v *visit) sessionConfirm() (*person, *Confirm, error) {
 				device = "this browser"
 			}
 			c.Question = "End the session in " + device + "?"
-			c.Intro = "Signed in " + v.clock(x.Now).When(b.AuthTime) + " from " + b.IP + "."
+			c.Intro = "Signed in " + v.Clock(x.Now).When(b.AuthTime) + " from " + b.IP + "."
 			if b.ID == v.Session.ID {
 				c.Intro += " It is the one you are in."
 			}
@@ -360,7 +278,7 @@ func (v *visit) sessionConfirm() (*person, *Confirm, error) {
 					ts = append(ts, g.Tokens...)
 				}
 			}
-			c.Consequences = append(v.consequences(x, 1, grants, ts), Consequence{EndUnknown, "Other browsers and apps", "stay as they are", ""})
+			c.Consequences = append(v.consequences(x, 1, grants, ts), Consequence{Kind: EndUnknown, What: "Other browsers and apps", When: "stay as they are", Why: ""})
 			return true
 		}
 		return false
@@ -370,11 +288,11 @@ func (v *visit) sessionConfirm() (*person, *Confirm, error) {
 func (v *visit) grantConfirm() (*person, *Confirm, error) {
 	return v.part(RevokeGrant, func(x *relay.Exposure, c *Confirm) bool {
 		for _, g := range x.Grants {
-			if g.ID.String() != v.r.PathValue("grant") {
+			if g.ID.String() != v.R.PathValue("grant") {
 				continue
 			}
 			c.Question = "Revoke the grant of " + g.AppName + "?"
-			c.Consequences = append(v.consequences(x, 0, 1, g.Tokens), Consequence{EndUnknown, "Browser sessions", "stay as they are", g.AppName + " can get a new grant in a browser that is signed in."})
+			c.Consequences = append(v.consequences(x, 0, 1, g.Tokens), Consequence{Kind: EndUnknown, What: "Browser sessions", When: "stay as they are", Why: g.AppName + " can get a new grant in a browser that is signed in."})
 			return true
 		}
 		return false
@@ -390,25 +308,25 @@ func (v *visit) getPart(build func() (*person, *Confirm, error)) error {
 		return err
 	}
 	if c == nil {
-		return v.to(UserPath(p.id) + "?done=already")
+		return v.To(UserPath(p.id) + "?done=already")
 	}
-	return c.show(v, http.StatusOK)
+	return c.Show(v.Visit, http.StatusOK)
 }
 
 func (s *Server) postSession(v *visit) error {
-	id, err := directory.ParseID[directory.Session](v.r.PathValue("session"))
+	id, err := directory.ParseID[directory.Session](v.R.PathValue("session"))
 	if err != nil {
 		return fault.New(fault.NotFound, "There is no such session.")
 	}
-	return v.postPart(v.sessionConfirm, func(o revoke.Options) (revoke.Result, error) { return s.Revoke.Session(v.ctx(), v.Actor, id, o) })
+	return v.postPart(v.sessionConfirm, func(o revoke.Options) (revoke.Result, error) { return s.Revoke.Session(v.Ctx(), v.Actor, id, o) })
 }
 
 func (s *Server) postGrant(v *visit) error {
-	id, err := directory.ParseID[directory.Grant](v.r.PathValue("grant"))
+	id, err := directory.ParseID[directory.Grant](v.R.PathValue("grant"))
 	if err != nil {
 		return fault.New(fault.NotFound, "There is no such grant.")
 	}
-	return v.postPart(v.grantConfirm, func(o revoke.Options) (revoke.Result, error) { return s.Revoke.Grant(v.ctx(), v.Actor, id, o) })
+	return v.postPart(v.grantConfirm, func(o revoke.Options) (revoke.Result, error) { return s.Revoke.Grant(v.Ctx(), v.Actor, id, o) })
 }
 
 // postPart revokes what belongs to the user whom the address names, and nobody else.
@@ -418,12 +336,12 @@ func (v *visit) postPart(build func() (*person, *Confirm, error), cut func(revok
 		return err
 	}
 	if c == nil {
-		return v.to(UserPath(p.id) + "?done=already")
+		return v.To(UserPath(p.id) + "?done=already")
 	}
-	return v.submit(func() (*Confirm, error) { return c, nil }, func(f webkit.Form) error {
+	return v.Submit(func() (*Confirm, error) { return c, nil }, func(f webkit.Form) error {
 		res, err := cut(revoke.Options{Reason: f.Get("reason")})
 		if err == nil {
-			v.to(v.profile(p.id, res.Receipt, "already"))
+			v.To(v.profile(p.id, res.Receipt, "already"))
 		}
 		return err
 	})

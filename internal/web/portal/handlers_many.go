@@ -14,6 +14,7 @@ import (
 	"github.com/curfew-id/curfew/internal/relay"
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/role"
+	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
@@ -60,13 +61,13 @@ func (v *visit) readBulk(f webkit.Form) (*bulk, error) {
 }
 
 func (v *visit) bulkConfirm(b *bulk) (*Confirm, error) {
-	c := &Confirm{Verb: b.verb, Action: pathBulkNow, KeepURL: PathUsers, Undo: cannotUndo, ReasonRequired: len(b.people) > 1,
-		ReasonHint: "Goes on each receipt and into the audit log.", Hidden: []Hidden{{"verb", b.verb.Slug()}}}
-	all := &relay.Exposure{Now: v.s.now()}
+	c := &Confirm{Verb: b.verb, Action: pathBulkNow, KeepURL: PathUsers, Undo: desk.CannotUndo, ReasonRequired: len(b.people) > 1,
+		ReasonHint: "Goes on each receipt and into the audit log.", Hidden: []Hidden{{Name: "verb", Value: b.verb.Slug}}}
+	all := &relay.Exposure{Now: v.Now()}
 	var left []string
 	n := 0
 	for i, p := range b.people {
-		c.Hidden = append(c.Hidden, Hidden{"id", p.id})
+		c.Hidden = append(c.Hidden, Hidden{Name: "id", Value: p.id})
 		if !b.may[i].OK {
 			why := "your role cannot act on it"
 			if b.may[i].Holds != "" {
@@ -95,13 +96,13 @@ func (v *visit) bulkConfirm(b *bulk) (*Confirm, error) {
 	switch b.verb {
 	case EnableAccount:
 		c.Question, c.Undo = "Enable "+webkit.Count(n, "account", "accounts")+"?", "Can be disabled again."
-		c.Consequences = []Consequence{{AtOnce, "New sign-ins", "work at once", ""}, {EndUnknown, "What had ended", "stays ended", ""}}
+		c.Consequences = []Consequence{{Kind: AtOnce, What: "New sign-ins", When: "work at once", Why: ""}, {Kind: EndUnknown, What: "What had ended", When: "stays ended", Why: ""}}
 	default:
 		c.Question = "Revoke the sessions of " + whom + "?"
 		c.Consequences = v.consequences(all, len(all.Sessions), len(all.Grants), tokens(all))
 		if b.verb == DisableAccount {
 			c.Question, c.Undo = "Disable "+webkit.Count(n, "account", "accounts")+"?", "Enabling again brings nothing back."
-			c.Consequences = append(c.Consequences, Consequence{AtOnce, "New sign-ins", "refused at once", "Until somebody enables the accounts again."})
+			c.Consequences = append(c.Consequences, Consequence{Kind: AtOnce, What: "New sign-ins", When: "refused at once", Why: "Until somebody enables the accounts again."})
 		}
 	}
 	switch {
@@ -109,7 +110,7 @@ func (v *visit) bulkConfirm(b *bulk) (*Confirm, error) {
 		c.Question, c.Consequences = "Nobody is selected", nil
 		c.Refusal = &Refusal{Sentence: "Select somebody in the list first."}
 	case n == 0:
-		c.Refusal = v.refusal([]Verb{b.verb}, b.may[:1], b.people[0].User.ID, b.people[0].name, PathUsers)
+		c.Refusal = v.Refusal([]Verb{b.verb}, b.may[:1], b.people[0].User.ID, b.people[0].name, PathUsers)
 	}
 	if len(left) > 0 {
 		const shown = 5
@@ -117,13 +118,13 @@ func (v *visit) bulkConfirm(b *bulk) (*Confirm, error) {
 		if len(names) > shown {
 			names = append(names[:shown:shown], webkit.Num(len(left)-shown)+" more")
 		}
-		c.Consequences = append(c.Consequences, Consequence{EndUnknown, webkit.Count(len(left), "user is", "users are") + " left out", "nothing is done", strings.Join(names, "; ") + "."})
+		c.Consequences = append(c.Consequences, Consequence{Kind: EndUnknown, What: webkit.Count(len(left), "user is", "users are") + " left out", When: "nothing is done", Why: strings.Join(names, "; ") + "."})
 	}
 	return c, nil
 }
 
 func (s *Server) postBulk(v *visit) error {
-	f, err := webkit.ParseForm(v.w, v.r, "id")
+	f, err := webkit.ParseForm(v.W, v.R, "id")
 	if err != nil {
 		return err
 	}
@@ -135,17 +136,17 @@ func (s *Server) postBulk(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return c.show(v, http.StatusOK)
+	return c.Show(v.Visit, http.StatusOK)
 }
 
 func (s *Server) postBulkNow(v *visit) error {
 	var b *bulk
-	return v.submit(func() (*Confirm, error) { return v.bulkConfirm(b) }, func(f webkit.Form) (err error) {
+	return v.Submit(func() (*Confirm, error) { return v.bulkConfirm(b) }, func(f webkit.Form) (err error) {
 		if b, err = v.readBulk(f); err != nil {
 			return err
 		}
 		if len(b.people) > 1 && strings.TrimSpace(f.Get("reason")) == "" {
-			return &mistake{"reason", "Give a reason"}
+			return &desk.Mistake{Field: "reason", Text: "Give a reason"}
 		}
 		return v.doBulk(b, f.Get("reason"))
 	})
@@ -156,7 +157,7 @@ func (v *visit) doBulk(b *bulk, reason string) error {
 	view := BulkResult{Verb: b.verb, BackURL: PathUsers}
 	var receipts []*manage.Receipt
 	for _, p := range b.people {
-		row := BulkRow{Name: p.name, UserName: p.User.Name, URL: UserPath(p.id), State: Ended, At: v.s.now()}
+		row := BulkRow{Name: p.name, UserName: p.User.Name, URL: UserPath(p.id), State: Ended, At: v.Now()}
 		r, err := v.one(b.verb, p, reason)
 		switch kind := fault.KindOf(err); {
 		case err == nil && r != nil:
@@ -174,30 +175,30 @@ func (v *visit) doBulk(b *bulk, reason string) error {
 		default:
 			row.State, row.Why = Failed, fault.Public(err)
 			if kind == fault.Internal {
-				v.log("bulk", err)
+				v.Log("bulk", err)
 			}
 		}
 		view.Rows = append(view.Rows, row)
 	}
 	view.NotOver = v.notOver(receipts)
-	view.Shell = v.shell("")
+	view.Shell = v.Shell("")
 	view.Title = view.Counts()
-	return show(v, bulkResultPage, http.StatusOK, view)
+	return desk.Show(v.Visit, bulkResultPage, http.StatusOK, view)
 }
 
 func (v *visit) one(verb Verb, p *person, reason string) (*manage.Receipt, error) {
 	if verb == RevokeSessions {
-		res, err := v.s.Revoke.User(v.ctx(), v.Actor, p.User.ID, revoke.Options{Reason: reason})
+		res, err := v.s.Revoke.User(v.Ctx(), v.Actor, p.User.ID, revoke.Options{Reason: reason})
 		return res.Receipt, err
 	}
-	return v.s.Manage.SetEnabled(v.ctx(), v.Actor, p.User.ID, verb == EnableAccount, manage.Act{Reason: reason})
+	return v.s.Manage.SetEnabled(v.Ctx(), v.Actor, p.User.ID, verb == EnableAccount, manage.Act{Reason: reason})
 }
 
 // notOver is what lives on over all receipts: "Legacy until 12:51:07".
 func (v *visit) notOver(receipts []*manage.Receipt) string {
 	until := map[string]time.Time{}
 	for _, r := range receipts {
-		rv, err := v.s.Relay.Receipt(v.ctx(), v.Actor, r.ID)
+		rv, err := v.s.Relay.Receipt(v.Ctx(), v.Actor, r.ID)
 		if err != nil {
 			continue // each receipt tells for itself
 		}
@@ -209,7 +210,7 @@ func (v *visit) notOver(receipts []*manage.Receipt) string {
 	}
 	var parts []string
 	for name, at := range until {
-		parts = append(parts, name+" until "+v.clock(v.s.now()).Sec(at))
+		parts = append(parts, name+" until "+v.Clock(v.Now()).Sec(at))
 	}
 	slices.Sort(parts)
 	return webkit.And(parts)
@@ -219,9 +220,9 @@ func (v *visit) notOver(receipts []*manage.Receipt) string {
 // by resource instead of numbers.
 func (v *visit) wide(first Consequence, at func(directory.ResourceID) bool) []Consequence {
 	out := []Consequence{first}
-	o, err := v.s.Relay.Overview(v.ctx(), v.Actor)
+	o, err := v.s.Relay.Overview(v.Ctx(), v.Actor)
 	if err != nil {
-		return append(out, Consequence{EndUnknown, "Access tokens", "unknown", fault.Public(err)})
+		return append(out, Consequence{Kind: EndUnknown, What: "Access tokens", When: "unknown", Why: fault.Public(err)})
 	}
 	var guarded []string
 	var slowest time.Duration
@@ -231,11 +232,11 @@ func (v *visit) wide(first Consequence, at func(directory.ResourceID) bool) []Co
 		}
 	}
 	if len(guarded) > 0 {
-		out = append(out, Consequence{Within, "Access tokens in " + webkit.And(guarded), "end within " + webkit.Span(slowest), ""})
+		out = append(out, Consequence{Kind: Within, What: "Access tokens in " + webkit.And(guarded), When: "end within " + webkit.Span(slowest), Why: ""})
 	}
 	for _, r := range o.Rungs {
 		if at(r.Resource) && !r.Guarded {
-			out = append(out, Consequence{NotBefore, "Access tokens in " + r.Name, "live up to " + webkit.Span(r.Bound), r.Name + " has no guard. Nothing can end them sooner."})
+			out = append(out, Consequence{Kind: NotBefore, What: "Access tokens in " + r.Name, When: "live up to " + webkit.Span(r.Bound), Why: r.Name + " has no guard. Nothing can end them sooner."})
 		}
 	}
 	return out
@@ -247,53 +248,53 @@ const freshProof = 10 * time.Minute
 
 // proveAgain sends the reader to prove who they are, and back here.
 func (v *visit) proveAgain() error {
-	return v.to("/signin?prompt=login&next=" + url.QueryEscape(PathRevokeAll))
+	return v.To("/signin?prompt=login&next=" + url.QueryEscape(PathRevokeAll))
 }
 
 func (v *visit) revokeAllConfirm() *Confirm {
 	d := role.Allowed(v.Actor, role.CutDirectory, role.Target{})
-	c := &Confirm{Verb: RevokeAll, Question: "Revoke everyone except you?", Action: PathRevokeAll, KeepURL: PathUsers, Undo: cannotUndo, ReasonRequired: true,
-		ReasonHint: "Goes on the receipt and into the audit log.", TypeThis: v.s.domain(),
-		Refusal: v.refusal([]Verb{RevokeAll}, []role.Decision{d}, directory.UserID{}, "", PathRevokeAll)}
-	if n, err := v.count(directory.UserQuery{}); err == nil && n > 0 {
+	c := &Confirm{Verb: RevokeAll, Question: "Revoke everyone except you?", Action: PathRevokeAll, KeepURL: PathUsers, Undo: desk.CannotUndo, ReasonRequired: true,
+		ReasonHint: "Goes on the receipt and into the audit log.", TypeThis: v.Desk.Name(),
+		Refusal: v.Refusal([]Verb{RevokeAll}, []role.Decision{d}, directory.UserID{}, "", PathRevokeAll)}
+	if n, err := v.Count(directory.UserQuery{}); err == nil && n > 0 {
 		c.Intro = webkit.Count(n-1, "person signs in again.", "people sign in again.")
 	}
-	c.Consequences = append(v.wide(Consequence{AtOnce, "Every browser session and grant", "ends at once", "Everybody signs in again, in each app."}, func(directory.ResourceID) bool { return true }),
-		Consequence{EndUnknown, "This browser", "stays signed in", "Your other browsers and apps do not."})
+	c.Consequences = append(v.wide(Consequence{Kind: AtOnce, What: "Every browser session and grant", When: "ends at once", Why: "Everybody signs in again, in each app."}, func(directory.ResourceID) bool { return true }),
+		Consequence{Kind: EndUnknown, What: "This browser", When: "stays signed in", Why: "Your other browsers and apps do not."})
 	return c
 }
 
 func (s *Server) getRevokeAll(v *visit) error {
-	if role.Allowed(v.Actor, role.CutDirectory, role.Target{}).OK && s.now().Sub(v.Actor.AuthTime) > freshProof {
+	if role.Allowed(v.Actor, role.CutDirectory, role.Target{}).OK && s.Time().Sub(v.Actor.AuthTime) > freshProof {
 		return v.proveAgain()
 	}
-	return v.revokeAllConfirm().show(v, http.StatusOK)
+	return v.revokeAllConfirm().Show(v.Visit, http.StatusOK)
 }
 
 func (s *Server) postRevokeAll(v *visit) error {
-	return v.submit(func() (*Confirm, error) { return v.revokeAllConfirm(), nil }, func(f webkit.Form) error {
+	return v.Submit(func() (*Confirm, error) { return v.revokeAllConfirm(), nil }, func(f webkit.Form) error {
 		allowed := role.Allowed(v.Actor, role.CutDirectory, role.Target{}).OK
 		switch {
 		case allowed && strings.TrimSpace(f.Get("reason")) == "":
-			return &mistake{"reason", "Give a reason"}
-		case allowed && directory.FoldName(f.Get("domain")) != directory.FoldName(s.domain()):
-			return &mistake{"domain", "This is not " + s.domain()}
+			return &desk.Mistake{Field: "reason", Text: "Give a reason"}
+		case allowed && directory.FoldName(f.Get("domain")) != directory.FoldName(s.Name()):
+			return &desk.Mistake{Field: "domain", Text: "This is not " + s.Name()}
 		}
-		res, err := s.Revoke.Everyone(v.ctx(), v.Actor, revoke.Options{Reason: f.Get("reason"), KeepSession: v.Session.ID})
+		res, err := s.Revoke.Everyone(v.Ctx(), v.Actor, revoke.Options{Reason: f.Get("reason"), KeepSession: v.Session.ID})
 		switch {
-		case fault.Is(err, fault.Denied) && allowed && s.now().Sub(v.Actor.AuthTime) > freshProof:
+		case fault.Is(err, fault.Denied) && allowed && s.Time().Sub(v.Actor.AuthTime) > freshProof:
 			return v.proveAgain()
 		case err != nil:
 			return err
 		case res.Cookie == "": // cut by something else meanwhile
-			webkit.ClearSession(v.w, s.Secure)
+			webkit.ClearSession(v.W, s.Secure)
 		default:
 			var life time.Duration
 			if v.Session.Kept {
 				life = s.SignIn.Lifetimes.SessionAbsolute
 			}
-			webkit.SetSession(v.w, s.Secure, res.Cookie, life)
+			webkit.SetSession(v.W, s.Secure, res.Cookie, life)
 		}
-		return v.to(ReceiptPath(res.Receipt.ID))
+		return v.To(ReceiptPath(res.Receipt.ID))
 	})
 }

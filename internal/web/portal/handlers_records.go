@@ -4,83 +4,55 @@ import (
 	"context"
 	"net/http"
 	"reflect"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/curfew-id/curfew/cutoff"
-	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/deliver"
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/relay"
+	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/portal/figure"
 	"github.com/curfew-id/curfew/internal/web/portal/receipt"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
-// listSize is a page of receipts or of audit lines.
-const listSize = 50
-
-// edge reads where a page of a list that runs back in time begins.
-func (v *visit) edge() (before int64, at int, err error) {
-	if b := v.q.Get("before"); b != "" {
-		if before, err = strconv.ParseInt(b, 10, 64); err != nil || before < 1 {
-			return 0, 0, fault.New(fault.Invalid, "This is not a page of this list.")
-		}
-		if at, err = strconv.Atoi(v.q.Get("at")); err == nil && at > 0 {
-			return before, at, nil
-		}
-	}
-	return before, 1, nil
-}
-
-// older is the foot of such a page. How many there are in all is not counted.
-func older(address string, at, n int, last int64, more bool) Paging {
-	if !more && at == 1 {
-		return Paging{} // all of them
-	}
-	p := Paging{From: at, To: at + n - 1, Total: -1, Size: listSize}
-	if more {
-		p.NextURL = address + "before=" + strconv.FormatInt(last, 10) + "&at=" + strconv.Itoa(at+n)
-	}
-	return p
-}
-
 func (s *Server) getAudit(v *visit) error {
-	t, err := v.auditTable(manage.AuditQuery{}, PathAudit+"?")
+	t, err := v.Audits(manage.AuditQuery{}, PathAudit+"?")
 	if err != nil {
 		return err
 	}
-	return show(v, auditPage, http.StatusOK, Audit{v.shell("Audit"), t})
+	return desk.Show(v.Visit, auditPage, http.StatusOK, Audit{v.Shell("Audit"), t})
 }
 
 func (s *Server) getReceipts(v *visit) error {
-	before, at, err := v.edge()
+	before, at, err := v.Edge()
 	if err != nil {
 		return err
 	}
-	all, err := s.Relay.Receipts(v.ctx(), v.Actor, "", cutoff.Pos(before), listSize+1)
+	all, err := s.Relay.Receipts(v.Ctx(), v.Actor, "", cutoff.Pos(before), desk.ListSize+1)
 	if err != nil {
 		return err
 	}
-	more := len(all) > listSize
+	more := len(all) > desk.ListSize
 	if more {
-		all = all[:listSize]
+		all = all[:desk.ListSize]
 	}
-	view := Receipts{Shell: v.shell("Receipts"), Rows: v.lines(all)}
+	view := Receipts{Shell: v.Shell("Receipts"), Rows: v.lines(all)}
 	if len(all) > 0 {
-		view.Paging = older(PathReceipts+"?", at, len(all), int64(all[len(all)-1].Pos), more)
+		view.Paging = desk.Older(PathReceipts+"?", at, len(all), int64(all[len(all)-1].Pos), more)
 	}
-	return show(v, receiptsPage, http.StatusOK, view)
+	return desk.Show(v.Visit, receiptsPage, http.StatusOK, view)
 }
 
 func (s *Server) getReceipt(v *visit) error {
-	rv, err := s.Relay.Receipt(v.ctx(), v.Actor, v.r.PathValue("id"))
+	rv, err := s.Relay.Receipt(v.Ctx(), v.Actor, v.R.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	view := ReceiptPage{v.shell(""), v.receipt(rv, ReceiptPath(rv.ID))}
+	view := ReceiptPage{v.Shell(""), v.receipt(rv, ReceiptPath(rv.ID))}
 	view.Crumbs = []webkit.Link{{Text: "Receipts", URL: PathReceipts}, {Text: rv.ID}}
-	return show(v, receiptPage, http.StatusOK, view)
+	return desk.Show(v.Visit, receiptPage, http.StatusOK, view)
 }
 
 // Bounds of a live receipt.
@@ -94,14 +66,14 @@ const (
 // getLive streams the panel of a receipt each time it changes, until nothing is
 // left, for ten minutes at most. A reader who is cut meanwhile hears no more.
 func (s *Server) getLive(v *visit) error {
-	ctx, cancel := context.WithTimeout(v.ctx(), liveFor)
+	ctx, cancel := context.WithTimeout(v.Ctx(), liveFor)
 	defer cancel()
-	rings := s.Relay.Watch(ctx, v.r.PathValue("id"))
-	rv, err := s.Relay.Receipt(ctx, v.Actor, v.r.PathValue("id"))
+	rings := s.Relay.Watch(ctx, v.R.PathValue("id"))
+	rv, err := s.Relay.Receipt(ctx, v.Actor, v.R.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	stream, err := webkit.NewStream(v.w)
+	stream, err := webkit.NewStream(v.W)
 	if err != nil {
 		return nil // the reader is gone
 	}
@@ -115,7 +87,7 @@ func (s *Server) getLive(v *visit) error {
 		if !reflect.DeepEqual(now, sent) {
 			b, err := receiptPanel.HTML(v.receipt(rv, ReceiptPath(rv.ID)))
 			if err != nil {
-				v.log("live receipt", err)
+				v.Log("live receipt", err)
 				return nil
 			}
 			if stream.Send(b) != nil {
@@ -129,7 +101,7 @@ func (s *Server) getLive(v *visit) error {
 		}
 		select {
 		case <-ctx.Done():
-			if v.ctx().Err() == nil {
+			if v.Ctx().Err() == nil {
 				stream.End()
 			}
 			return nil
@@ -144,7 +116,7 @@ func (s *Server) getLive(v *visit) error {
 			}
 		}
 		if time.Since(proven) >= liveProven {
-			if v.enter() != nil {
+			if v.Enter() != nil {
 				return nil // the script asks again and is told
 			}
 			proven = time.Now()
@@ -156,11 +128,11 @@ func (s *Server) getLive(v *visit) error {
 }
 
 func (s *Server) getGuards(v *visit) error {
-	all, err := s.Relay.Guards(v.ctx(), v.Actor)
+	all, err := s.Relay.Guards(v.Ctx(), v.Actor)
 	if err != nil {
 		return err
 	}
-	view := Guards{v.shell("Guards"), guardLines(all)}
+	view := Guards{v.Shell("Guards"), guardLines(all)}
 	view.GuardsTotal, view.GuardsAnswering = 0, 0 // as of the rows
 	for _, g := range view.Rows {
 		if g.Name != "" {
@@ -170,7 +142,7 @@ func (s *Server) getGuards(v *visit) error {
 			view.GuardsAnswering++
 		}
 	}
-	return show(v, guardsPage, http.StatusOK, view)
+	return desk.Show(v.Visit, guardsPage, http.StatusOK, view)
 }
 
 // bound is the most that ending anybody's access there can take.
@@ -182,15 +154,15 @@ func bound(g relay.Rung) Ending {
 }
 
 func (s *Server) getOverview(v *visit) error {
-	o, err := s.Relay.Overview(v.ctx(), v.Actor)
+	o, err := s.Relay.Overview(v.Ctx(), v.Actor)
 	if err != nil {
 		return err
 	}
-	guards, err := s.Relay.Guards(v.ctx(), v.Actor)
+	guards, err := s.Relay.Guards(v.Ctx(), v.Actor)
 	if err != nil {
 		return err
 	}
-	view := Overview{Shell: v.shell("Overview"), WorstHolders: -1, Without: o.Without, Latest: v.lines(o.Latest), Guards: guardLines(guards),
+	view := Overview{Shell: v.Shell("Overview"), WorstHolders: -1, Without: o.Without, Latest: v.lines(o.Latest), Guards: guardLines(guards),
 		Live: []LiveCount{{"Ledger head", int64(o.Head)}, {"Cutoffs held", int64(o.Cutoffs)}}}
 	view.Now, view.GuardsAnswering, view.GuardsTotal, view.Worst = view.Clock.Now, o.Answering, o.Guards, o.Worst
 	view.Ladder.Clock, view.Ladder.Rungs = view.Clock, []figure.Rung{{Name: "curfew", Sub: "sessions, refresh", Guarded: true, AtOnce: true}}
@@ -215,5 +187,29 @@ func (s *Server) getOverview(v *visit) error {
 		}
 		view.Needs = append([]Need{n}, view.Needs...)
 	}
-	return show(v, overviewPage, http.StatusOK, view)
+	return desk.Show(v.Visit, overviewPage, http.StatusOK, view)
+}
+
+// undelivered is what the overview says about deliveries that fail; nothing to those
+// who may not see them.
+func (v *visit) undelivered() (needs []Need) {
+	all, err := v.s.Deliver.Recipients(v.Ctx(), v.Actor)
+	if err != nil {
+		return nil
+	}
+	look := webkit.Link{Text: "Deliveries", URL: desk.PathDeliveries}
+	c := v.Clock(v.Now())
+	for _, r := range all {
+		name := r.Name
+		if name == "" {
+			name = string(r.App)
+		}
+		if r.State == deliver.Failing {
+			needs = append(needs, Need{Failed, name + " cannot be told since " + c.When(r.Failing), "Back-channel logout: " + r.Error + " Next try " + c.Sec(r.Next) + ".", look})
+		}
+		if r.DeadLetters > 0 {
+			needs = append(needs, Need{Failed, webkit.Count(r.DeadLetters, "notice", "notices") + " to " + name + " given up", "Its own sessions may still be open.", look})
+		}
+	}
+	return needs
 }

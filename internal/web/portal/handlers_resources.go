@@ -11,6 +11,7 @@ import (
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/relay"
 	"github.com/curfew-id/curfew/internal/role"
+	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/portal/registry"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
@@ -21,13 +22,13 @@ func (v *visit) mayResources(verbs ...Verb) (ds []role.Decision, n *Refusal) {
 		action := map[Verb]role.Action{CreateResource: role.CreateApp, EditResource: role.UpdateApp, DeleteResource: role.DeleteApp}[verb]
 		ds = append(ds, role.Allowed(v.Actor, action, role.Target{}))
 	}
-	return ds, v.refusal(verbs, ds, directory.UserID{}, "", v.r.URL.EscapedPath())
+	return ds, v.Refusal(verbs, ds, directory.UserID{}, "", v.R.URL.EscapedPath())
 }
 
 // rungs are how fast each resource closes; none for readers who may not see guards.
 func (v *visit) rungs() (map[directory.ResourceID]relay.Rung, error) {
 	out := map[directory.ResourceID]relay.Rung{}
-	o, err := v.s.Relay.Overview(v.ctx(), v.Actor)
+	o, err := v.s.Relay.Overview(v.Ctx(), v.Actor)
 	if fault.Is(err, fault.Denied) {
 		return out, nil
 	}
@@ -47,11 +48,11 @@ func (v *visit) closing(rungs map[directory.ResourceID]relay.Rung, id directory.
 		return registry.Mark{Icon: Unknown.Icon(), Tone: Unknown.Tone(), Word: webkit.None}
 	}
 	e := bound(g)
-	return registry.Mark{Icon: e.Icon(), Tone: e.Tone(), Word: e.Long(v.clock(v.s.now()))}
+	return registry.Mark{Icon: e.Icon(), Tone: e.Tone(), Word: e.Long(v.Clock(v.Now()))}
 }
 
 func (s *Server) getResources(v *visit) error {
-	all, err := s.Manage.Resources(v.ctx(), v.Actor)
+	all, err := s.Manage.Resources(v.Ctx(), v.Actor)
 	if err != nil {
 		return err
 	}
@@ -60,14 +61,14 @@ func (s *Server) getResources(v *visit) error {
 		return err
 	}
 	ds, n := v.mayResources(CreateResource)
-	view := Things{Shell: v.shell("Resources"), Heading: "Resources", Commands: []Command{{CreateResource, PathNewResource, !ds[0].OK}}, Refusal: n, Query: strings.TrimSpace(v.q.Get("q")), Search: "Name or identifier", ListURL: PathResources, Done: thingDone(v.q.Get("done"))}
+	view := Things{Shell: v.Shell("Resources"), Heading: "Resources", Commands: []Command{{Verb: CreateResource, URL: PathNewResource, Refused: !ds[0].OK}}, Refusal: n, Query: strings.TrimSpace(v.Q.Get("q")), Search: "Name or identifier", ListURL: PathResources, Done: thingDone(v.Q.Get("done"))}
 	if len(all) == 0 {
 		view.Empty, view.Command = "No resources yet.", "curfew apply -f directory.toml"
 	}
 	all = registry.FindResources(all, view.Query)
 	view.Found = len(all)
 	view.Table = registry.NewTable("Resources", "Name", "Identifier", ">Token life", ">Guards answering", "If revoked, ends")
-	from, to, paging := v.slice(len(all), func(from string) string {
+	from, to, paging := v.Slice(len(all), func(from string) string {
 		return PathResources + "?" + url.Values{"q": {view.Query}, "from": {from}}.Encode()
 	})
 	view.Paging = paging
@@ -81,11 +82,11 @@ func (s *Server) getResources(v *visit) error {
 		}
 		view.Table.Add("", nil, registry.Cell{Text: cmp.Or(r.Name, string(r.ID)), URL: ResourcePath(string(r.ID)), Wrap: true}, registry.Mono(string(r.ID)), registry.Text(webkit.Span(registry.Life(r))), guards, registry.Cell{Mark: v.closing(rungs, r.ID)})
 	}
-	return show(v, thingsPage, http.StatusOK, view)
+	return desk.Show(v.Visit, desk.ThingsPage, http.StatusOK, view)
 }
 
 func (v *visit) resource() (*directory.Resource, string, error) {
-	r, err := v.s.Manage.Resource(v.ctx(), v.Actor, directory.ResourceID(v.r.PathValue("id")))
+	r, err := v.s.Manage.Resource(v.Ctx(), v.Actor, directory.ResourceID(v.R.PathValue("id")))
 	if err != nil {
 		return nil, "", err
 	}
@@ -98,21 +99,21 @@ func (s *Server) getResource(v *visit) error {
 		return err
 	}
 	path := ResourcePath(string(r.ID))
-	view := Thing{Icon: "layers", Name: name, ID: string(r.ID), Done: thingDone(v.q.Get("done"))}
+	view := Thing{Icon: "layers", Name: name, ID: string(r.ID), Done: thingDone(v.Q.Get("done"))}
 	if r.ID == directory.OwnAPI {
 		view.Chips = []registry.Mark{{Icon: "info", Tone: "t-2", Word: "curfew's own, not to be changed"}}
 	} else {
 		ds, n := v.mayResources(EditResource, DeleteResource)
-		view.Commands, view.Refusal = []Command{{EditResource, path + "/edit", !ds[0].OK}, {DeleteResource, path + "/delete", !ds[1].OK}}, n
+		view.Commands, view.Refusal = []Command{{Verb: EditResource, URL: path + "/edit", Refused: !ds[0].OK}, {Verb: DeleteResource, URL: path + "/delete", Refused: !ds[1].OK}}, n
 	}
 	if r.Guarded {
 		view.Chips = append(view.Chips, registry.Mark{Icon: "shield", Tone: "t-accent", Word: "Guarded"})
 	}
-	tab := v.q.Get("tab")
+	tab := v.Q.Get("tab")
 	if tab == "audit" {
-		t, err := v.auditTable(manage.AuditQuery{Target: string(r.ID)}, path+"?tab=audit&")
+		t, err := v.Audits(manage.AuditQuery{Target: string(r.ID)}, path+"?tab=audit&")
 		if fault.Is(err, fault.Denied) {
-			t, err = AuditTable{Clock: v.clock(v.s.now()), Refused: fault.Public(err)}, nil
+			t, err = AuditTable{Clock: v.Clock(v.Now()), Refused: fault.Public(err)}, nil
 		}
 		if err != nil {
 			return err
@@ -122,9 +123,9 @@ func (s *Server) getResource(v *visit) error {
 		return err
 	}
 	view.Tabs = []Tab{{Text: "Overview", URL: path, Count: -1, Current: tab != "audit"}, {Text: "Audit", URL: path + "?tab=audit", Count: -1, Current: tab == "audit"}}
-	view.Shell = v.shell(name)
+	view.Shell = v.Shell(name)
 	view.Crumbs = []webkit.Link{{Text: "Resources", URL: PathResources}, {Text: name}}
-	return show(v, thingPage, http.StatusOK, view)
+	return desk.Show(v.Visit, desk.ThingPage, http.StatusOK, view)
 }
 
 func (v *visit) resourceCards(r *directory.Resource) ([]registry.Card, error) {
@@ -132,13 +133,13 @@ func (v *visit) resourceCards(r *directory.Resource) ([]registry.Card, error) {
 	if err != nil {
 		return nil, err
 	}
-	apps, err := v.s.Manage.Apps(v.ctx(), v.Actor)
+	apps, err := v.s.Manage.Apps(v.Ctx(), v.Actor)
 	if err != nil {
 		return nil, err
 	}
-	c := v.clock(v.s.now())
+	c := v.Clock(v.Now())
 	guards := registry.Card{Title: "Guards before it", Empty: "No guard stands before it: an access token there lives to its end, whatever is revoked.", Table: registry.NewTable("Guards before it", "Guard", "State", ">Age", ">Limit", ">Ledger", "Version")}
-	all, err := v.s.Relay.Guards(v.ctx(), v.Actor)
+	all, err := v.s.Relay.Guards(v.Ctx(), v.Actor)
 	if err != nil && !fault.Is(err, fault.Denied) {
 		return nil, err
 	}
@@ -155,21 +156,21 @@ func (v *visit) resourceCards(r *directory.Resource) ([]registry.Card, error) {
 		}
 		guards.Table.Add("", nil, registry.Mono(g.Name), registry.Cell{Mark: registry.Mark{Icon: g.Icon(), Tone: g.Tone(), Word: g.Text(c)}, Wrap: true}, age, registry.Text(webkit.Span(g.MaxStaleness)), registry.Text(webkit.Num(g.Ledger)), registry.Text(g.Version))
 	}
-	return v.cards().Resource(r, guards, v.closing(rungs, r.ID), apps, AppPath), nil
+	return v.Cards().Resource(r, guards, v.closing(rungs, r.ID), apps, AppPath), nil
 }
 
 // resourceForm is the form of a resource: a new one, or the one that the address
 // names.
-func (v *visit) resourceForm() (*form, error) {
-	if v.r.PathValue("id") == "" {
+func (v *visit) resourceForm() (*desk.Form, error) {
+	if v.R.PathValue("id") == "" {
 		_, n := v.mayResources(CreateResource)
-		p := &form{FormPage: FormPage{Heading: "New resource", Verb: CreateResource, Button: "Create resource", Action: PathNewResource, KeepURL: PathResources, Refusal: n, Sets: registry.ResourceForm(nil)}}
-		p.save = func(f webkit.Form, act manage.Act) (string, registry.Mistakes, error) {
+		p := &desk.Form{FormPage: FormPage{Heading: "New resource", Verb: CreateResource, Button: "Create resource", Action: PathNewResource, KeepURL: PathResources, Refusal: n, Sets: registry.ResourceForm(nil)}}
+		p.Save = func(f webkit.Form, act manage.Act) (string, registry.Mistakes, error) {
 			id, patch, m := registry.ReadResource(f, nil)
 			if len(m) > 0 {
 				return "", m, nil
 			}
-			r, err := v.s.Manage.CreateResource(v.ctx(), v.Actor, id, patch, act)
+			r, err := v.s.Manage.CreateResource(v.Ctx(), v.Actor, id, patch, act)
 			if err != nil {
 				return "", nil, err
 			}
@@ -183,15 +184,15 @@ func (v *visit) resourceForm() (*form, error) {
 	}
 	path := ResourcePath(string(r.ID))
 	_, n := v.mayResources(EditResource)
-	p := &form{FormPage: FormPage{Heading: "Edit " + name, Verb: EditResource, Button: "Save", Action: path + "/edit", KeepURL: path, Refusal: n, Sets: registry.ResourceForm(r)}, version: r.Version}
+	p := &desk.Form{FormPage: FormPage{Heading: "Edit " + name, Verb: EditResource, Button: "Save", Action: path + "/edit", KeepURL: path, Refusal: n, Sets: registry.ResourceForm(r)}, Version: r.Version}
 	p.Intro = "Saving takes effect with the next access token. Those that were handed out stay as they are."
-	p.save = func(f webkit.Form, act manage.Act) (string, registry.Mistakes, error) {
+	p.Save = func(f webkit.Form, act manage.Act) (string, registry.Mistakes, error) {
 		_, patch, m := registry.ReadResource(f, r)
-		patch.IfVersion = filledFrom(f)
+		patch.IfVersion = desk.FilledFrom(f)
 		if len(m) > 0 {
 			return "", m, nil
 		}
-		return path + "?done=resource-saved", nil, v.s.Manage.UpdateResource(v.ctx(), v.Actor, r.ID, patch, act)
+		return path + "?done=resource-saved", nil, v.s.Manage.UpdateResource(v.Ctx(), v.Actor, r.ID, patch, act)
 	}
 	return p, nil
 }
@@ -201,7 +202,7 @@ func (s *Server) getResourceForm(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return p.show(v, http.StatusOK)
+	return p.Show(v.Visit, http.StatusOK)
 }
 
 func (s *Server) postResourceForm(v *visit) error {
@@ -209,7 +210,7 @@ func (s *Server) postResourceForm(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return p.post(v)
+	return p.Post(v.Visit)
 }
 
 func (v *visit) deleteResource() (*directory.Resource, *Confirm, error) {
@@ -218,8 +219,8 @@ func (v *visit) deleteResource() (*directory.Resource, *Confirm, error) {
 		return nil, nil, err
 	}
 	_, n := v.mayResources(DeleteResource)
-	c := &Confirm{Verb: DeleteResource, Action: v.r.URL.EscapedPath(), KeepURL: ResourcePath(string(r.ID)), Undo: cannotUndo, ReasonHint: "Goes into the audit log.", Refusal: n}
-	c.put(registry.AskDeleteResource(r))
+	c := &Confirm{Verb: DeleteResource, Action: v.R.URL.EscapedPath(), KeepURL: ResourcePath(string(r.ID)), Undo: desk.CannotUndo, ReasonHint: "Goes into the audit log.", Refusal: n}
+	c.Put(registry.AskDeleteResource(r))
 	return r, c, nil
 }
 
@@ -228,7 +229,7 @@ func (s *Server) getDeleteResource(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return c.show(v, http.StatusOK)
+	return c.Show(v.Visit, http.StatusOK)
 }
 
 func (s *Server) postDeleteResource(v *visit) error {
@@ -236,13 +237,13 @@ func (s *Server) postDeleteResource(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.submit(func() (*Confirm, error) { return c, nil }, func(f webkit.Form) error {
-		if c.unreasoned(f) {
-			return &mistake{"reason", "Give a reason"}
+	return v.Submit(func() (*Confirm, error) { return c, nil }, func(f webkit.Form) error {
+		if c.Unreasoned(f) {
+			return &desk.Mistake{Field: "reason", Text: "Give a reason"}
 		}
-		if err := s.Manage.DeleteResource(v.ctx(), v.Actor, r.ID, manage.Act{Reason: f.Get("reason")}); err != nil {
+		if err := s.Manage.DeleteResource(v.Ctx(), v.Actor, r.ID, manage.Act{Reason: f.Get("reason")}); err != nil {
 			return err
 		}
-		return v.to(PathResources + "?done=resource-deleted")
+		return v.To(PathResources + "?done=resource-deleted")
 	})
 }

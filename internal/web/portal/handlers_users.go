@@ -11,9 +11,9 @@ import (
 
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
-	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/relay"
 	"github.com/curfew-id/curfew/internal/role"
+	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
@@ -67,21 +67,21 @@ func (l *list) with(changes ...string) string {
 }
 
 func (v *visit) list() (*list, error) {
-	l := &list{v: v, query: strings.TrimSpace(v.q.Get("q")), status: v.q.Get("status"), role: v.q.Get("role"), department: v.q.Get("department"),
-		descending: v.q.Get("sort") == "-name", size: defaultSize, after: v.q.Get("after"), before: v.q.Get("before")}
+	l := &list{v: v, query: strings.TrimSpace(v.Q.Get("q")), status: v.Q.Get("status"), role: v.Q.Get("role"), department: v.Q.Get("department"),
+		descending: v.Q.Get("sort") == "-name", size: defaultSize, after: v.Q.Get("after"), before: v.Q.Get("before")}
 	if r := []rune(l.query); len(r) > maxQuery {
 		l.query = string(r[:maxQuery])
 	}
-	if n, err := strconv.Atoi(v.q.Get("size")); err == nil && slices.Contains(userSizes, n) {
+	if n, err := strconv.Atoi(v.Q.Get("size")); err == nil && slices.Contains(userSizes, n) {
 		l.size = n
 	}
-	if n, err := strconv.Atoi(v.q.Get("at")); err == nil && n > 1 && (l.after != "" || l.before != "") {
+	if n, err := strconv.Atoi(v.Q.Get("at")); err == nil && n > 1 && (l.after != "" || l.before != "") {
 		l.at = n
 	} else {
 		l.at = 1
 	}
 	var err error
-	if l.holders, err = v.holders(); err != nil {
+	if l.holders, err = v.Holders(); err != nil {
 		return nil, err
 	}
 	l.users = directory.UserQuery{Top: l.size, After: l.after, Order: directory.Order{Field: directory.FieldDisplayName, Desc: l.descending}, Search: search(l.query)}
@@ -133,44 +133,6 @@ func search(q string) *directory.Expr {
 	return &directory.Expr{Op: directory.Or, Args: []*directory.Expr{words(directory.FieldDisplayName, q), words(directory.FieldName, q)}}
 }
 
-// holders lists who holds which roles, directly or through a group.
-func (v *visit) holders() (map[directory.UserID][]directory.RoleID, error) {
-	all, err := v.s.Manage.Assignments(v.ctx(), v.Actor, manage.AssignmentQuery{})
-	if err != nil {
-		return nil, err
-	}
-	out := map[directory.UserID][]directory.RoleID{}
-	add := func(u directory.UserID, r directory.RoleID) {
-		if !slices.Contains(out[u], r) {
-			out[u] = append(out[u], r)
-		}
-	}
-	for _, a := range all {
-		if !a.User.IsZero() {
-			add(a.User, a.Role)
-			continue
-		}
-		g, err := v.s.Manage.Group(v.ctx(), v.Actor, a.Group.String())
-		if fault.Is(err, fault.NotFound) {
-			continue // deleted since
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, m := range g.Members {
-			add(m.ID, a.Role)
-		}
-	}
-	return out, nil
-}
-
-// count counts who meets a query, whatever its page.
-func (v *visit) count(q directory.UserQuery) (int, error) {
-	q.Top, q.After, q.Count, q.Order = 1, "", true, directory.Order{}
-	p, err := v.s.Manage.Users(v.ctx(), v.Actor, q)
-	return p.Count, err
-}
-
 func (s *Server) getUsers(v *visit) error {
 	began := time.Now()
 	l, err := v.list()
@@ -199,10 +161,10 @@ func (s *Server) getUsers(v *visit) error {
 		return err
 	}
 	view.Filters, view.Hidden = l.filters(rows)
-	view.Shell = v.shell("Users")
+	view.Shell = v.Shell("Users")
 	view.Empty = view.UserCount == 0
 	view.Took = time.Since(began)
-	return show(v, usersPage, http.StatusOK, view)
+	return desk.Show(v.Visit, usersPage, http.StatusOK, view)
 }
 
 // read reads one page and counts. Going back reads the reverse order. How many
@@ -210,10 +172,10 @@ func (s *Server) getUsers(v *visit) error {
 func (l *list) read(p *Paging) (rows []*directory.User, found int, err error) {
 	found = -1
 	if l.users.Filter == nil && l.users.Search == nil {
-		found = l.v.s.vitals.users(func() (int, error) { return l.v.count(l.users) })
+		found = l.v.UserCount()
 	}
 	l.users.Count = found < 0
-	page, err := l.v.s.Manage.Users(l.v.ctx(), l.v.Actor, l.users)
+	page, err := l.v.s.Manage.Users(l.v.Ctx(), l.v.Actor, l.users)
 	if l.users.Count {
 		found = page.Count
 	}
@@ -260,7 +222,7 @@ func (l *list) filters(rows []*directory.User) (pills []Filter, hidden []Hidden)
 			f.Options = options
 		} else {
 			f.Value, f.ClearURL = words, l.with(name, "")
-			hidden = append(hidden, Hidden{name, value})
+			hidden = append(hidden, Hidden{Name: name, Value: value})
 		}
 		if f.Value != "" || len(f.Options) > 0 {
 			pills = append(pills, f)
@@ -296,10 +258,10 @@ func (l *list) filters(rows []*directory.User) (pills []Filter, hidden []Hidden)
 	}
 	pill("Department", "department", l.department, l.department, departments)
 	if l.descending {
-		hidden = append(hidden, Hidden{"sort", "-name"})
+		hidden = append(hidden, Hidden{Name: "sort", Value: "-name"})
 	}
 	if l.size != defaultSize {
-		hidden = append(hidden, Hidden{"size", strconv.Itoa(l.size)})
+		hidden = append(hidden, Hidden{Name: "size", Value: strconv.Itoa(l.size)})
 	}
 	return pills, hidden
 }
@@ -328,8 +290,8 @@ func (v *visit) userRows(users []*directory.User, holders map[directory.UserID][
 }
 
 func (v *visit) userRow(u *directory.User, roles []string) (UserRow, error) {
-	row := UserRow{ID: u.ID.String(), Name: calling(u), UserName: u.Name, Account: account(u), Roles: roles, Sessions: -1, Grants: -1, Tokens: -1}
-	x, err := v.s.Relay.Exposure(v.ctx(), v.Actor, u.ID)
+	row := UserRow{ID: u.ID.String(), Name: desk.Calling(u), UserName: u.Name, Account: account(u), Roles: roles, Sessions: -1, Grants: -1, Tokens: -1}
+	x, err := v.s.Relay.Exposure(v.Ctx(), v.Actor, u.ID)
 	switch {
 	case fault.Is(err, fault.Denied) || fault.Is(err, fault.NotFound):
 		return row, nil
@@ -352,14 +314,6 @@ func tokens(x *relay.Exposure) []relay.TokenView {
 		all = append(all, g.Tokens...)
 	}
 	return append(append(all, x.AppTokens...), x.Residual...)
-}
-
-// calling is how pages call a user.
-func calling(u *directory.User) string {
-	if u.DisplayName != "" {
-		return u.DisplayName
-	}
-	return u.Name
 }
 
 func account(u *directory.User) Account {

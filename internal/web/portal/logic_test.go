@@ -241,8 +241,8 @@ func TestEndings(t *testing.T) {
 func TestBulkVerbs(t *testing.T) {
 	t.Parallel()
 	for _, v := range []Verb{RevokeSessions, DisableAccount, EnableAccount, ResetPassword} {
-		if got, ok := ParseBulkVerb(v.Slug()); !ok || got != v {
-			t.Errorf("%s: %v %v", v.Slug(), got, ok)
+		if got, ok := ParseBulkVerb(v.Slug); !ok || got != v {
+			t.Errorf("%s: %v %v", v.Slug, got, ok)
 		}
 	}
 	if _, ok := ParseBulkVerb("delete"); ok {

@@ -4,12 +4,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/webkit/webkittest"
 )
 
 func TestEveryPageInEveryState(t *testing.T) {
 	t.Parallel()
-	known := []string{PathUsers, PathApplications, PathNewApp, PathResources, PathNewResource, PathGuards, PathDeliveries, PathReceipts, PathAudit, PathRevokeAll, PathAccount, PathSignOut, "/assets/"}
+	known := []string{PathUsers, PathApplications, PathNewApp, PathResources, PathNewResource, PathGuards, desk.PathDeliveries, PathReceipts, PathAudit, PathRevokeAll, PathAccount, PathSignOut, "/assets/"}
 	for name, page := range pages(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

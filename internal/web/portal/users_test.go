@@ -14,6 +14,7 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/signin"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/web/portal/portaltest"
 	"github.com/curfew-id/curfew/internal/web/webkit/webkittest"
 )
 
@@ -24,8 +25,8 @@ func attempt(name, password string) signin.Attempt {
 var row = regexp.MustCompile(`<a href="/portal/users/[0-9a-f-]{36}">(.*?)</a></th>`)
 
 // names are the rows of a users page.
-func names(p page) (out []string) {
-	for _, m := range row.FindAllStringSubmatch(p.body, -1) {
+func names(p portaltest.Page) (out []string) {
+	for _, m := range row.FindAllStringSubmatch(p.Body, -1) {
 		out = append(out, html.UnescapeString(strings.NewReplacer("<mark>", "", "</mark>", "").Replace(m[1])))
 	}
 	return out
@@ -44,10 +45,10 @@ func link(t *testing.T, d webkittest.Doc, rel string) string {
 func TestSearchAndFilters(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	h.person("o-neil_50%", "Percy O'Neil-Łódź", "")
-	grace := h.as("grace")
-	h.update(func(tx *store.Tx) error {
-		_, err := tx.ChangeUser(h.ids["adele"], store.UserChange{}, func(u *directory.User) error { u.Enabled = false; u.Department = "R&D"; return nil })
+	h.Person("o-neil_50%", "Percy O'Neil-Łódź", "")
+	grace := h.As("grace")
+	h.Update(func(tx *store.Tx) error {
+		_, err := tx.ChangeUser(h.IDs["adele"], store.UserChange{}, func(u *directory.User) error { u.Enabled = false; u.Department = "R&D"; return nil })
 		return err
 	})
 	for query, want := range map[string][]string{
@@ -72,24 +73,24 @@ func TestSearchAndFilters(t *testing.T) {
 		"role=nonsense":                 nil,
 		"q=" + strings.Repeat("x", 500): nil,
 	} {
-		p, _ := grace.get(PathUsers + "?" + query)
+		p, _ := grace.Get(PathUsers + "?" + query)
 		if got := names(p); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", query, got, want)
 		}
-		if (want == nil) != strings.Contains(p.body, "Nobody matches") {
+		if (want == nil) != strings.Contains(p.Body, "Nobody matches") {
 			t.Errorf("%s: the empty list does not say so", query)
 		}
 	}
-	p, _ := grace.get(PathUsers + "?q=ad&status=disabled&sort=-name")
-	want(t, p, `name="status" value="disabled"`, `name="sort" value="-name"`, "Clear Status", "<mark>Ad</mark>ele", "1 found", "9</span>")
+	p, _ := grace.Get(PathUsers + "?q=ad&status=disabled&sort=-name")
+	portaltest.Want(t, p, `name="status" value="disabled"`, `name="sort" value="-name"`, "Clear Status", "<mark>Ad</mark>ele", "1 found", "9</span>")
 }
 
 func TestPagingForwardsAndBack(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	h.crowd(72) // and eight of the house
-	grace := h.as("grace")
-	p, _ := grace.get(PathUsers + "?size=100")
+	h.Crowd(72) // and eight of the house
+	grace := h.As("grace")
+	p, _ := grace.Get(PathUsers + "?size=100")
 	all := names(p)
 	if len(all) != 80 || !slices.IsSortedFunc(all, func(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) }) {
 		t.Fatalf("%d names, or not in order", len(all))
@@ -99,8 +100,8 @@ func TestPagingForwardsAndBack(t *testing.T) {
 		path, previous := PathUsers+"?size=25"+sort, ""
 		pages := []string{"1–25 of 80", "26–50 of 80", "51–75 of 80", "76–80 of 80"}
 		for i, says := range pages {
-			p, d := grace.get(path)
-			want(t, p, says)
+			p, d := grace.Get(path)
+			portaltest.Want(t, p, says)
 			seen = append(seen, names(p)...)
 			path, previous = link(t, d, "next"), link(t, d, "prev")
 			if (path == "") != (i == 3) || (previous == "") != (i == 0) {
@@ -115,8 +116,8 @@ func TestPagingForwardsAndBack(t *testing.T) {
 			t.Errorf("forwards%s: %d rows, or in another order", sort, len(seen))
 		}
 		for i := 2; i >= 0; i-- {
-			p, d := grace.get(previous)
-			want(t, p, pages[i])
+			p, d := grace.Get(previous)
+			portaltest.Want(t, p, pages[i])
 			if got := names(p); !slices.Equal(got, expect[25*i:25*i+25]) {
 				t.Errorf("back%s to page %d: %q", sort, i, got)
 			}
@@ -126,15 +127,15 @@ func TestPagingForwardsAndBack(t *testing.T) {
 		}
 	}
 	// A key of another order is none of this one.
-	_, d := grace.get(PathUsers + "?size=25")
+	_, d := grace.Get(PathUsers + "?size=25")
 	u, err := url.Parse(link(t, d, "next"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	q := u.Query()
 	q.Set("sort", "-name")
-	if p := grace.do(http.MethodGet, PathUsers+"?"+q.Encode(), nil); p.status != http.StatusBadRequest {
-		t.Errorf("a key of the other order: %d", p.status)
+	if p := grace.Do(http.MethodGet, PathUsers+"?"+q.Encode(), nil); p.Status != http.StatusBadRequest {
+		t.Errorf("a key of the other order: %d", p.Status)
 	}
 }
 
@@ -146,24 +147,24 @@ func BenchmarkUsersList(b *testing.B) {
 		n = 5000
 	}
 	h := newHouse(b)
-	h.crowd(n)
+	h.Crowd(n)
 	for i, name := range []string{"ada", "adele", "joan"} {
 		for range i + 1 {
-			s := h.as(name)
-			h.open(name, s.live.Session.ID)
+			s := h.As(name)
+			h.Open(name, s.Live.Session.ID)
 		}
 	}
-	grace := h.as("grace")
+	grace := h.As("grace")
 	for _, c := range []struct{ name, path string }{
 		{"all", PathUsers}, {"one letter", PathUsers + "?q=b"}, {"two letters", PathUsers + "?q=ad"}, {"name", PathUsers + "?q=lovelace"}, {"address", PathUsers + "?q=ada@contoso.ex"},
-		{"nobody", PathUsers + "?q=xyzzy"}, {"disabled", PathUsers + "?status=disabled"}, {"profile", UserPath(h.ids["ada"].String())}, {"overview", PathOverview},
+		{"nobody", PathUsers + "?q=xyzzy"}, {"disabled", PathUsers + "?status=disabled"}, {"profile", UserPath(h.IDs["ada"].String())}, {"overview", PathOverview},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			var took []time.Duration
 			for b.Loop() {
 				began := time.Now()
-				if p := grace.do(http.MethodGet, c.path, nil); p.status != http.StatusOK {
-					b.Fatal(p.status)
+				if p := grace.Do(http.MethodGet, c.path, nil); p.Status != http.StatusOK {
+					b.Fatal(p.Status)
 				}
 				took = append(took, time.Since(began))
 			}

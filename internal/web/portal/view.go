@@ -8,165 +8,6 @@ import (
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
-// Section is a page of the navigation.
-type Section uint8
-
-// The sections, in the order of the navigation.
-const (
-	SectionNone Section = iota
-	SectionOverview
-	SectionUsers
-	SectionApplications
-	SectionResources
-	SectionGuards
-	SectionDeliveries
-	SectionReceipts
-	SectionAudit
-)
-
-// Shell is the frame around every portal page: top bar and navigation.
-type Shell struct {
-	webkit.Frame
-	Section Section
-	// Me is who is signed in; MyRoles is always in sight.
-	Me      string
-	MyRoles []string
-	// UserCount stands beside Users; negative: not known.
-	UserCount int
-	// GuardsAnswering of GuardsTotal; a negative total is not for this reader to see.
-	GuardsAnswering, GuardsTotal int
-	// Failing is how many applications are not told of logouts, since it fails.
-	Failing int
-	// Worst is how long the longest-lived unguarded token, or else the most patient
-	// guard, would stay open after a revoke; zero: nothing is live.
-	Worst time.Duration
-	// Crumbs lead here; the last one is this page and has no address.
-	Crumbs []webkit.Link
-}
-
-// SilentGuards is how many guards do not answer.
-func (s Shell) SilentGuards() int { return s.GuardsTotal - s.GuardsAnswering }
-
-// WorstText is the worst case in the top bar: whole minutes under an hour.
-func (s Shell) WorstText() string {
-	switch {
-	case s.Worst == 0:
-		return "nothing live"
-	case s.Worst >= time.Minute && s.Worst < time.Hour:
-		return webkit.Span(s.Worst.Truncate(time.Minute))
-	}
-	return webkit.Span(s.Worst)
-}
-
-// Role is what the top bar says below the name.
-func (s Shell) Role() string {
-	switch len(s.MyRoles) {
-	case 0:
-		return "No role"
-	case 1:
-		return s.MyRoles[0]
-	}
-	return s.MyRoles[0] + " and " + webkit.Num(len(s.MyRoles)-1) + " more"
-}
-
-// NavItem is one line of the navigation.
-type NavItem struct {
-	Group, Text, URL, Icon string
-	Current                bool
-	Count                  string // beside the text
-	Warn                   bool   // Count is a warning
-}
-
-// Nav lists the pages that exist. Who holds no role is let in as the owner of
-// applications, and sees no others.
-func (s Shell) Nav() []NavItem {
-	users, silent, failing := "", "", ""
-	if s.UserCount >= 0 {
-		users = webkit.Num(s.UserCount)
-	}
-	if n := s.SilentGuards(); n > 0 {
-		silent = webkit.Num(n) + " silent"
-	}
-	if s.Failing > 0 {
-		failing = webkit.Num(s.Failing) + " failing"
-	}
-	items := []NavItem{
-		SectionOverview - 1:     {Text: "Overview", URL: PathOverview, Icon: "gauge"},
-		SectionUsers - 1:        {Group: "Directory", Text: "Users", URL: PathUsers, Icon: "user", Count: users},
-		SectionApplications - 1: {Group: "Access", Text: "Applications", URL: PathApplications, Icon: "apps"},
-		SectionResources - 1:    {Text: "Resources", URL: PathResources, Icon: "layers"},
-		SectionGuards - 1:       {Group: "Enforcement", Text: "Guards", URL: PathGuards, Icon: "shield", Count: silent, Warn: true},
-		SectionDeliveries - 1:   {Text: "Deliveries", URL: PathDeliveries, Icon: "mail", Count: failing, Warn: true},
-		SectionReceipts - 1:     {Group: "Records", Text: "Receipts", URL: PathReceipts, Icon: "receipt"},
-		SectionAudit - 1:        {Text: "Audit", URL: PathAudit, Icon: "list"},
-	}
-	if s.Section != SectionNone {
-		items[s.Section-1].Current = true
-	}
-	if len(s.MyRoles) == 0 {
-		return items[SectionApplications-1 : SectionApplications]
-	}
-	return items
-}
-
-// Command is one button of the command bar: a link to a confirmation page.
-type Command struct {
-	Verb Verb
-	URL  string
-	// Refused keeps the button in sight and in the tab order, with a padlock; the
-	// page then carries a Refusal that says why.
-	Refused bool
-}
-
-// Refusal is the notice about what the reader's role cannot do here.
-type Refusal struct {
-	// Sentence in bold: "Anita holds Global Administrator. Your role cannot act on it."
-	Sentence string
-	// Acts are what needs more: "revoke sessions, disable the account or reset the password".
-	Acts string
-	// Needs are the roles of which one is enough; You hold MyRoles.
-	Needs   []string
-	YouHold []string
-	// Who can, each with a link; More is how many others can.
-	Who  []webkit.Link
-	More int
-	// Untold: the reader may not know who holds roles.
-	Untold bool
-	// CopyURL is the absolute address to hand to one of them.
-	CopyURL string
-}
-
-// NeedsOr joins the roles: "A or B".
-func (r Refusal) NeedsOr() string { return webkit.Or(r.Needs) }
-
-// Hold joins the roles held, or says none.
-func (r Refusal) Hold() string {
-	if len(r.YouHold) == 0 {
-		return "no role"
-	}
-	return webkit.And(r.YouHold)
-}
-
-// Can is how many people can.
-func (r Refusal) Can() int { return len(r.Who) + r.More }
-
-// Filter is one property of a list by which it can be narrowed.
-type Filter struct {
-	Label string // "Status"
-	// Value in words when set: "Disabled"; empty: not set.
-	Value    string
-	ClearURL string
-	Options  []webkit.Link
-}
-
-// Paging is the foot of a list.
-type Paging struct {
-	From, To, Total  int    // From 0: nothing listed; Total negative: not counted
-	PrevURL, NextURL string // empty: there is none
-	Size             int
-	Sizes            []webkit.Link
-}
-
 // Users is the users list.
 type Users struct {
 	Shell
@@ -191,9 +32,6 @@ type Users struct {
 	// Nobody at all is in the directory yet.
 	Empty bool
 }
-
-// Hidden is a hidden field.
-type Hidden struct{ Name, Value string }
 
 // Narrowed describes the search in words for an empty result.
 func (u Users) Narrowed() string {
@@ -227,13 +65,6 @@ func (u UserRow) Role() string {
 		return u.Roles[0]
 	}
 	return u.Roles[0] + ", +" + webkit.Num(len(u.Roles)-1)
-}
-
-// Tab is one tab of the profile page.
-type Tab struct {
-	Text, URL string
-	Count     int // negative: not counted
-	Current   bool
 }
 
 // User is the profile page. One of Access, Audit, Membership and Cards is set.
@@ -358,26 +189,4 @@ type Membership struct {
 type MembershipRow struct {
 	Name string
 	Via  string // "directly", or "through Operations"
-}
-
-// AuditTable is a list of audit lines, on a profile or on the audit page.
-type AuditTable struct {
-	webkit.Clock
-	Rows   []AuditRow
-	Paging Paging
-	// Refused, when set, is the sentence that stands in place of the rows.
-	Refused string
-}
-
-// AuditRow is one audit line.
-type AuditRow struct {
-	At      time.Time
-	Actor   string
-	Act     string // "Revoked sessions"
-	Target  webkit.Link
-	Reason  string
-	State   State // Ended for done, Refused, Failed
-	Ledger  int64 // 0: no line
-	Receipt webkit.Link
-	Address string
 }

@@ -7,76 +7,6 @@ import (
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
-// Confirm is the confirmation page of a verb, which the script shows as a dialog.
-// The form is posted to Action with the fields reason, widen, password (if asked),
-// domain (if asked), verb (if bulk) and id (repeated, if bulk).
-type Confirm struct {
-	Shell
-	Verb Verb
-	// Question is the title, with the name: "Revoke Ada Lovelace's sessions?"
-	Question string
-	// Intro is one sentence below it; may be empty.
-	Intro        string
-	Consequences []Consequence
-	// Widen is a checkbox that does more, such as disabling as well.
-	Widen *webkit.Check
-	// Extra are fields besides the reason, such as a temporary password.
-	Extra []webkit.Field
-	// ReasonHint says who sees the reason.
-	ReasonHint     string
-	Reason         string
-	ReasonRequired bool
-	ReasonError    string
-	// TypeThis must be typed before going on, for acts on everybody.
-	TypeThis  string
-	Typed     string
-	TypeError string
-	Problem   *webkit.Problem
-	Action    string
-	KeepURL   string
-	Hidden    []Hidden
-	Refusal   *Refusal // set: the button is refused and there is no form
-	// Undo says whether it can be taken back: "Cannot be undone."
-	Undo string
-}
-
-// PageTitle is the frame, marked when the form came back with errors.
-func (c Confirm) PageTitle() webkit.Frame { return c.Frame.Failing(c.Problem != nil) }
-
-// ReasonField is the field of the reason; it has the focus.
-func (c Confirm) ReasonField() webkit.Field {
-	label := "Reason"
-	if !c.ReasonRequired {
-		label = "Reason (optional)"
-	}
-	return webkit.Field{Name: "reason", Label: label, Hint: c.ReasonHint, Error: c.ReasonError, Value: c.Reason,
-		Required: c.ReasonRequired, Autofocus: c.Problem == nil && len(c.Extra) == 0, Autocomplete: "off", Max: 500}
-}
-
-// TypeField is the field in which the domain is typed.
-func (c Confirm) TypeField() webkit.Field {
-	return webkit.Field{Name: "domain", Label: "Type " + c.TypeThis + " to go on", Error: c.TypeError, Value: c.Typed,
-		Required: true, Autocomplete: "off", Mono: true}
-}
-
-// Consequence is one line of what will happen.
-type Consequence struct {
-	// Ending picks icon and colour; NotBefore is set off as what is left.
-	Kind EndKind
-	What string // "1 access token in Legacy"
-	When string // "lives until 12:51:07"
-	Why  string // "Legacy has no guard. Nothing can end it sooner."
-}
-
-// Icon is the consequence's icon.
-func (c Consequence) Icon() string { return Ending{Kind: c.Kind}.Icon() }
-
-// Tone is the class that colours the icon.
-func (c Consequence) Tone() string { return Ending{Kind: c.Kind}.Tone() }
-
-// Stays reports whether the line is about something that outlives the act.
-func (c Consequence) Stays() bool { return c.Kind == NotBefore }
-
 // BulkResult is the page after an act on several users.
 type BulkResult struct {
 	Shell
@@ -253,10 +183,4 @@ type Need struct {
 type Audit struct {
 	Shell
 	Table AuditTable
-}
-
-// RefusedPage stands in place of a page that the reader's role does not open.
-type RefusedPage struct {
-	Shell
-	Refusal *Refusal
 }

@@ -1,8 +1,7 @@
 package portal
 
 import (
-	"slices"
-
+	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/portal/receipt"
 	"github.com/curfew-id/curfew/internal/web/portal/registry"
 )
@@ -72,118 +71,44 @@ const (
 	NotBefore   = receipt.NotBefore
 )
 
-// Verb is something an administrator does. Each has one label, one icon and one
-// confirmation page.
-type Verb uint8
-
 // The verbs of the portal.
-const (
-	RevokeSessions Verb = iota // of one or several users
-	DisableAccount
-	EnableAccount
-	ResetPassword
-	RevokeSession // one browser session
-	RevokeGrant   // one grant
-	RevokeApp     // every grant of an application
-	RevokeAll     // everybody
-	DisableApp
-	EnableApp
-	DeleteApp
-	AddSecret
-	RotateSecrets
-	RemoveSecret
-	AddOwner
-	RemoveOwner
-	RequireAssignment
-	LetEverybodyIn
-	Assign
-	Unassign
-	ConsentForAll
-	WithdrawConsent
-	EditApp    // a form, no confirmation; and below
-	EditRights // what it may ask for, holds and guards
-	CreateApp
-	EditResource
-	DeleteResource
-	CreateResource
-	WakeRecipient // a failing application, now
-	RetryLetter   // a dead letter
-	DropLetter
+var (
+	RevokeSessions    = desk.Verb{Slug: "revoke", Label: "Revoke sessions", Busy: "Revoking…", Keep: "Keep sessions", Icon: "revoke", Key: "R", Doing: "revoke sessions", Cuts: true} // of one or several users
+	DisableAccount    = desk.Verb{Slug: "disable", Label: "Disable account", Busy: "Disabling…", Keep: "Keep account enabled", Icon: "disabled", Doing: "disable the account", Cuts: true}
+	EnableAccount     = desk.Verb{Slug: "enable", Label: "Enable account", Busy: "Enabling…", Keep: "Keep account disabled", Icon: "ended", Doing: "enable the account"}
+	ResetPassword     = desk.Verb{Slug: "reset-password", Label: "Reset password", Busy: "Resetting…", Keep: "Keep password", Icon: "key", Doing: "reset the password", Cuts: true}
+	RevokeSession     = desk.Verb{Slug: "revoke-session", Label: "End session", Busy: "Ending…", Keep: "Keep session", Icon: "revoke", Doing: "end a session", Cuts: true}                       // one browser session
+	RevokeGrant       = desk.Verb{Slug: "revoke-grant", Label: "Revoke grant", Busy: "Revoking…", Keep: "Keep grant", Icon: "revoke", Doing: "revoke a grant", Cuts: true}                       // one grant
+	RevokeApp         = desk.Verb{Slug: "revoke", Label: "Revoke grants", Busy: "Revoking…", Keep: "Keep grants", Icon: "revoke", Key: "R", Doing: "revoke an application's grants", Cuts: true} // every grant of an application
+	RevokeAll         = desk.Verb{Slug: "revoke-all", Label: "Revoke everyone", Busy: "Revoking…", Keep: "Keep everyone signed in", Icon: "revoke", Doing: "revoke everyone", Cuts: true}        // everybody
+	DisableApp        = desk.Verb{Slug: "disable", Label: "Disable application", Busy: "Disabling…", Keep: "Keep it enabled", Icon: "disabled", Doing: "disable the application", Cuts: true}
+	EnableApp         = desk.Verb{Slug: "enable", Label: "Enable application", Busy: "Enabling…", Keep: "Keep it disabled", Icon: "ended", Doing: "enable the application"}
+	DeleteApp         = desk.Verb{Slug: "delete", Label: "Delete application", Busy: "Deleting…", Keep: "Keep application", Icon: "x", Doing: "delete the application", Cuts: true}
+	AddSecret         = desk.Verb{Slug: registry.AddSecret, Label: "Add secret", Busy: "Adding…", Keep: "Add none", Icon: "plus", Doing: "change its secrets"}
+	RotateSecrets     = desk.Verb{Slug: registry.RotateSecrets, Label: "Rotate secrets", Busy: "Rotating…", Keep: "Keep secrets", Icon: "renew", Doing: "change its secrets", Cuts: true}
+	RemoveSecret      = desk.Verb{Slug: registry.RemoveSecret, Label: "Remove secret", Busy: "Removing…", Keep: "Keep secret", Icon: "x", Doing: "change its secrets", Cuts: true}
+	AddOwner          = desk.Verb{Slug: registry.AddOwner, Label: "Add owner", Busy: "Adding…", Keep: "Add nobody", Icon: "plus", Doing: "change the application"}
+	RemoveOwner       = desk.Verb{Slug: registry.RemoveOwner, Label: "Remove owner", Busy: "Removing…", Keep: "Keep owner", Icon: "x", Doing: "change the application", Cuts: true}
+	RequireAssignment = desk.Verb{Slug: registry.RequireAssignment, Label: "Require assignment", Busy: "Saving…", Keep: "Let everybody in", Icon: "refused", Doing: "change the application", Cuts: true}
+	LetEverybodyIn    = desk.Verb{Slug: registry.LetEverybodyIn, Label: "Let everybody in", Busy: "Saving…", Keep: "Keep requiring assignment", Icon: "user", Doing: "change the application"}
+	Assign            = desk.Verb{Slug: registry.Assign, Label: "Assign", Busy: "Assigning…", Keep: "Assign nobody", Icon: "plus", Doing: "assign people to it"}
+	Unassign          = desk.Verb{Slug: registry.Unassign, Label: "Take away", Busy: "Taking away…", Keep: "Keep assignment", Icon: "x", Doing: "assign people to it", Cuts: true}
+	ConsentForAll     = desk.Verb{Slug: registry.ConsentForAll, Label: "Consent for everybody", Busy: "Saving…", Keep: "Consent to nothing", Icon: "ended", Doing: "consent for everybody"}
+	WithdrawConsent   = desk.Verb{Slug: registry.WithdrawConsent, Label: "Withdraw consent", Busy: "Withdrawing…", Keep: "Keep consent", Icon: "x", Doing: "withdraw a consent", Cuts: true}
+	EditApp           = desk.Verb{Slug: "edit", Label: "Edit", Busy: "Saving…", Keep: "Change nothing", Icon: "edit", Doing: "change the application", Form: true}                          // a form, no confirmation; and below
+	EditRights        = desk.Verb{Slug: registry.EditRights, Label: "Edit permissions", Busy: "Saving…", Keep: "Change nothing", Icon: "edit", Doing: "change the application", Form: true} // what it may ask for, holds and guards
+	EditResource      = desk.Verb{Slug: "edit", Label: "Edit", Busy: "Saving…", Keep: "Change nothing", Icon: "edit", Doing: "change the resource", Form: true}
+	DeleteResource    = desk.Verb{Slug: "delete", Label: "Delete resource", Busy: "Deleting…", Keep: "Keep resource", Icon: "x", Doing: "delete the resource", Cuts: true}
+	CreateResource    = desk.Verb{Slug: "create", Label: "New resource", Busy: "Creating…", Keep: "Create none", Icon: "plus", Doing: "create resources", Form: true}
+	CreateApp         = desk.Verb{Slug: "create", Label: "New application", Busy: "Creating…", Keep: "Create none", Icon: "plus", Doing: "create applications", Form: true}
 )
-
-var verbs = [...]struct{ slug, label, busy, keep, icon, key string }{
-	RevokeSessions: {"revoke", "Revoke sessions", "Revoking…", "Keep sessions", "revoke", "R"},
-	DisableAccount: {"disable", "Disable account", "Disabling…", "Keep account enabled", "disabled", ""},
-	EnableAccount:  {"enable", "Enable account", "Enabling…", "Keep account disabled", "ended", ""},
-	ResetPassword:  {"reset-password", "Reset password", "Resetting…", "Keep password", "key", ""},
-	RevokeSession:  {"revoke-session", "End session", "Ending…", "Keep session", "revoke", ""},
-	RevokeGrant:    {"revoke-grant", "Revoke grant", "Revoking…", "Keep grant", "revoke", ""},
-	RevokeApp:      {"revoke", "Revoke grants", "Revoking…", "Keep grants", "revoke", "R"},
-	RevokeAll:      {"revoke-all", "Revoke everyone", "Revoking…", "Keep everyone signed in", "revoke", ""},
-
-	DisableApp:        {"disable", "Disable application", "Disabling…", "Keep it enabled", "disabled", ""},
-	EnableApp:         {"enable", "Enable application", "Enabling…", "Keep it disabled", "ended", ""},
-	DeleteApp:         {"delete", "Delete application", "Deleting…", "Keep application", "x", ""},
-	AddSecret:         {registry.AddSecret, "Add secret", "Adding…", "Add none", "plus", ""},
-	RotateSecrets:     {registry.RotateSecrets, "Rotate secrets", "Rotating…", "Keep secrets", "renew", ""},
-	RemoveSecret:      {registry.RemoveSecret, "Remove secret", "Removing…", "Keep secret", "x", ""},
-	AddOwner:          {registry.AddOwner, "Add owner", "Adding…", "Add nobody", "plus", ""},
-	RemoveOwner:       {registry.RemoveOwner, "Remove owner", "Removing…", "Keep owner", "x", ""},
-	RequireAssignment: {registry.RequireAssignment, "Require assignment", "Saving…", "Let everybody in", "refused", ""},
-	LetEverybodyIn:    {registry.LetEverybodyIn, "Let everybody in", "Saving…", "Keep requiring assignment", "user", ""},
-	Assign:            {registry.Assign, "Assign", "Assigning…", "Assign nobody", "plus", ""},
-	Unassign:          {registry.Unassign, "Take away", "Taking away…", "Keep assignment", "x", ""},
-	ConsentForAll:     {registry.ConsentForAll, "Consent for everybody", "Saving…", "Consent to nothing", "ended", ""},
-	WithdrawConsent:   {registry.WithdrawConsent, "Withdraw consent", "Withdrawing…", "Keep consent", "x", ""},
-	EditApp:           {"edit", "Edit", "Saving…", "Change nothing", "edit", ""},
-	EditRights:        {registry.EditRights, "Edit permissions", "Saving…", "Change nothing", "edit", ""},
-	EditResource:      {"edit", "Edit", "Saving…", "Change nothing", "edit", ""},
-	DeleteResource:    {"delete", "Delete resource", "Deleting…", "Keep resource", "x", ""},
-	CreateResource:    {"create", "New resource", "Creating…", "Create none", "plus", ""},
-	WakeRecipient:     {registry.WakeRecipient, "Try now", "Asking…", "Wait", "renew", ""},
-	RetryLetter:       {registry.RetryLetter, "Try again", "Asking…", "Keep letter", "renew", ""},
-	DropLetter:        {registry.DropLetter, "Drop", "Dropping…", "Keep letter", "x", ""},
-	CreateApp:         {"create", "New application", "Creating…", "Create none", "plus", ""},
-}
-
-// Slug is the verb in an address and in the field "verb" of the bulk form.
-func (v Verb) Slug() string { return verbs[v].slug }
-
-// Label is the text of its button.
-func (v Verb) Label() string { return verbs[v].label }
-
-// Busy is the text of its button while the form is on its way.
-func (v Verb) Busy() string { return verbs[v].busy }
-
-// Keep is the text of the other button: what stays.
-func (v Verb) Keep() string { return verbs[v].keep }
-
-// Icon is the verb's icon.
-func (v Verb) Icon() string { return verbs[v].icon }
-
-// Key is the key that opens its confirmation; empty: none.
-func (v Verb) Key() string { return verbs[v].key }
-
-// Cuts reports whether the verb ends things, so that its button is the danger one.
-func (v Verb) Cuts() bool {
-	switch v {
-	case EnableAccount, EnableApp, AddSecret, AddOwner, LetEverybodyIn, Assign, ConsentForAll, EditApp, EditRights, CreateApp, EditResource, CreateResource, WakeRecipient, RetryLetter:
-		return false
-	}
-	return true
-}
-
-// Form reports whether the verb has a page with a form, not a confirmation.
-func (v Verb) Form() bool {
-	return slices.Contains([]Verb{EditApp, EditRights, CreateApp, EditResource, CreateResource}, v)
-}
 
 // ParseBulkVerb reads the field "verb" of the bulk form.
 func ParseBulkVerb(s string) (Verb, bool) {
 	for _, v := range []Verb{RevokeSessions, DisableAccount, EnableAccount, ResetPassword} {
-		if v.Slug() == s {
+		if v.Slug == s {
 			return v, true
 		}
 	}
-	return 0, false
+	return Verb{}, false
 }

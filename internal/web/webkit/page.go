@@ -146,6 +146,13 @@ func Parse(fsys fs.FS, funcs template.FuncMap) Set {
 	return Set{t}
 }
 
+// With is the set of a package whose pages share templates with others: those of s
+// and its own. s must not have rendered anything yet.
+func (s Set) With(fsys fs.FS, funcs template.FuncMap) Set {
+	t := template.Must(s.t.Clone()).Funcs(funcs)
+	return Set{template.Must(t.ParseFS(fsys, "templates/*.html"))}
+}
+
 var baseFuncs = template.FuncMap{
 	"icon":     Icon,
 	"sprite":   func() template.HTML { return sprite },

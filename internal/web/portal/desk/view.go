@@ -1,9 +1,37 @@
-package portal
+package desk
 
 import (
+	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/web/portal/registry"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
+
+// Filter is one property of a list by which it can be narrowed.
+type Filter struct {
+	Label string // "Status"
+	// Value in words when set: "Disabled"; empty: not set.
+	Value    string
+	ClearURL string
+	Options  []webkit.Link
+}
+
+// Paging is the foot of a list.
+type Paging struct {
+	From, To, Total  int    // From 0: nothing listed; Total negative: not counted
+	PrevURL, NextURL string // empty: there is none
+	Size             int
+	Sizes            []webkit.Link
+}
+
+// Hidden is a hidden field.
+type Hidden struct{ Name, Value string }
+
+// Tab is one tab of the profile page.
+type Tab struct {
+	Text, URL string
+	Count     int // negative: not counted
+	Current   bool
+}
 
 // Thing is the page of an application, of a resource or of deliveries: a header,
 // commands, tabs and cards.
@@ -55,7 +83,7 @@ func (p FormPage) Label() string {
 	if p.Button != "" {
 		return p.Button
 	}
-	return p.Verb.Label()
+	return p.Verb.Label
 }
 
 // Once shows a secret once, in the answer to the post itself.
@@ -87,4 +115,19 @@ type Things struct {
 	ListURL  string // without search and filters
 	// Empty and Command stand in place of the list while there is nothing at all.
 	Empty, Command string
+}
+
+// Cards are drawn as of now, with links to people for those who may see them.
+func (v *Visit) Cards() registry.Page {
+	return registry.Page{Clock: v.Clock(v.Now()), Person: func(id directory.UserID) string {
+		if len(v.Held.Roles) == 0 {
+			return ""
+		}
+		return UserPath(id.String())
+	}}
+}
+
+// Button is the button of a verb in a card.
+func Button(verb Verb, address string, refused bool) registry.Button {
+	return registry.Button{Label: verb.Label, Icon: verb.Icon, URL: address, Refused: refused, Form: verb.Form}
 }
