@@ -341,6 +341,35 @@ func (s *Service) deletion(k Kind, ref string, how How) change {
 	}}
 }
 
+// Declare makes a document what a manifest says, in the manifest's transaction, and
+// returns one sentence if anything changed: it is created, or changed by a patch if
+// there is one of its name. Kinds as [Service.Change].
+func (s *Service) Declare(tx *store.Tx, actor directory.Actor, k Kind, name, doc string) (string, error) {
+	c := &step{Tx: tx, s: s, actor: actor}
+	if err := tx.HoldPolicies(); err != nil {
+		return "", err
+	}
+	w, err := c.world()
+	if err != nil {
+		return "", err
+	}
+	x := s.changing(k, name, []byte(doc), How{})
+	if _, err := w.find(k, name); fault.Is(err, fault.NotFound) {
+		x = s.creation(k, []byte(doc), How{})
+	}
+	if err := c.allow("", audit.Party{}, x.action, role.Target{}); err != nil {
+		return "", err
+	}
+	e, err := x.plan(c, w)
+	if err != nil || e == nil {
+		return "", err
+	}
+	if err := c.mind(e, false); err != nil {
+		return "", err
+	}
+	return e.what, c.save(e, x)
+}
+
 // policies names up to five policies.
 func policies(names []string) string {
 	word, more := "the policy ", ""

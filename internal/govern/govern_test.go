@@ -37,7 +37,16 @@ func TestThePowerlessAreRefusedEverywhere(t *testing.T) {
 			_, err := h.Change(ctx, a, Policy, p.ID(), []byte(`{}`), how)
 			return err
 		},
-		"Delete":         func(a directory.Actor, how How) error { _, err := h.Delete(ctx, a, Policy, p.ID(), how); return err },
+		"Delete": func(a directory.Actor, how How) error { _, err := h.Delete(ctx, a, Policy, p.ID(), how); return err },
+		"Declare": func(a directory.Actor, _ How) error {
+			return h.DB.Update(ctx, func(tx *store.Tx) error {
+				a, err := tx.ActorNow(a)
+				if err == nil {
+					_, err = h.Declare(tx, a, Location, "Office", place)
+				}
+				return err
+			})
+		},
 		"Spare":          func(a directory.Actor, how How) error { _, err := h.Spare(ctx, a, grace, true, how); return err },
 		"SparedAccounts": func(a directory.Actor, _ How) error { _, err := h.SparedAccounts(ctx, a); return err },
 		"Evaluate": func(a directory.Actor, _ How) error {

@@ -18,7 +18,7 @@ import (
 
 // Change is one thing that was done, or would be done in a dry run.
 type Change struct {
-	Kind string // user, group, role, app, resource, provider, directory
+	Kind string // user, group, role, app, resource, provider, location, policy, directory
 	Name string
 	What string // a sentence
 }
@@ -171,25 +171,18 @@ func (a *applying) run(m *manifest.Manifest) error {
 		p := &m.Providers[i]
 		add("Provider", string(p.ID), func() error { return a.provider(p) })
 	}
+	for kind, all := range [][]manifest.Document{m.Locations, m.Policies} {
+		for i := range all {
+			d := &all[i]
+			add([]string{"Location", "Policy"}[kind], d.Name, func() error { return a.document([]string{"location", "policy"}[kind], d) })
+		}
+	}
 	for _, f := range todo {
 		if err := f(); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// provider is another room's affair; it writes its own audit record.
-func (a *applying) provider(p *manifest.Provider) error {
-	if a.s.Provider == nil {
-		return invalid("Identity providers cannot be declared here.")
-	}
-	said, err := a.s.Provider(a.Tx, a.actor, p)
-	if said != "" {
-		a.said = append(a.said, Change{Kind: "provider", Name: string(p.ID), What: said})
-		a.search = true // what it ended has a receipt
-	}
-	return err
 }
 
 // resourceGains creates a resource, or gives one what the file adds: it is

@@ -48,3 +48,28 @@ func present[T any](list []T) *[]T {
 	}
 	return &list
 }
+
+// document is another room's affair.
+func (a *applying) document(kind string, d *manifest.Document) error {
+	if a.s.Govern == nil {
+		return invalid("Policies cannot be declared here.")
+	}
+	said, err := a.s.Govern(a.Tx, a.actor, kind, d)
+	if said != "" {
+		a.said = append(a.said, Change{Kind: kind, Name: d.Name, What: said})
+	}
+	return err
+}
+
+// provider is another room's affair; it writes its own audit record.
+func (a *applying) provider(p *manifest.Provider) error {
+	if a.s.Provider == nil {
+		return invalid("Identity providers cannot be declared here.")
+	}
+	said, err := a.s.Provider(a.Tx, a.actor, p)
+	if said != "" {
+		a.said = append(a.said, Change{Kind: "provider", Name: string(p.ID), What: said})
+		a.search = true // what it ended has a receipt
+	}
+	return err
+}

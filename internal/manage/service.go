@@ -37,6 +37,9 @@ type Service struct {
 	// transaction, and says in a sentence what changed; empty: nothing.
 	Provider func(tx *store.Tx, actor directory.Actor, p *manifest.Provider) (string, error)
 
+	// Govern does the same with a policy or a location of a manifest.
+	Govern func(tx *store.Tx, actor directory.Actor, kind string, d *manifest.Document) (string, error)
+
 	joined *step // not nil: inside [Service.Together]
 }
 

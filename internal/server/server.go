@@ -31,6 +31,7 @@ import (
 	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/keys"
 	"github.com/curfew-id/curfew/internal/manage"
+	"github.com/curfew-id/curfew/internal/manage/manifest"
 	"github.com/curfew-id/curfew/internal/relay"
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/rotate"
@@ -155,6 +156,9 @@ func (s *Server) construct(ctx context.Context, master []byte, lifetimes grant.L
 		},
 		CheckPassword: s.signin.CheckNew}
 	s.govern = &govern.Service{DB: s.db, Lifetimes: lifetimes, Country: s.geo.Country, Log: s.log}
+	s.manage.Govern = func(tx *store.Tx, actor directory.Actor, kind string, d *manifest.Document) (string, error) {
+		return s.govern.Declare(tx, actor, govern.Kind(kind), d.Name, d.Document)
+	}
 	s.relay = &relay.Service{DB: s.db, Secret: s.keys.Derive("feed cursor"), Now: s.now, Log: s.log, Lifetimes: lifetimes,
 		Issuers: []string{s.issue.Issuer(grant.Plain), s.issue.Issuer(grant.Tenant)}, JWKSURI: base + "/oauth2/keys",
 		IntrospectURI: base + "/oauth2/introspect", AuthorizeURI: base + "/" + tenant + "/oauth2/v2.0/authorize"}

@@ -34,6 +34,8 @@ type Manifest struct {
 	Resources []Resource
 	Apps      []App
 	Providers []Provider
+	// Locations and Policies are documents of conditional access.
+	Locations, Policies []Document
 }
 
 // Format prints no manifest: there are passwords and secrets in it.
@@ -155,6 +157,8 @@ func Parse(r io.Reader, o Options) (*Manifest, error) {
 		Resource  []Resource
 		App       []App
 		Provider  []Provider
+		Location  []Document
+		Policy    []Document
 	}
 	md, err := toml.Decode(src, &doc)
 	if err != nil {
@@ -170,7 +174,7 @@ func Parse(r io.Reader, o Options) (*Manifest, error) {
 	if unknown := md.Undecoded(); len(unknown) > 0 {
 		return nil, invalid(fmt.Sprintf("Line %d: there is no key %s.", lineOfKey(src, unknown[0]), fault.Quote(unknown[0].String())))
 	}
-	m := &Manifest{Directory: doc.Directory, Lifecycle: doc.Lifecycle, Users: doc.User, Groups: doc.Group, Resources: doc.Resource, Apps: doc.App, Providers: doc.Provider}
+	m := &Manifest{Directory: doc.Directory, Lifecycle: doc.Lifecycle, Users: doc.User, Groups: doc.Group, Resources: doc.Resource, Apps: doc.App, Providers: doc.Provider, Locations: doc.Location, Policies: doc.Policy}
 	return m, m.check(src, o)
 }
 
@@ -263,6 +267,15 @@ func (m *Manifest) check(src string, o Options) error {
 		p := &m.Providers[i]
 		if err := errors.Join(once("provider "+string(p.ID)), p.check(o)); err != nil {
 			return at(src, "provider", i, string(p.ID), err)
+		}
+	}
+	for n, all := range [][]Document{m.Locations, m.Policies} {
+		table := []string{"location", "policy"}[n]
+		for i := range all {
+			d := &all[i]
+			if err := errors.Join(d.check(), once(table+" "+directory.FoldName(d.Name))); err != nil {
+				return at(src, table, i, d.Name, err)
+			}
 		}
 	}
 	for i := range m.Apps {

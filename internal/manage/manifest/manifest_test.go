@@ -31,6 +31,9 @@ func TestParse(t *testing.T) {
 		"two secrets":        {"[[app]]\nid='a'\nsecret='0123456789abcdef'\nsecret_env='X'\n", "only one"},
 		"environment":        {"[[app]]\nid='a'\nsecret_env='X'\n", "cannot be named here"},
 		"file":               {"[[user]]\nname='a@x.y'\npassword_file='/etc/passwd'\n", "cannot be named here"},
+		"no document":        {"[[policy]]\n", "Line 1: policy “”: The key document"},
+		"no name of policy":  {"[[policy]]\ndocument='{}'\n", "displayName"},
+		"policy twice":       {"[[policy]]\ndocument='{\"displayName\":\"a\"}'\n[[policy]]\ndocument='{\"displayName\":\"A\"}'\n", "Line 3: policy “A”: This is in the file twice."},
 		"domain":             {"[directory]\ndomain='x y'\nname='X'\n", "domain"},
 		"larger than anyone": {"# " + strings.Repeat("x", maxManifest), "16 MiB"},
 	} {
