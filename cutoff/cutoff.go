@@ -68,10 +68,14 @@ const (
 	// Tokens covers grants and access tokens only. Browser sessions stay, and
 	// codes too, because their exchange judges anew (as after a role change).
 	Tokens
+	// Judge ends nothing: access tokens born before are judged again by the
+	// server before they are accepted, as after a change of policy. Everything
+	// else is judged at each use anyhow.
+	Judge
 	reaches
 )
 
-var reachNames = [reaches]string{Everything: "everything", Tokens: "tokens"}
+var reachNames = [reaches]string{Everything: "everything", Tokens: "tokens", Judge: "judge"}
 
 // String returns the name the reach has on the wire.
 func (r Reach) String() string {
@@ -101,7 +105,8 @@ func (r *Reach) UnmarshalText(b []byte) error {
 }
 
 // Cutoff names what is dead: everything within Reach that belongs to Scope:ID
-// and was born before the position of the [Line] that carries it.
+// and was born before the position of the [Line] that carries it. One whose Reach
+// is [Judge] names what is in doubt instead.
 type Cutoff struct {
 	Scope Scope  `json:"scope"`
 	ID    string `json:"id,omitempty"` // empty exactly for All
@@ -133,7 +138,7 @@ func (c Cutoff) String() string { return c.Scope.String() + ":" + c.ID + " " + c
 func UserAppID(user, clientID string) string { return user + ":" + clientID }
 
 // Line is one ledger line as readers outside the server see it: a position and
-// what died there. It never says why, or who did it. A line without cutoffs is
+// what died, or came in doubt, there. It never says why, or who did it. A line without cutoffs is
 // an event that ends nothing; readers only take note of its position.
 type Line struct {
 	Pos  Pos      `json:"pos"`

@@ -19,7 +19,7 @@ func TestNamesOnTheWire(t *testing.T) {
 			t.Errorf("%q reads as %v, %v", name, back, err)
 		}
 	}
-	for r, name := range map[Reach]string{Everything: "everything", Tokens: "tokens"} {
+	for r, name := range map[Reach]string{Everything: "everything", Tokens: "tokens", Judge: "judge"} {
 		b, err := r.MarshalText()
 		if err != nil || string(b) != name || r.String() != name {
 			t.Errorf("reach %d: %q %q %v, want %q", r, b, r, err, name)
@@ -102,8 +102,8 @@ func TestValid(t *testing.T) {
 
 func TestLineOnTheWire(t *testing.T) {
 	t.Parallel()
-	l := line(124, Cutoff{User, ada, Everything}, Cutoff{Scope: All, Reach: Tokens})
-	const want = `{"pos":124,"cuts":[{"scope":"user","id":"` + ada + `","reach":"everything"},{"scope":"all","reach":"tokens"}]}`
+	l := line(124, Cutoff{User, ada, Everything}, Cutoff{Scope: All, Reach: Tokens}, Cutoff{Scope: All, Reach: Judge})
+	const want = `{"pos":124,"cuts":[{"scope":"user","id":"` + ada + `","reach":"everything"},{"scope":"all","reach":"tokens"},{"scope":"all","reach":"judge"}]}`
 	b, err := json.Marshal(l)
 	if err != nil || string(b) != want {
 		t.Fatalf("got %s, %v", b, err)
@@ -123,10 +123,11 @@ func TestLineOnTheWire(t *testing.T) {
 }
 
 // FuzzLine: whatever is read and valid survives a round trip, merges without
-// a panic, and kills exactly what it covers.
+// a panic, and kills, or puts in doubt, exactly what it covers.
 func FuzzLine(f *testing.F) {
 	f.Add([]byte(`{"pos":124,"cuts":[{"scope":"user","id":"` + ada + `","reach":"everything"}]}`))
 	f.Add([]byte(`{"pos":1,"cuts":[{"scope":"all","reach":"tokens"},{"scope":"app","id":"mail","reach":"tokens"}]}`))
+	f.Add([]byte(`{"pos":7,"cuts":[{"scope":"all","reach":"judge"},{"scope":"device","id":"laptop","reach":"judge"}]}`))
 	f.Add([]byte(`{"pos":9007199254740991}`))
 	f.Add([]byte(`{"pos":9007199254740992,"cuts":[{"scope":"user"}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -169,7 +170,13 @@ func FuzzLine(f *testing.F) {
 			case UserApp:
 				continue // the pair cannot be taken apart again
 			}
-			if !s.Dead(&o, l.Pos-1, Token) || s.Dead(&o, l.Pos, Token) {
+			if c.Reach == Judge {
+				if s.Judge(&o) != l.Pos || s.Latest(&o, Token) != 0 && len(l.Cuts) == 1 {
+					t.Fatalf("%v at %d does not put in doubt what it says, and that alone", c, l.Pos)
+				}
+				continue
+			}
+			if !s.Dead(&o, l.Pos-1, Token) || s.Dead(&o, l.Pos, Token) || s.Judge(&o) != 0 && len(l.Cuts) == 1 {
 				t.Fatalf("%v at %d does not cut where it says", c, l.Pos)
 			}
 		}

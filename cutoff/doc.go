@@ -10,6 +10,10 @@
 // the one question everybody asks: what is the latest position that covers this
 // artefact? An artefact born before it is dead.
 //
+// A cutoff of reach [Judge] says less: what was born before it must be judged again
+// by the server before it is accepted. Nothing dies of it. It is merged, carried
+// and forgotten like the others, and asked for apart ([Set.Judge]).
+//
 // Merging keeps the larger position. It is commutative, idempotent and
 // monotone, so lines may arrive twice, late or out of order and do no harm.
 // Nothing can be taken out of a set again: nothing is ever un-cut. What may be

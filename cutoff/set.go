@@ -8,12 +8,13 @@ import (
 // Kind says which artefacts a question is about.
 type Kind uint8
 
-// The two kinds of artefact, told apart by which reach covers them.
+// The two kinds of artefact, told apart by which reach ends them.
 const (
 	// Browser: sessions, codes, device codes, pushed requests, tickets.
-	// Only cutoffs that reach everything cover them.
+	// Only cutoffs that reach everything end them.
 	Browser Kind = iota
-	// Token: grants and access tokens. Every cutoff covers them.
+	// Token: grants and access tokens. Every cutoff ends them but one of reach
+	// [Judge], which ends nothing.
 	Token
 )
 
@@ -132,7 +133,7 @@ type marks [scopes]map[key]Pos
 // Set is a merged set of cutoffs. The zero Set is empty and usable. It is not
 // safe for concurrent use: its owner locks.
 //
-// The two reaches have maps of their own, not one map of pairs: nearly every
+// The reaches have maps of their own, not one map of pairs: nearly every
 // id has one of them only, and a slot of 24 bytes instead of 32 is what keeps
 // a million users under 64 MiB.
 type Set struct {
@@ -140,7 +141,7 @@ type Set struct {
 	at  [reaches]marks
 }
 
-// Merge adds everything line l cuts, keeping the larger position where there
+// Merge adds everything line l names, keeping the larger position where there
 // is one already. It reports whether the set changed.
 //
 // Lines from outside are to be checked with [Line.Valid] first. Should an
@@ -157,7 +158,7 @@ func (s *Set) Merge(l Line) (changed bool) {
 
 func (s *Set) merge(c Cutoff, p Pos) bool {
 	r := c.Reach
-	if r != Tokens {
+	if r != Tokens && r != Judge {
 		r = Everything
 	}
 	if c.Scope <= All || c.Scope >= scopes {
@@ -180,9 +181,10 @@ func (s *Set) merge(c Cutoff, p Pos) bool {
 	return true
 }
 
-// Latest returns the largest position of any cutoff that covers an artefact of
+// Latest returns the largest position of any cutoff that ends an artefact of
 // kind k that belongs to o, or 0. The artefact is dead exactly when it was born
-// before that position.
+// before that position. What must only be judged again is not dead: see
+// [Set.Judge].
 func (s *Set) Latest(o *Owner, k Kind) Pos {
 	p := s.latest(o, Everything)
 	if k == Token {
@@ -203,6 +205,11 @@ func (s *Set) latest(o *Owner, r Reach) Pos {
 	return p
 }
 
+// Judge returns the largest position of any cutoff of reach [Judge] that covers an
+// artefact that belongs to o, or 0. Born, or last judged, before that position, it
+// is not to be accepted until the server has judged it again.
+func (s *Set) Judge(o *Owner) Pos { return s.latest(o, Judge) }
+
 // Dead reports whether an artefact of kind k that belongs to o and was born at
 // born is cut. An artefact that does not know when it was born (born < 1 in a
 // directory that has cut anything) is dead as soon as anything covers it.
@@ -218,14 +225,21 @@ func (s *Set) Forget(sc Scope, id string) {
 }
 
 // Len returns the number of scope:id pairs in the set. It walks the pairs that
-// were cut for tokens only; it is meant for status pages, not for hot paths.
+// were cut for tokens only, or are to be judged again; it is meant for status
+// pages, not for hot paths.
 func (s *Set) Len() int {
 	n := 0
 	for sc := range scopes {
-		both := s.at[Everything][sc]
-		n += len(both)
-		for k := range s.at[Tokens][sc] {
-			if _, ok := both[k]; !ok {
+		ended, tokens := s.at[Everything][sc], s.at[Tokens][sc]
+		n += len(ended)
+		for k := range tokens {
+			if _, ok := ended[k]; !ok {
+				n++
+			}
+		}
+		for k := range s.at[Judge][sc] {
+			_, ok := ended[k]
+			if _, too := tokens[k]; !ok && !too {
 				n++
 			}
 		}

@@ -28,24 +28,32 @@ func TestCutoffCoversWhatBelongsToIt(t *testing.T) {
 		name            string
 		cut             Cutoff
 		browser, tokens Pos // what Latest must say for ada's artefact
+		judge           Pos // what Judge must
 	}{
-		{"directory", Cutoff{Scope: All, Reach: Everything}, 7, 7},
-		{"directory, tokens only", Cutoff{Scope: All, Reach: Tokens}, 0, 7},
-		{"user", Cutoff{User, ada, Everything}, 7, 7},
-		{"user, tokens only", Cutoff{User, ada, Tokens}, 0, 7},
-		{"user in capitals", Cutoff{User, "6F9619FF-8B86-4D01-B42D-00CF4FC964FF", Everything}, 7, 7},
-		{"another user", Cutoff{User, grace, Everything}, 0, 0},
-		{"session", Cutoff{Session, sess, Everything}, 7, 7},
-		{"grant", Cutoff{Grant, fam, Tokens}, 0, 7},
-		{"app", Cutoff{App, mail, Everything}, 7, 7},
-		{"app in capitals is another app", Cutoff{App, "Mail", Everything}, 0, 0},
-		{"user in app", Cutoff{UserApp, UserAppID(ada, mail), Everything}, 7, 7},
-		{"another user in app", Cutoff{UserApp, UserAppID(grace, mail), Everything}, 0, 0},
-		{"device", Cutoff{Device, dev, Everything}, 7, 7},
-		{"the user's id as a session", Cutoff{Session, ada, Everything}, 0, 0},
-		{"an invalid scope closes everything", Cutoff{0, ada, Everything}, 7, 7},
-		{"an unknown scope closes everything", Cutoff{scopes + 3, ada, Everything}, 7, 7},
-		{"an invalid reach reaches everything", Cutoff{User, ada, 0}, 7, 7},
+		{"directory", Cutoff{Scope: All, Reach: Everything}, 7, 7, 0},
+		{"directory, tokens only", Cutoff{Scope: All, Reach: Tokens}, 0, 7, 0},
+		{"user", Cutoff{User, ada, Everything}, 7, 7, 0},
+		{"user, tokens only", Cutoff{User, ada, Tokens}, 0, 7, 0},
+		{"user in capitals", Cutoff{User, "6F9619FF-8B86-4D01-B42D-00CF4FC964FF", Everything}, 7, 7, 0},
+		{"another user", Cutoff{User, grace, Everything}, 0, 0, 0},
+		{"session", Cutoff{Session, sess, Everything}, 7, 7, 0},
+		{"grant", Cutoff{Grant, fam, Tokens}, 0, 7, 0},
+		{"app", Cutoff{App, mail, Everything}, 7, 7, 0},
+		{"app in capitals is another app", Cutoff{App, "Mail", Everything}, 0, 0, 0},
+		{"user in app", Cutoff{UserApp, UserAppID(ada, mail), Everything}, 7, 7, 0},
+		{"another user in app", Cutoff{UserApp, UserAppID(grace, mail), Everything}, 0, 0, 0},
+		{"device", Cutoff{Device, dev, Everything}, 7, 7, 0},
+		{"the user's id as a session", Cutoff{Session, ada, Everything}, 0, 0, 0},
+		{"an invalid scope closes everything", Cutoff{0, ada, Everything}, 7, 7, 0},
+		{"an unknown scope closes everything", Cutoff{scopes + 3, ada, Everything}, 7, 7, 0},
+		{"an invalid reach reaches everything", Cutoff{User, ada, 0}, 7, 7, 0},
+		{"directory, to be judged", Cutoff{Scope: All, Reach: Judge}, 0, 0, 7},
+		{"user, to be judged", Cutoff{User, ada, Judge}, 0, 0, 7},
+		{"another user, to be judged", Cutoff{User, grace, Judge}, 0, 0, 0},
+		{"device, to be judged", Cutoff{Device, dev, Judge}, 0, 0, 7},
+		{"user in app, to be judged", Cutoff{UserApp, UserAppID(ada, mail), Judge}, 0, 0, 7},
+		{"an unknown scope puts everything in doubt", Cutoff{scopes + 3, ada, Judge}, 0, 0, 7},
+		{"an unknown reach reaches everything", Cutoff{User, ada, reaches}, 7, 7, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -59,6 +67,9 @@ func TestCutoffCoversWhatBelongsToIt(t *testing.T) {
 			}
 			if got := s.Latest(&o, Token); got != c.tokens {
 				t.Errorf("token: latest %d, want %d", got, c.tokens)
+			}
+			if got := s.Judge(&o); got != c.judge {
+				t.Errorf("judge: %d, want %d", got, c.judge)
 			}
 			for born := Pos(5); born <= 9; born++ {
 				if got, want := s.Dead(&o, born, Token), born < c.tokens; got != want {
@@ -126,6 +137,7 @@ func TestMergeKeepsTheLargerPosition(t *testing.T) {
 	if s.Merge(line(9)) {
 		t.Error("a line without cutoffs changed the set")
 	}
+	s.Merge(line(20, Cutoff{User, ada, Judge}, Cutoff{Scope: All, Reach: Judge})) // no matter how late: it ends nothing
 	// Trace 7: a role change after a revoke does not shorten the revoke, and
 	// does not reach further than itself.
 	s.Merge(line(9, Cutoff{User, ada, Tokens}))
@@ -139,13 +151,17 @@ func TestForgetDropsOnlyWhatIsNamed(t *testing.T) {
 	var s Set
 	s.Forget(User, ada) // of an empty set: nothing happens
 	s.Merge(line(4, Cutoff{User, ada, Everything}, Cutoff{User, ada, Tokens}, Cutoff{User, grace, Tokens}, Cutoff{App, mail, Everything}))
-	if s.Len() != 3 {
-		t.Fatalf("len %d, want 3", s.Len())
+	s.Merge(line(5, Cutoff{User, ada, Judge}, Cutoff{User, grace, Judge}, Cutoff{Device, dev, Judge}))
+	if s.Len() != 4 {
+		t.Fatalf("len %d, want 4", s.Len())
 	}
 	s.Forget(User, ada)
 	s.Forget(App, "drive")
-	if s.Len() != 2 {
-		t.Errorf("len %d after forgetting one, want 2", s.Len())
+	if s.Len() != 3 {
+		t.Errorf("len %d after forgetting one, want 3", s.Len())
+	}
+	if a, g := NewOwner(Belongs{User: ada}), NewOwner(Belongs{User: grace}); s.Judge(&a) != 0 || s.Judge(&g) != 5 {
+		t.Error("forgot the wrong doubt")
 	}
 	a, g := NewOwner(Belongs{User: ada}), NewOwner(Belongs{User: grace})
 	if s.Latest(&a, Token) != 0 || s.Latest(&g, Token) != 4 {
@@ -202,8 +218,18 @@ var drawLines = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Line {
 	return Line{Pos(rapid.IntRange(1, 40).Draw(t, "pos")), rapid.SliceOfN(drawCut, 0, 3).Draw(t, "cuts")}
 }), 0, 12)
 
+// doubt is a kind of question beside the two: what Judge answers.
+const doubt = Kind(2)
+
+func (s *Set) answer(o *Owner, k Kind) Pos {
+	if k == doubt {
+		return s.Judge(o)
+	}
+	return s.Latest(o, k)
+}
+
 func covers(c Cutoff, b Belongs, k Kind) bool {
-	if c.Reach == Tokens && k != Token {
+	if c.Reach == Tokens && k != Token || (c.Reach == Judge) != (k == doubt) {
 		return false
 	}
 	switch c.Scope {
@@ -257,12 +283,12 @@ func TestSetAgreesWithTheModelInAnyOrder(t *testing.T) {
 		}
 		for i, b := range artefacts {
 			o := NewOwner(b)
-			for _, k := range []Kind{Browser, Token} {
+			for _, k := range []Kind{Browser, Token, doubt} {
 				want := model(ls, b, k)
-				if got := s.Latest(&o, k); got != want {
-					t.Fatalf("artefact %d kind %d: latest %d, model says %d", i, k, got, want)
+				if got := s.answer(&o, k); got != want {
+					t.Fatalf("artefact %d kind %d: %d, model says %d", i, k, got, want)
 				}
-				if m.Latest(&o, k) != want || twice.Latest(&o, k) != want {
+				if m.answer(&o, k) != want || twice.answer(&o, k) != want {
 					t.Fatalf("order or repetition matters for artefact %d", i)
 				}
 			}
@@ -282,12 +308,12 @@ func TestMergeNeverLowersAnything(t *testing.T) {
 		var s Set
 		o := NewOwner(adaInMail)
 		for _, l := range drawLines.Draw(t, "lines") {
-			b, k, n := s.Latest(&o, Browser), s.Latest(&o, Token), s.Len()
+			b, k, j, n := s.Latest(&o, Browser), s.Latest(&o, Token), s.Judge(&o), s.Len()
 			changed := s.Merge(l)
-			if s.Latest(&o, Browser) < b || s.Latest(&o, Token) < k || s.Len() < n {
+			if s.Latest(&o, Browser) < b || s.Latest(&o, Token) < k || s.Judge(&o) < j || s.Len() < n {
 				t.Fatalf("merging %v un-cut something", l)
 			}
-			if !changed && (s.Latest(&o, Browser) != b || s.Latest(&o, Token) != k || s.Len() != n) {
+			if !changed && (s.Latest(&o, Browser) != b || s.Latest(&o, Token) != k || s.Judge(&o) != j || s.Len() != n) {
 				t.Fatal("merge changed the set and said it had not")
 			}
 		}
@@ -300,7 +326,7 @@ func TestLatestAllocatesNothing(t *testing.T) {
 	chained.Chain = []Link{{Grant: sess, App: "drive"}, {Grant: dev, App: "notes"}}
 	for _, b := range []Belongs{adaInMail, chained} {
 		o := NewOwner(b)
-		if n := testing.AllocsPerRun(100, func() { s.Latest(&o, Token) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { s.Latest(&o, Token); s.Judge(&o) }); n != 0 {
 			t.Errorf("latest allocates %v times", n)
 		}
 	}
@@ -319,18 +345,22 @@ func million(reach Reach) *Set {
 }
 
 // BenchmarkMemoryOfAMillionCutoffs reports the heap that a set with 1,000,000
-// user cutoffs holds. The goal is 64 MiB (DESIGN §10).
+// user cutoffs of one reach holds. The goal is 64 MiB (DESIGN §10).
 func BenchmarkMemoryOfAMillionCutoffs(b *testing.B) {
-	var before, after runtime.MemStats
-	for b.Loop() {
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		s := million(Everything)
-		runtime.GC()
-		runtime.ReadMemStats(&after)
-		runtime.KeepAlive(s)
+	for _, r := range []Reach{Everything, Judge} {
+		b.Run(r.String(), func(b *testing.B) {
+			var before, after runtime.MemStats
+			for b.Loop() {
+				runtime.GC()
+				runtime.ReadMemStats(&before)
+				s := million(r)
+				runtime.GC()
+				runtime.ReadMemStats(&after)
+				runtime.KeepAlive(s)
+			}
+			b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/(1<<20), "MiB")
+		})
 	}
-	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/(1<<20), "MiB")
 }
 
 func BenchmarkLatest(b *testing.B) {
