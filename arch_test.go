@@ -72,8 +72,9 @@ var plan = map[string]room{
 
 	"internal/manage/manifest": {floor: 1, sideways: []string{"internal/directory", "internal/role"}},
 
-	"guard":               {floor: 1, sideways: []string{"guard/internal/jose"}, except: []string{"internal/"}},
+	"guard":               {floor: 1, sideways: []string{"guard/internal/jose", "guard/internal/dpop"}, except: []string{"internal/"}},
 	"guard/internal/jose": {floor: 1, except: []string{"internal/"}},
+	"guard/internal/dpop": {floor: 1, sideways: []string{"guard/internal/jose"}, except: []string{"internal/"}},
 	"guard/guardtest":     {floor: 1, sideways: []string{"guard"}, except: []string{"internal/"}},
 	"internal/client":     {floor: 1},
 	"internal/term":       {floor: 1, except: []string{"internal/", "cutoff"}},
@@ -157,6 +158,7 @@ var later = map[string]string{
 	"e2e/lifecycle":                   "0010-what-ends-what.md",
 	"internal/clientauth":             "0003-budgets.md",
 	"guard/internal/jose":             "0003-budgets.md",
+	"guard/internal/dpop":             "0020-rooms-of-conditional-access.md",
 	"internal/federate":               "0009-sign-in-through-others.md",
 	"internal/web/federation":         "0009-sign-in-through-others.md",
 	"internal/demo":                   "0012-the-demo-and-the-terminal.md",

@@ -26,6 +26,7 @@
 //	         internal/manage/manifest    files of many changes: manifests, sheets of users
 //	floor 1  guard                       PUBLIC resource-server SDK: verify, follow the feed, refuse
 //	         guard/internal/jose         what tokens are made of, read with the standard library alone
+//	         guard/internal/dpop         proofs that a client holds a key, and which were used
 //	far side guard/guardtest             PUBLIC an issuer and a feed for other people's tests
 //	         internal/client             HTTP client of our admin API, the CLI's hands
 //	         internal/term               tables, colours and times for people at a terminal
@@ -83,7 +84,8 @@
 // directory; grant to policy; policy/wire to policy, directory; standing to directory, policy,
 // grant; config, egress to fault; graph, registration, access and own to api; they and api to odata;
 // account to pages; portal and its rooms to desk, figure, receipt, registry; desk to receipt, registry; portal/receipt to figure;
-// cmd/curfew to demo; guard to its jose;
+// cmd/curfew to demo; guard to its jose and dpop, and
+// dpop to jose;
 // guardtest to guard; store and journal to engine; storetest to store.
 //
 // A surface (web/*) reaches verbs, floor 1 and floor 0, never the store: what it

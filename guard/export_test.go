@@ -1,6 +1,9 @@
 package guard
 
-import "github.com/curfew-id/curfew/cutoff"
+import (
+	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/guard/internal/dpop"
+)
 
 // Cached returns how many tokens the cache holds.
 func (g *Guard) Cached() (n int) {
@@ -24,4 +27,4 @@ func (g *Guard) Touch() {
 func (g *Guard) CutHeld(l *cutoff.Line) { g.cutHeld(l) }
 
 // ReadProof reads a DPoP proof.
-func ReadProof(text string) error { _, err := readProof(text); return err }
+func ReadProof(text string) error { _, err := dpop.Read(text); return err }

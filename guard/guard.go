@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/guard/internal/dpop"
 	"github.com/curfew-id/curfew/guard/internal/jose"
 )
 
@@ -102,7 +103,7 @@ type Guard struct {
 	origin, metadataPath string // of URL; empty without it
 	metadata             []byte
 	nonceKey             [sha256.Size]byte
-	proofs               usedProofs
+	proofs               dpop.Used
 
 	header atomic.Pointer[header] // of the last token found good; saves reading it again
 

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/curfew-id/curfew/guard/internal/dpop"
 )
 
 // wellKnown is where the metadata of a resource is found: between its host and
@@ -30,7 +32,7 @@ func (g *Guard) describe() {
 		Algs         []string `json:"dpop_signing_alg_values_supported"`
 		Name         string   `json:"resource_name"`
 		Certificates bool     `json:"tls_client_certificate_bound_access_tokens"`
-	}{g.cfg.URL, []string{g.cfg.Issuer}, g.cfg.Scopes, []string{"header"}, strings.Fields(proofAlgs), g.cfg.Name, true}
+	}{g.cfg.URL, []string{g.cfg.Issuer}, g.cfg.Scopes, []string{"header"}, strings.Fields(dpop.Algs), g.cfg.Name, true}
 	if g.metadata, err = json.Marshal(doc); err != nil {
 		panic(err) // texts always marshal
 	}

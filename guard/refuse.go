@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/curfew-id/curfew/guard/internal/dpop"
 )
 
 // Kind says which refusal it is.
@@ -93,7 +95,7 @@ func (g *Guard) challenge(scheme string, r *Refusal) string {
 	b.WriteString(scheme + ` realm=""`)
 	add := func(name, value string) { b.WriteString(", " + name + `="` + value + `"`) }
 	if scheme == "DPoP" {
-		add("algs", proofAlgs) // RFC 9449 §7.1
+		add("algs", dpop.Algs) // RFC 9449 §7.1
 	}
 	if g.cfg.URL != "" {
 		add("resource_metadata", g.origin+g.metadataPath) // RFC 9728 §5.1
@@ -143,7 +145,7 @@ func invalidCode(cause error) string {
 	switch cause {
 	case errNonce:
 		return "use_dpop_nonce"
-	case errProof, errProofs, errNoProof, errProofKey, errProofFor, errProofOld, errReplayed, errBusy:
+	case dpop.ErrForm, errProofs, errNoProof, errProofKey, errProofFor, errProofOld, dpop.ErrReplayed, dpop.ErrBusy:
 		return "invalid_dpop_proof"
 	}
 	return "invalid_token"
