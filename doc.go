@@ -27,6 +27,9 @@
 //	floor 1  guard                       PUBLIC resource-server SDK: verify, follow the feed, refuse
 //	         guard/internal/jose         what tokens are made of, read with the standard library alone
 //	         guard/internal/dpop         proofs that a client holds a key, and which were used
+//	         guard/internal/wire         answers of the feed, read
+//	         guard/internal/again        a token judged again: the question and the answer
+//	         guard/internal/where        where a request comes from
 //	far side guard/guardtest             PUBLIC an issuer and a feed for other people's tests
 //	         internal/client             HTTP client of our admin API, the CLI's hands
 //	         internal/term               tables, colours and times for people at a terminal
@@ -84,7 +87,7 @@
 // directory; grant to policy; policy/wire to policy, directory; standing to directory, policy,
 // grant; config, egress to fault; graph, registration, access and own to api; they and api to odata;
 // account to pages; portal and its rooms to desk, figure, receipt, registry; desk to receipt, registry; portal/receipt to figure;
-// cmd/curfew to demo; guard to its jose and dpop, and
+// cmd/curfew to demo; guard to the rooms inside it, and
 // dpop to jose;
 // guardtest to guard; store and journal to engine; storetest to store.
 //

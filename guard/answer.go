@@ -3,7 +3,6 @@ package guard
 import (
 	"context"
 	crand "crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,7 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/guard/internal/wire"
 )
 
 const (
@@ -19,21 +18,6 @@ const (
 	answerCap       = 2 * time.Minute  // for reading one that keeps coming
 	snapshotTimeout = 60 * time.Second // for one to begin
 )
-
-// answer is one answer of the feed. Of a snapshot the lines are merged into set
-// while they are read, so that a large one is never held twice.
-type answer struct {
-	nonce    string
-	cursor   string
-	head     cutoff.Pos
-	floor    cutoff.Pos
-	age      time.Duration
-	held     time.Duration
-	snapshot bool
-	lines    []cutoff.Line // not of a snapshot
-	set      *cutoff.Set   // of a snapshot
-	largest  cutoff.Pos    // of any line
-}
 
 // ask puts one question and applies the answer. It returns the cursor to ask
 // with next (the old one after an error), and whether the answer came at once
@@ -66,13 +50,13 @@ func (g *Guard) ask(ctx context.Context, process, cursor string, hurry bool) (ne
 		if cause := context.Cause(ctx); errors.Is(cause, errInterrupted) {
 			return cursor, false, errInterrupted
 		}
-		if errors.Is(err, errUnreadable) {
+		if errors.Is(err, wire.ErrUnreadable) {
 			g.unreadable()
 		}
 		return cursor, false, fmt.Errorf("ask: %w", err)
 	}
-	idle = !a.snapshot && a.head == head && g.now().mono-start.mono < int64(g.wait/2)
-	return a.cursor, idle, nil
+	idle = !a.Snapshot && a.Head == head && g.now().mono-start.mono < int64(g.wait/2)
+	return a.Cursor, idle, nil
 }
 
 // patient cancels a call whose body stops coming.
@@ -90,7 +74,7 @@ func (p patient) Read(b []byte) (int, error) {
 	return n, err
 }
 
-func (g *Guard) call(ctx context.Context, q url.Values, limit time.Duration) (*answer, error) {
+func (g *Guard) call(ctx context.Context, q url.Values, limit time.Duration) (*wire.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit+answerCap)
 	defer cancel()
 	timer := time.AfterFunc(limit, cancel)
@@ -110,211 +94,48 @@ func (g *Guard) call(ctx context.Context, q url.Values, limit time.Duration) (*a
 	if mediaType(resp.Header) != "application/json" {
 		return nil, errors.New("the answer is not JSON")
 	}
-	return readAnswer(patient{http.MaxBytesReader(nil, resp.Body, maxAnswer), timer, limit})
-}
-
-// network remembers that reading failed, to tell that from what was read.
-type network struct {
-	io.Reader
-	err error
-}
-
-func (n *network) Read(b []byte) (int, error) {
-	c, err := n.Reader.Read(b)
-	if err != nil && err != io.EOF {
-		n.err = err
-	}
-	return c, err
-}
-
-func readAnswer(from io.Reader) (*answer, error) {
-	n := &network{Reader: from}
-	dec := json.NewDecoder(n)
-	if err := expect(dec, '{'); err != nil {
-		return nil, err
-	}
-	a, seen := new(answer), map[string]bool{}
-	for dec.More() {
-		t, err := dec.Token()
-		if err != nil {
-			return nil, err
-		}
-		name, _ := t.(string)
-		if seen[name] {
-			return nil, fmt.Errorf("member %.40q twice", name)
-		}
-		seen[name] = true
-		switch name {
-		case "nonce":
-			err = dec.Decode(&a.nonce)
-		case "cursor":
-			err = dec.Decode(&a.cursor)
-		case "head":
-			err = dec.Decode(&a.head)
-		case "floor":
-			err = dec.Decode(&a.floor)
-		case "age_ms":
-			a.age, err = millis(dec)
-		case "held_ms":
-			a.held, err = millis(dec)
-		case "snapshot":
-			err = dec.Decode(&a.snapshot)
-		case "lines":
-			err = a.readLines(dec, n)
-		default:
-			var skip json.RawMessage
-			err = dec.Decode(&skip)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	if err := expect(dec, '}'); err != nil {
-		return nil, err
-	}
-	for _, name := range []string{"nonce", "cursor", "head", "floor", "age_ms", "held_ms"} {
-		if !seen[name] {
-			return nil, fmt.Errorf("the answer lacks %s", name)
-		}
-	}
-	if a.snapshot && a.set == nil {
-		a.set = new(cutoff.Set)
-		for _, l := range a.lines { // they came before the word snapshot
-			a.set.Merge(l)
-		}
-		a.lines = nil
-	}
-	return a, nil
-}
-
-func expect(dec *json.Decoder, d json.Delim) error {
-	t, err := dec.Token()
-	if err == nil && t != d {
-		err = fmt.Errorf("the answer is not in form: want %v", d)
-	}
-	return err
-}
-
-// millis reads a duration. It bounds what it reads: an age of a year and one
-// of a century say the same.
-func millis(dec *json.Decoder) (time.Duration, error) {
-	var ms *float64
-	if err := dec.Decode(&ms); err != nil {
-		return 0, err
-	}
-	if ms == nil || *ms < 0 {
-		return 0, errors.New("a duration is missing or negative")
-	}
-	return time.Duration(min(*ms, 366*24*3600*1000) * float64(time.Millisecond)), nil
-}
-
-func (a *answer) readLines(dec *json.Decoder, n *network) error {
-	t, err := dec.Token()
-	if err != nil || t == nil {
-		return err // null: no lines
-	}
-	if t != json.Delim('[') {
-		return errors.New("lines are not a list")
-	}
-	if a.snapshot {
-		a.set = new(cutoff.Set)
-	}
-	for dec.More() {
-		var l cutoff.Line
-		if err := dec.Decode(&l); err != nil {
-			return n.unreadable(err)
-		}
-		if err := l.Valid(); err != nil {
-			return n.unreadable(err)
-		}
-		if a.snapshot {
-			a.set.Merge(l)
-		} else {
-			a.lines = append(a.lines, l)
-		}
-		a.largest = max(a.largest, l.Pos)
-	}
-	return expect(dec, ']')
-}
-
-// unreadable tells a line that arrived whole and says something this guard does
-// not understand from one that was cut off or garbled on the way. After the
-// former the guard closes: it must not go on as if nothing had been said.
-func (n *network) unreadable(err error) error {
-	var syntax *json.SyntaxError
-	if n.err != nil || errors.As(err, &syntax) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return err
-	}
-	return fmt.Errorf("%w: %.200v", errUnreadable, err)
-}
-
-// check says what is wrong with the answer to question q, given what is known.
-func (a *answer) check(q url.Values, head cutoff.Pos) error {
-	switch {
-	case a.nonce != q.Get("nonce"):
-		return errors.New("the answer belongs to another question")
-	case a.cursor == "" || len(a.cursor) > 4096:
-		return errors.New("no usable cursor")
-	case a.head < 0 || a.head > cutoff.MaxPos || a.floor < 0 || a.floor > cutoff.MaxPos:
-		return errors.New("a position is out of range")
-	case !a.snapshot && !q.Has("after"):
-		return errors.New("lines without a snapshot to add them to")
-	case a.largest > a.head:
-		return errors.New("a line lies beyond the head")
-	case a.head < head:
-		// Positions never repeat. A server that has lost history says so with
-		// an era, which is higher; this one does not know yet, or never will.
-		return fmt.Errorf("%w: from %d to %d", errBackwards, head, a.head)
-	}
-	last := cutoff.Pos(0)
-	for _, l := range a.lines {
-		if l.Pos <= last {
-			return errors.New("lines are not in order")
-		}
-		last = l.Pos
-	}
-	return nil
+	return wire.Read(patient{http.MaxBytesReader(nil, resp.Body, maxAnswer), timer, limit})
 }
 
 // apply takes over an answer whose question began at start. bad is how many
 // unreadable lines had been seen by then.
-func (g *Guard) apply(a *answer, start instant, q url.Values, bad uint64) error {
+func (g *Guard) apply(a *wire.Answer, start instant, q url.Values, bad uint64) error {
 	g.mu.Lock()
 	v := *g.view.Load()
-	if err := a.check(q, v.head); err != nil {
+	if err := a.Check(q, v.head); err != nil {
 		g.mu.Unlock()
 		return err
 	}
-	if a.snapshot {
-		v.set = a.set // a new one: what it forgot lies below its floor
+	if a.Snapshot {
+		v.set = a.Set // a new one: what it forgot lies below its floor
 		for _, l := range g.ahead {
 			v.set.Merge(l) // only adds; the snapshot may be older than the stream
 		}
 		v.version++
 	}
-	for _, l := range a.lines {
+	for _, l := range a.Lines {
 		if v.set.Merge(l) {
 			v.version++
 		}
 	}
 	keep := g.ahead[:0]
 	for _, l := range g.ahead {
-		if l.Pos > a.head {
+		if l.Pos > a.Head {
 			keep = append(keep, l)
 		}
 	}
 	clear(g.ahead[len(keep):])
 	g.ahead = keep
-	raised := a.floor > v.floor
-	v.floor = max(v.floor, a.floor)
-	v.head, v.pos = a.head, max(v.pos, a.head)
+	raised := a.Floor > v.floor
+	v.floor = max(v.floor, a.Floor)
+	v.head, v.pos = a.Head, max(v.pos, a.Head)
 
 	// How old the view is: the time since the question began, less what the
 	// node held it, plus what the node's own view may be behind. The node's
 	// clock cannot have run longer than ours; if it says so, ours counts.
 	now := g.now()
 	elapsed := max(0, min(now.mono-start.mono, now.wall-start.wall))
-	vouched := start.add(min(a.held, time.Duration(elapsed)) - a.age)
+	vouched := start.add(min(a.Held, time.Duration(elapsed)) - a.Age)
 	if !v.open || vouched.since(now) <= v.vouched.since(now) {
 		v.vouched = vouched
 	}
@@ -327,11 +148,11 @@ func (g *Guard) apply(a *answer, start instant, q url.Values, bad uint64) error 
 	g.tell()
 	g.mu.Unlock()
 
-	if a.snapshot || raised {
+	if a.Snapshot || raised {
 		g.cutHeld(nil)
 	}
-	for i := range a.lines {
-		g.cutHeld(&a.lines[i])
+	for i := range a.Lines {
+		g.cutHeld(&a.Lines[i])
 	}
 	return nil
 }

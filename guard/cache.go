@@ -14,11 +14,17 @@ type entry struct {
 	claims *Claims
 	owner  cutoff.Owner
 	key    *key
-	exp    int64 // wall ns from which it is refused, leeway included
-	nbf    int64 // wall ns before which it is refused, leeway included
-	// alive is the version of the view at which no cutoff covered the token.
-	// While the view has that version, look-ups are skipped.
+	token  string // as the server knows it: what was inside, if it came encrypted
+	exp    int64  // wall ns from which it is refused, leeway included
+	nbf    int64  // wall ns before which it is refused, leeway included
+	// alive is the version of the view at which no cutoff covered the token, and
+	// nothing was owed. While the view has that version, look-ups are skipped.
 	alive atomic.Uint64
+	// judged is the position up to which the server has judged the token again; 0: it
+	// has not. until is a wall ns from which it is refused because the server said so
+	// then; 0: as the token says itself.
+	judged, until atomic.Int64
+	doubt         doubt
 }
 
 // cache keeps entries under the whole token, compared in full. Keyed by jti or
@@ -74,14 +80,21 @@ func (c *cache) get(token string) *entry {
 	return e
 }
 
-func (c *cache) put(token string, e *entry, now int64) {
+// put returns the entry that is kept: the one that is there already, so that all who
+// show a token wait for the same judgement, unless its key was withdrawn.
+func (c *cache) put(token string, e *entry, now int64) *entry {
 	s := &c.shards[shard(token)]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, known := s.m[token]; !known && len(s.m) >= c.limit {
+	was := s.m[token]
+	if was != nil && !was.key.withdrawn.Load() {
+		return was
+	}
+	if was == nil && len(s.m) >= c.limit {
 		s.evict(now)
 	}
 	s.m[token] = e
+	return e
 }
 
 func (c *cache) drop(token string) {

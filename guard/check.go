@@ -1,6 +1,8 @@
 package guard
 
 import (
+	"context"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -9,10 +11,11 @@ import (
 
 // Check verifies a bearer token and answers with its claims, or with a
 // [*Refusal]. Of a token seen before it allocates nothing. Of a key never seen it
-// may wait up to two seconds for the server. A token that is bound to a key is
-// refused: see [Guard.CheckRequest].
+// may wait up to two seconds for the server, of one that must be judged again three.
+// A token that is bound to a key is refused: see [Guard.CheckRequest]. From which
+// address it was shown is not known here, which helps nobody.
 func (g *Guard) Check(token string) (*Claims, error) {
-	e, err := g.check(token)
+	e, err := g.check(context.Background(), token, netip.Addr{})
 	if err != nil {
 		return nil, err
 	}
@@ -22,7 +25,7 @@ func (g *Guard) Check(token string) (*Claims, error) {
 	return e.claims, nil
 }
 
-func (g *Guard) check(token string) (*entry, error) {
+func (g *Guard) check(ctx context.Context, token string, from netip.Addr) (*entry, error) {
 	now := g.now()
 	if since, closed := g.staleSince(now); closed {
 		return nil, &Refusal{Kind: Stale, Since: since}
@@ -35,8 +38,8 @@ func (g *Guard) check(token string) (*entry, error) {
 		g.cache.drop(token)
 		e = nil
 	}
+	var err error
 	if e == nil {
-		var err error
 		e, err = g.verify(token)
 		if err == nil && e.key.withdrawn.Load() { // there may be another by now
 			e, err = g.verify(token)
@@ -45,14 +48,20 @@ func (g *Guard) check(token string) (*entry, error) {
 			return nil, &Refusal{Kind: Invalid, cause: err}
 		}
 		now = g.now() // verifying may have waited for a key
-		if err := g.judge(e, now); err != nil {
+		if err := g.judge(e, now, from); err != nil && err != errOwed {
 			return nil, err // not kept: it may live long before it is good
 		}
 		// The token may be part of a larger buffer of the caller's.
-		g.cache.put(strings.Clone(token), e, now.wall)
-		return e, nil
+		token = strings.Clone(token)
+		if e.token == "" {
+			e.token = token
+		}
+		e = g.cache.put(token, e, now.wall)
 	}
-	if err := g.judge(e, now); err != nil {
+	if err = g.judge(e, now, from); err == errOwed {
+		err = g.settle(ctx, e, from)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return e, nil
@@ -61,6 +70,7 @@ func (g *Guard) check(token string) (*entry, error) {
 // verify does what needs doing once: everything that cannot change.
 func (g *Guard) verify(token string) (*entry, error) {
 	var err error
+	var inner string
 	if len(token) > MaxTokenLen {
 		return nil, errLong
 	}
@@ -68,6 +78,7 @@ func (g *Guard) verify(token string) (*entry, error) {
 		if token, err = jose.Open(token, g.decrypters); err != nil {
 			return nil, err
 		}
+		inner = token
 	}
 	last := g.header.Load()
 	p, err := parse(token, last)
@@ -98,7 +109,7 @@ func (g *Guard) verify(token string) (*entry, error) {
 		return nil, errAudience
 	}
 	// Sums in seconds cannot overflow; nanoseconds of far dates would.
-	e := &entry{claims: c, owner: c.owner(), key: k}
+	e := &entry{claims: c, owner: c.owner(), key: k, token: inner}
 	e.exp = wallNanos(c.Expires.Unix() + int64(g.cfg.ExpiryLeeway.Seconds()))
 	if !c.NotBefore.IsZero() {
 		e.nbf = wallNanos(c.NotBefore.Unix() - int64(g.cfg.NotBeforeLeeway.Seconds()))
@@ -114,8 +125,9 @@ func wallNanos(sec int64) int64 {
 }
 
 // judge looks at everything that can change: the guard's own freshness, time,
-// floor and cutoffs. It is what a check of a known token costs.
-func (g *Guard) judge(e *entry, now instant) error {
+// floor and cutoffs. It is what a check of a known token costs. errOwed: nothing
+// speaks against the token but that it must be judged again.
+func (g *Guard) judge(e *entry, now instant, from netip.Addr) error {
 	v := g.view.Load()
 	if !v.open || v.vouched.since(now) > g.cfg.MaxStaleness {
 		since, _ := g.staleSince(now)
@@ -130,28 +142,51 @@ func (g *Guard) judge(e *entry, now instant) error {
 	if e.claims.Born < v.floor {
 		return &Refusal{Kind: Revoked, Claims: e.claims, cause: errRevoked, at: now.wall}
 	}
-	if e.alive.Load() != v.version && g.dead(e) {
-		return &Refusal{Kind: Revoked, Claims: e.claims, cause: errRevoked, at: now.wall}
+	owed := false
+	if e.alive.Load() != v.version {
+		var dead bool
+		if dead, owed = g.look(e); dead {
+			return &Refusal{Kind: Revoked, Claims: e.claims, cause: errRevoked, at: now.wall}
+		}
 	}
 	// Last, so that a client whose token was cut together with its key is told to
 	// get another one.
 	if e.key.withdrawn.Load() {
 		return &Refusal{Kind: Invalid, Claims: e.claims, cause: errKey}
 	}
+	if owed {
+		return errOwed
+	}
+	if until := e.until.Load(); until != 0 && now.wall >= until {
+		return g.outlived(e, now)
+	}
 	return nil
 }
 
-// dead looks e up under the lock that keeps set, floor and version together: a
+// outlived refuses a token that the server, when it judged it again, gave less time
+// than it says itself.
+func (g *Guard) outlived(e *entry, now instant) error {
+	why := &Refusal{Kind: Barred, Claims: e.claims, cause: errStepUp, at: now.wall}
+	if !e.claims.capable() {
+		why.Kind = StepUp
+	}
+	return why
+}
+
+// look looks e up under the lock that keeps set, floor and version together: a
 // snapshot may just have replaced a set by one that leaves more to the floor.
-func (g *Guard) dead(e *entry) bool {
+func (g *Guard) look(e *entry) (dead, owed bool) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	v := g.view.Load()
 	if e.claims.Born < v.floor || v.set.Dead(&e.owner, e.claims.Born, tokenKind) {
-		return true
+		return true, false
+	}
+	if v.set.Judge(&e.owner) > e.judgedTo() {
+		return false, true
 	}
 	e.alive.Store(v.version)
-	return false
+	return false, false
 }
 
 // knows reports whether tokens of iss are accepted.

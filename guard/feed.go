@@ -17,14 +17,14 @@ import (
 	"time"
 )
 
-const version = "curfew-guard/0.1"
+const version = "curfew-guard/0.2"
 
 // registration is what the server told this process when it registered.
 type registration struct {
 	Process       string   `json:"process"`
 	Issuers       []string `json:"issuers"`
 	JWKS          string   `json:"jwks_uri"`
-	Introspection string   `json:"introspection_endpoint"` // not used yet
+	Introspection string   `json:"introspection_endpoint"` // where tokens are judged again; empty: nowhere
 	Authorization string   `json:"authorization_uri"`
 }
 
@@ -39,6 +39,11 @@ func (r *registration) valid() error {
 	}
 	if err := checkURL(r.JWKS); err != nil {
 		return fmt.Errorf("jwks_uri: %w", err)
+	}
+	if r.Introspection != "" {
+		if err := checkURL(r.Introspection); err != nil {
+			return fmt.Errorf("introspection_endpoint: %w", err)
+		}
 	}
 	if r.Authorization != "" {
 		if err := checkURL(r.Authorization); err != nil {
@@ -114,8 +119,6 @@ var (
 	errInterrupted    = errors.New("the question was withdrawn")
 	errUnknownProcess = errors.New("the server does not know this process")
 	errBadCursor      = errors.New("the server does not accept the cursor")
-	errUnreadable     = errors.New("a line of the feed cannot be read")
-	errBackwards      = errors.New("the ledger went backwards")
 )
 
 // interrupt withdraws the question under way, so that it is asked anew at once.
@@ -233,15 +236,20 @@ func (g *Guard) newRequest(ctx context.Context, method string, query url.Values,
 	if err != nil {
 		return nil, err
 	}
+	g.sign(req)
+	if len(body) > 0 {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	return req, nil
+}
+
+// sign puts what every request to the server carries into one: who asks.
+func (g *Guard) sign(req *http.Request) {
 	// RFC 6749 §2.3.1: both form-urlencoded first.
 	pair := url.QueryEscape(g.cfg.ClientID) + ":" + url.QueryEscape(string(g.cfg.ClientSecret))
 	req.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", version)
-	if len(body) > 0 {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	return req, nil
 }
 
 // refusedBy turns an answer other than want into an error. What the server

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/guard/internal/dpop"
 	"github.com/curfew-id/curfew/guard/internal/jose"
+	"github.com/curfew-id/curfew/guard/internal/where"
 )
 
 // Secret is a client secret. It prints as dots, in logs and in JSON too.
@@ -72,7 +74,13 @@ type Config struct {
 
 	CacheSize  int          // verified tokens remembered; zero: 16,384
 	HTTPClient *http.Client // its Transport and Jar are used; zero: a new one
-	Log        *slog.Logger // zero: slog.Default()
+
+	// ClientAddress says where a request comes from, for policies about places; zero:
+	// the other end of the connection. Behind proxies see [BehindProxies]. The zero
+	// Addr is an address that is not known, which helps nobody.
+	ClientAddress func(*http.Request) netip.Addr
+
+	Log *slog.Logger // zero: slog.Default()
 
 	// Now and Mono replace the clocks that are read (not the timers that wait):
 	// Now is the wall clock, Mono time since any fixed start, on a clock nobody
@@ -102,6 +110,7 @@ type Guard struct {
 
 	origin, metadataPath string // of URL; empty without it
 	metadata             []byte
+	asks                 chan struct{} // one for each question that is out
 	nonceKey             [sha256.Size]byte
 	proofs               dpop.Used
 
@@ -205,6 +214,9 @@ func New(cfg Config) (*Guard, error) {
 		decrypters = append(decrypters, d)
 	}
 	cfg.DecryptionKeys = nil // what prints a configuration prints no key
+	if cfg.ClientAddress == nil {
+		cfg.ClientAddress = where.Remote
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
@@ -215,6 +227,7 @@ func New(cfg Config) (*Guard, error) {
 		base:       time.Now(),
 		log:        cfg.Log.With("guard", cfg.Name, "resource", cfg.Audience),
 		changed:    make(chan struct{}),
+		asks:       make(chan struct{}, asksAtOnce),
 	}
 	g.nonceKey = nonceKey([]byte(cfg.NonceSecret))
 	g.describe()
@@ -232,6 +245,15 @@ func New(cfg Config) (*Guard, error) {
 	g.feed.init()
 	g.view.Store(&view{set: new(cutoff.Set), closed: wallTime(g.now().wall)})
 	return g, nil
+}
+
+// BehindProxies is a [Config.ClientAddress] for a service behind proxies: of a
+// request that comes from one of them it follows X-Forwarded-For backwards to the
+// first address that is not a proxy's. Name every network in which proxies are and
+// nothing else: whoever is in one can claim to be anywhere. A header that cannot be
+// read leaves the address unknown.
+func BehindProxies(proxies ...netip.Prefix) func(*http.Request) netip.Addr {
+	return where.Behind(proxies...)
 }
 
 // checkURL allows https, and http where nobody is in between. The URL is put
@@ -270,6 +292,7 @@ func (g *Guard) Run(ctx context.Context) error {
 	all.Go(func() { g.stream(ctx) })
 	all.Go(func() { g.refreshKeys(ctx) })
 	all.Go(func() { g.watch(ctx) })
+	all.Go(func() { g.rejudge(ctx) })
 	<-ctx.Done()
 	g.mu.Lock()
 	g.stopped = true

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -20,19 +21,21 @@ var ErrUnguarded = errors.New("guard: this context did not come from Middleware"
 
 // holds are the requests that outlive their check.
 type holds struct {
-	wake chan struct{} // a held token may end sooner than the watch thinks
+	wake  chan struct{} // a held token may end sooner than the watch thinks
+	owing chan struct{} // a held token must be judged again
 
 	mu sync.Mutex
 	m  map[*held]struct{}
 }
 
 type held struct {
-	e   *entry
-	cut context.CancelCauseFunc
+	e    *entry
+	from netip.Addr // of the request
+	cut  context.CancelCauseFunc
 }
 
 func (h *holds) init() {
-	h.wake = make(chan struct{}, 1)
+	h.wake, h.owing = make(chan struct{}, 1), make(chan struct{}, 1)
 	h.m = make(map[*held]struct{})
 }
 
@@ -50,7 +53,8 @@ func (h *holds) all() []*held {
 
 // Hold is for requests that live long: streams, websockets, downloads. The
 // context it returns ends as soon as the token of the request dies: when a
-// cutoff arrives that covers it, when it expires, when the guard closes. The
+// cutoff arrives that covers it, when it must be judged again and does not pass, when
+// it expires, when the guard closes. The
 // reason is its [context.Cause], a [*Refusal]. Call the function it returns
 // when the request is over.
 //
@@ -64,15 +68,13 @@ func Hold(ctx context.Context) (context.Context, context.CancelFunc) {
 		cancel(ErrUnguarded) // doubt closes
 		return ctx, func() {}
 	}
-	g, h := r.g, &held{r.e, cancel}
+	g, h := r.g, &held{r.e, r.from, cancel}
 	g.holds.mu.Lock()
 	g.holds.m[h] = struct{}{}
 	g.holds.mu.Unlock()
 	// Judged after it was registered: a line that came before is seen here, one
 	// that comes after finds the request in the list.
-	if err := g.judge(h.e, g.now()); err != nil {
-		g.end(h, err)
-	}
+	g.sentence(h, g.judge(h.e, g.now(), h.from))
 	select {
 	case g.holds.wake <- struct{}{}:
 	default:
@@ -122,7 +124,8 @@ func (g *Guard) end(h *held, why error) {
 	}
 }
 
-// cutHeld ends the held requests whose token is dead. With a line it asks only
+// cutHeld ends the held requests whose token is dead, and has those judged again
+// whose token is in doubt. With a line it asks only
 // about that line: a set of a few cutoffs answers faster than one of a million,
 // and every held request is waiting.
 func (g *Guard) cutHeld(l *cutoff.Line) {
@@ -135,12 +138,10 @@ func (g *Guard) cutHeld(l *cutoff.Line) {
 		only.Merge(*l)
 	}
 	for _, h := range g.holds.all() {
-		if l != nil && !only.Dead(&h.e.owner, h.e.claims.Born, tokenKind) {
+		if l != nil && !only.Dead(&h.e.owner, h.e.claims.Born, tokenKind) && only.Judge(&h.e.owner) <= h.e.judgedTo() {
 			continue
 		}
-		if err := g.judge(h.e, now); err != nil {
-			g.end(h, err)
-		}
+		g.sentence(h, g.judge(h.e, now, h.from))
 	}
 }
 
@@ -171,13 +172,15 @@ func (g *Guard) watch(ctx context.Context) {
 			next = instant{wall: min(next.wall, now.wall+int64(left))}
 		}
 		for _, h := range g.holds.all() {
-			if h.e.exp > now.wall && !closed && !h.e.key.withdrawn.Load() {
-				next.wall = min(next.wall, h.e.exp)
+			ends := h.e.exp
+			if until := h.e.until.Load(); until != 0 {
+				ends = min(ends, until)
+			}
+			if ends > now.wall && !closed && !h.e.key.withdrawn.Load() {
+				next.wall = min(next.wall, ends)
 				continue
 			}
-			if err := g.judge(h.e, now); err != nil {
-				g.end(h, err)
-			}
+			g.sentence(h, g.judge(h.e, now, h.from))
 		}
 		timer := time.NewTimer(time.Duration(next.wall - now.wall))
 		select {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,8 +14,9 @@ import (
 
 // request is what Middleware puts into the context.
 type request struct {
-	g *Guard
-	e *entry
+	g    *Guard
+	e    *entry
+	from netip.Addr
 }
 
 type requestKey struct{}
@@ -37,7 +39,8 @@ func (g *Guard) Middleware(next http.Handler) http.Handler {
 			g.serveMetadata(w) // says how to get a token: it needs none
 			return
 		}
-		e, err := g.checkRequest(r)
+		from := g.cfg.ClientAddress(r)
+		e, err := g.checkRequest(r, from)
 		if err != nil {
 			g.note(r, err)
 			g.Refuse(w, err)
@@ -47,7 +50,7 @@ func (g *Guard) Middleware(next http.Handler) http.Handler {
 			w.Header().Set("DPoP-Nonce", g.nonce(g.now())) // for the next request (RFC 9449 §8.2)
 			w.Header().Add("Access-Control-Expose-Headers", "DPoP-Nonce")
 		}
-		ctx := context.WithValue(r.Context(), requestKey{}, &request{g, e})
+		ctx := context.WithValue(r.Context(), requestKey{}, &request{g, e, from})
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -63,7 +64,7 @@ func readConfirmation(r *jose.Reader) (c confirmation, err error) {
 }
 
 // checkRequest is check for a whole request: with the proof of a bound token.
-func (g *Guard) checkRequest(r *http.Request) (*entry, error) {
+func (g *Guard) checkRequest(r *http.Request, from netip.Addr) (*entry, error) {
 	token, dpop, err := g.credentials(r.Header)
 	if err != nil {
 		if since, closed := g.staleSince(g.now()); closed {
@@ -71,9 +72,9 @@ func (g *Guard) checkRequest(r *http.Request) (*entry, error) {
 		}
 		return nil, err
 	}
-	e, err := g.check(token)
+	e, err := g.check(r.Context(), token, from)
 	if err != nil {
-		refusal(err).dpop = dpop
+		refusal(err).dpop = refusal(err).dpop || dpop
 		return nil, err
 	}
 	if !dpop && e.claims.bound == (confirmation{}) {
@@ -88,7 +89,7 @@ func (g *Guard) checkRequest(r *http.Request) (*entry, error) {
 // CheckRequest is Check for a request, for programs that do not use Middleware:
 // only a request can show that its sender holds the key a token is bound to.
 func (g *Guard) CheckRequest(r *http.Request) (*Claims, error) {
-	e, err := g.checkRequest(r)
+	e, err := g.checkRequest(r, g.cfg.ClientAddress(r))
 	if err != nil {
 		return nil, err
 	}

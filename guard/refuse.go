@@ -17,16 +17,18 @@ type Kind uint8
 
 // The kinds of refusal.
 const (
-	Missing Kind = iota + 1 // no token: 401
-	Request                 // the request is ambiguous: 400 invalid_request
-	Invalid                 // malformed, foreign, expired: 401 invalid_token
-	Revoked                 // good once, cut since: 401, with a claims challenge for clients that declared cp1
-	Stale                   // the guard cannot vouch for anything: 503
-	Scope                   // the token lacks a scope: 403 insufficient_scope
-	StepUp                  // not proven well or recently enough: 401 insufficient_user_authentication
+	Missing  Kind = iota + 1 // no token: 401
+	Request                  // the request is ambiguous: 400 invalid_request
+	Invalid                  // malformed, foreign, expired: 401 invalid_token
+	Revoked                  // good once, cut since: 401, with a claims challenge for clients that declared cp1
+	Stale                    // the guard cannot vouch for anything: 503
+	Scope                    // the token lacks a scope: 403 insufficient_scope
+	StepUp                   // not proven well or recently enough: 401 insufficient_user_authentication
+	Barred                   // judged again, and not allowed any more: as Revoked
+	Unjudged                 // must be judged again, and could not be: 503
 )
 
-var kindNames = [...]string{Missing: "missing", Request: "request", Invalid: "invalid", Revoked: "revoked", Stale: "stale", Scope: "scope", StepUp: "step up"}
+var kindNames = [...]string{Missing: "missing", Request: "request", Invalid: "invalid", Revoked: "revoked", Stale: "stale", Scope: "scope", StepUp: "step up", Barred: "barred", Unjudged: "unjudged"}
 
 // String names the kind for logs.
 func (k Kind) String() string {
@@ -108,7 +110,7 @@ func (g *Guard) challenge(scheme string, r *Refusal) string {
 	case Request:
 		add("error", "invalid_request")
 		add("error_description", r.Error())
-	case Revoked:
+	case Revoked, Barred:
 		if r.Claims != nil && r.Claims.capable() {
 			// "Mint me one newer than now": the value is this guard's clock, so
 			// the server takes it as "judge again" and never compares it.
@@ -194,9 +196,11 @@ func (g *Guard) Refuse(w http.ResponseWriter, err error) {
 		status, body.Error.Code, body.Error.Since = http.StatusServiceUnavailable, "ServiceUnavailable", &since
 	case Request:
 		status, body.Error.Code = http.StatusBadRequest, "InvalidRequest"
+	case Unjudged:
+		status, body.Error.Code = http.StatusServiceUnavailable, "ServiceUnavailable"
 	case Scope:
 		status, body.Error.Code = http.StatusForbidden, "Authorization_RequestDenied"
-	case Revoked:
+	case Revoked, Barred:
 		if r.Claims != nil && r.Claims.capable() {
 			body.Error.Message = challengeText
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/guard/internal/wire"
 )
 
 const (
@@ -115,7 +116,7 @@ func (g *Guard) runAhead(data []byte) error {
 	if err != nil {
 		// Whatever it said, something happened that this guard does not know.
 		g.unreadable()
-		return fmt.Errorf("%w: %.200v", errUnreadable, err)
+		return fmt.Errorf("%w: %.200v", wire.ErrUnreadable, err)
 	}
 	g.mu.Lock()
 	v := *g.view.Load()

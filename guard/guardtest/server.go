@@ -44,6 +44,8 @@ type Server struct {
 	ledger   []cutoff.Line     // in ascending order
 	floor    cutoff.Pos
 	known    map[string]*process
+	judge    func(Question) Verdict
+	asked    int // how often a token was judged again
 	faults   faults
 	changed  chan struct{} // closed and replaced when ledger or faults change
 }
@@ -211,6 +213,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("POST /feed", s.client401(s.register))
 	mux.HandleFunc("GET /feed", s.client401(s.getFeed))
 	mux.HandleFunc("DELETE /feed", s.client401(s.goodbye))
+	mux.HandleFunc("POST /oauth2/introspect", s.client401(s.introspect))
 	return mux
 }
 
