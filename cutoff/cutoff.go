@@ -133,6 +133,16 @@ func (c Cutoff) Valid() error {
 // String is for logs and tests: "user:6f9… everything".
 func (c Cutoff) String() string { return c.Scope.String() + ":" + c.ID + " " + c.Reach.String() }
 
+// Ends reports whether any of cuts ends something: one of reach [Judge] does not.
+func Ends(cuts []Cutoff) bool {
+	for _, c := range cuts {
+		if c.Reach != Judge {
+			return true
+		}
+	}
+	return false
+}
+
 // UserAppID joins a user's object id and a client_id to the ID of a UserApp
 // cutoff. The object id has a fixed length, so the pair is unambiguous.
 func UserAppID(user, clientID string) string { return user + ":" + clientID }

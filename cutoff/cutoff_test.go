@@ -68,6 +68,14 @@ func TestCutoffPrintsForLogs(t *testing.T) {
 	}
 }
 
+func TestADoubtEndsNothing(t *testing.T) {
+	t.Parallel()
+	judge, tokens := Cutoff{User, ada, Judge}, Cutoff{User, ada, Tokens}
+	if Ends(nil) || Ends([]Cutoff{judge, judge}) || !Ends([]Cutoff{judge, tokens}) {
+		t.Error("a line ends something exactly if one of its cutoffs does")
+	}
+}
+
 func TestValid(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", MaxIDLen)

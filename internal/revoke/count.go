@@ -70,6 +70,9 @@ func (s *Service) count(tx *store.Tx, r *store.Receipt) (*store.Rest, error) {
 		}
 	}
 	for _, c := range r.Cuts {
+		if c.Reach == cutoff.Judge {
+			continue // it ends nothing
+		}
 		if err := s.countCut(tx, r, c, rest); err != nil {
 			return nil, err
 		}
@@ -160,7 +163,7 @@ func earlierCuts(tx *store.Tx, r *store.Receipt, user directory.UserID) (e earli
 	for _, p := range past {
 		for _, c := range p.Cuts {
 			switch {
-			case c.Scope != cutoff.User || c.ID != user.String():
+			case c.Scope != cutoff.User || c.ID != user.String() || c.Reach == cutoff.Judge:
 			case c.Reach == cutoff.Everything:
 				e.everything, e.tokens = max(e.everything, p.Pos), max(e.tokens, p.Pos)
 			default:

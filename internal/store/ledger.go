@@ -21,7 +21,7 @@ type Mark [8]byte
 // Cut is a ledger line to be appended when the transaction commits. The store
 // fills in Pos, At and Receipt; read them after Update returned.
 type Cut struct {
-	Cuts  []cutoff.Cutoff // none: an event that ends nothing
+	Cuts  []cutoff.Cutoff // none, or none but doubts: an event that ends nothing
 	Cause standing.Cause
 	// Target names what was cut, for the receipt.
 	Target audit.Party
@@ -66,7 +66,7 @@ func (tx *Tx) Event(e standing.Event, v standing.Victim, target audit.Party) (*C
 		return nil, err
 	}
 	c := &Cut{Cause: r.Cause, Cuts: r.Cuts(v), Target: target, spares: r.Spares}
-	c.WithReceipt = len(c.Cuts) > 0
+	c.WithReceipt = cutoff.Ends(c.Cuts)
 	return c, nil
 }
 
@@ -338,7 +338,7 @@ func (tx *Tx) CutsAfter(b cutoff.Belongs, k cutoff.Kind, born cutoff.Pos) ([]sta
 			if err := r.Scan(&reach, &c.Pos, &c.Cause); err != nil {
 				return err
 			}
-			if c.Pos > born && (k == cutoff.Token || reach == cutoff.Everything) {
+			if c.Pos > born && reach != cutoff.Judge && (k == cutoff.Token || reach == cutoff.Everything) {
 				cuts = append(cuts, c)
 			}
 			return nil

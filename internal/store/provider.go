@@ -156,7 +156,7 @@ func (tx *Tx) cutThrough(p *directory.Provider, user directory.UserID, e standin
 			c.Cuts = append(c.Cuts, row.Cuts(v)...)
 		}
 	}
-	c.WithReceipt = len(c.Cuts) > 0
+	c.WithReceipt = cutoff.Ends(c.Cuts)
 	return c, nil
 }
 

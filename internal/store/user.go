@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/role"
@@ -96,7 +97,7 @@ func (tx *Tx) ChangeUser(id directory.UserID, how UserChange, f func(*directory.
 		if cut.spares || e == standing.PasswordReplaced && !how.Own {
 			cut.Keep, cut.Cookie = how.Keep, how.Cookie
 		}
-		if len(cut.Cuts) > 0 {
+		if cutoff.Ends(cut.Cuts) {
 			u.ValidFrom = tx.Now
 		}
 		if old.Enabled && !u.Enabled || !u.Deleted.IsZero() {

@@ -122,6 +122,14 @@ func (v *View) Dead(o *cutoff.Owner, born cutoff.Pos, k cutoff.Kind) bool {
 	return born < p
 }
 
+// Judge returns the largest position of a cutoff after which an access token of o must
+// be judged again.
+func (v *View) Judge(o *cutoff.Owner) cutoff.Pos {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.set.Judge(o)
+}
+
 // Latest returns the largest position of a cutoff that covers an artefact of o.
 func (v *View) Latest(o *cutoff.Owner, k cutoff.Kind) cutoff.Pos {
 	p, _, _ := v.latest(o, k)
