@@ -112,6 +112,7 @@ var plan = map[string]room{
 	"internal/web/graph/own":          surface(webkit, "internal/web/graph/api", "internal/web/graph/odata"),
 	"internal/web/graph/registration": surface("internal/web/graph/api", "internal/web/graph/odata"),
 	"internal/web/graph/access":       surface("internal/web/graph/api", "internal/web/graph/odata"),
+	"internal/web/graph/methods":      surface("internal/web/graph/api", "internal/web/graph/odata"),
 	"internal/web/graph/api":          surface(webkit, "internal/web/graph/odata"),
 	"internal/web/federation":         surface(webkit),
 	"internal/web/scim":               surface(webkit),
@@ -176,6 +177,7 @@ var later = map[string]string{
 	"internal/policy/wire":            "0018-policies-and-what-is-not-known.md",
 	"internal/store/journal":          "0020-rooms-of-conditional-access.md",
 	"internal/store/engine":           "0020-rooms-of-conditional-access.md",
+	"internal/web/graph/methods":      "0020-rooms-of-conditional-access.md",
 	"internal/factor":                 "0020-rooms-of-conditional-access.md",
 	"internal/geo":                    "0020-rooms-of-conditional-access.md",
 }

@@ -60,6 +60,7 @@
 //	         internal/web/graph          Graph-compatible API, under Microsoft's names
 //	         internal/web/graph/registration  applications, under Microsoft's names
 //	         internal/web/graph/access   conditional access, under Microsoft's names
+//	         internal/web/graph/methods  how people prove who they are, under Microsoft's names
 //	         internal/web/graph/own      our own API beside it
 //	         internal/web/graph/api      what both share: who calls, answers, faults
 //	         internal/web/graph/odata    the query language of lists, and bodies
@@ -85,7 +86,7 @@
 // deliver to keys; issue to clientauth; federate, factor to keys, revoke,
 // signin, manage; govern to manage; web/* to webkit; role, policy, grant, audit to
 // directory; grant to policy; policy/wire to policy, directory; standing to directory, policy,
-// grant; config, egress to fault; graph, registration, access and own to api; they and api to odata;
+// grant; config, egress to fault; graph, registration, access, methods and own to api; they and api to odata;
 // account to pages; portal and its rooms to desk, figure, receipt, registry; desk to receipt, registry; portal/receipt to figure;
 // cmd/curfew to demo; guard to the rooms inside it, and
 // dpop to jose;

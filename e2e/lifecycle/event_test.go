@@ -252,6 +252,33 @@ func (l *life) principal(t *testing.T) string {
 	return a.Principal
 }
 
+func (l *life) givePass(t *testing.T, name string) {
+	t.Helper()
+	l.w.must(t, http.MethodPost, "/v1.0/users/"+name+"/authentication/temporaryAccessPassMethods", map[string]any{})
+}
+
+// pass gives those to whom things happen a temporary access pass.
+func pass(t *testing.T, l *life) {
+	t.Helper()
+	l.givePass(t, l.ada)
+	l.givePass(t, l.newcomer)
+}
+
+func (l *life) passID(t *testing.T, name string) string {
+	t.Helper()
+	all, err := l.w.cli.Methods(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range all {
+		if m.Kind == "access pass" {
+			return m.ID
+		}
+	}
+	t.Fatalf("%s has no pass: %v", name, all)
+	return ""
+}
+
 // spareSecret adds a secret to be removed later; the application goes on with the other.
 func spareSecret(t *testing.T, l *life) {
 	t.Helper()
@@ -315,6 +342,7 @@ const (
 	isAnAct     = "a file says what is, and does nothing by itself"
 	onlyAtBirth = "a password in a file is for people who are not there yet"
 	noPage      = "the pages show roles and groups, and change none"
+	noMethods   = "the pages of administrators show no methods"
 	people      = "a sheet holds people's profiles only"
 	leftAlone   = "what a file does not mention is left alone"
 )

@@ -120,6 +120,26 @@ func grid() []event {
 				}
 			}), nil},
 		}},
+		{row: standing.FactorReset, prepare: pass, dead: all(hers, []artefact{ticket}), lacks: map[string]string{byPortal: noMethods, byApply: isAnAct, byImport: people}, paths: []path{
+			{byGraph, "DELETE temporaryAccessPassMethods", both(func(t *testing.T, l *life, name, _ string) {
+				l.w.must(t, http.MethodDelete, "/v1.0/users/"+name+"/authentication/temporaryAccessPassMethods/"+l.passID(t, name), nil)
+			}), nil},
+			{byGraph, "another pass in its place", both(func(t *testing.T, l *life, name, _ string) { l.givePass(t, name) }), nil},
+			{byCLI, "method remove", both(func(t *testing.T, l *life, name, _ string) {
+				ok[client.Done](t)(l.w.cli.RemoveMethod(t.Context(), name, l.passID(t, name), act))
+			}), nil},
+			{byCLI, "method reset", both(func(t *testing.T, l *life, name, _ string) {
+				ok[client.Done](t)(l.w.cli.ResetMethods(t.Context(), name, act))
+			}), nil},
+		}},
+		{row: standing.FactorGiven, lacks: map[string]string{byPortal: noMethods, byApply: isAnAct, byImport: people}, paths: []path{
+			{byGraph, "POST temporaryAccessPassMethods", both(func(t *testing.T, l *life, name, _ string) { l.givePass(t, name) }), nil},
+			{byCLI, "method pass", both(func(t *testing.T, l *life, name, _ string) {
+				if _, _, _, err := l.w.cli.GivePass(t.Context(), name, 0, true, act); err != nil {
+					t.Fatal(err)
+				}
+			}), nil},
+		}},
 		{row: standing.RoleRemoved, prepare: adaReads, dead: herTokens, lacks: map[string]string{byPortal: noPage, byImport: people}, paths: []path{
 			{byGraph, "roleAssignments", func(t *testing.T, l *life) { l.takeRole(t, l.adaID) }, nil},
 			{byGraph, "directoryRoles", func(t *testing.T, l *life) {

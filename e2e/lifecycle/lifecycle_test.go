@@ -29,10 +29,8 @@ var unreachable = map[standing.Event]string{
 	standing.ProviderAltered:  "it ends nothing: TestAProviderDisabledEndsWhatCameThroughIt enables one again and revives nothing",
 	standing.PolicyChanged:    "it ends nothing by itself: what a changed policy then refuses is tested use by use in internal/issue",
 	standing.UserLinked:       "it ends nothing: TestAPersonLinksAnAccountWithTwoFreshProofs",
-	standing.FactorAdded:      "no page yet: TestWhatChangesOfMethodsEnd in internal/store, on both engines",
-	standing.FactorGiven:      "the same test",
-	standing.FactorRemoved:    "the same test",
-	standing.FactorReset:      "the same test",
+	standing.FactorAdded:      "it ends nothing: TestWhatChangesOfMethodsEnd in internal/store, on both engines",
+	standing.FactorRemoved:    "the same test, and TestRemovingOnesOwnMethodEndsEverythingElse in internal/factor",
 }
 
 func TestEveryRowOfTheTableIsExpectedAndEveryPathNamed(t *testing.T) {

@@ -16,6 +16,7 @@ var widest = map[standing.Event][]artefact{
 	standing.RoleRemoved:      hers,
 	standing.UserUnassigned:   hers,
 	standing.RightsGiven:      hers,
+	standing.FactorGiven:      all(hers, []artefact{ticket}),
 	standing.SessionSignedOut: hers,
 	standing.SessionRevoked:   hers,
 	standing.GrantRevoked:     hers,

@@ -117,8 +117,9 @@ func (s *Service) auditRefusal(ctx context.Context, actor directory.Actor, act m
 
 // Person is somebody with their methods, as administrators see them.
 type Person struct {
-	User    *directory.User // without the hash of the password
-	Methods []Method
+	User        *directory.User // without the hash of the password
+	HasPassword bool
+	Methods     []Method
 }
 
 // Methods lists the methods of a user, by object id or user name. Everyone may list
@@ -144,17 +145,18 @@ func (s *Service) Methods(ctx context.Context, actor directory.Actor, ref string
 			return missing
 		}
 		all, err := tx.Methods(u.ID)
+		p = &Person{User: u, HasPassword: u.Password.Hash != "", Methods: views(all, tx.Now)}
 		u.Password.Hash = ""
-		p = &Person{User: u, Methods: views(all, tx.Now)}
 		return err
 	})
 	return p, err
 }
 
-// RemoveOf takes a method of a user away, a pass too. Everything of that user ends.
-// Kinds: Denied, NotFound, Revoked, Unavailable.
-func (s *Service) RemoveOf(ctx context.Context, actor directory.Actor, ref string, id directory.MethodID, act manage.Act) (*Receipt, error) {
-	return s.takeAway(ctx, actor, ref, act, func(m *directory.Method) bool { return m.ID == id }, Removed)
+// RemoveOf takes a method of a user away, a pass too, if it is of a kind; of any, if
+// that is empty. Everything of that user ends. Kinds: Denied, NotFound, Revoked,
+// Unavailable.
+func (s *Service) RemoveOf(ctx context.Context, actor directory.Actor, ref string, kind directory.MethodKind, id directory.MethodID, act manage.Act) (*Receipt, error) {
+	return s.takeAway(ctx, actor, ref, act, func(m *directory.Method) bool { return m.ID == id && (kind == "" || m.Kind == kind) }, Removed)
 }
 
 // Reset takes all methods of a user away, so that they have to be registered anew.

@@ -140,14 +140,16 @@ func TestWhatAnAdministratorTakesAwayEndsEverything(t *testing.T) {
 		}
 		id := p.Methods[0].ID
 		var said []string
-		_, err = h.RemoveOf(ctx, anna, ada.User.String(), id, manage.Act{DryRun: true, Effects: &said})
+		_, err = h.RemoveOf(ctx, anna, ada.User.String(), "", id, manage.Act{DryRun: true, Effects: &said})
 		h.must(err)
 		if len(said) != 1 || !h.live(in.Cookie) {
 			t.Errorf("a dry run: %v, the session lives %v", said, h.live(in.Cookie))
 		}
-		_, err = h.RemoveOf(ctx, anna, "ada@contoso.example", directory.NewID[directory.Method](h.clock.now()), manage.Act{})
+		_, err = h.RemoveOf(ctx, anna, "ada@contoso.example", "", directory.NewID[directory.Method](h.clock.now()), manage.Act{})
 		want(t, err, fault.NotFound, nil)
-		r, err := h.RemoveOf(ctx, anna, "ada@contoso.example", id, manage.Act{Reason: "stolen phone"})
+		_, err = h.RemoveOf(ctx, anna, "ada@contoso.example", directory.MethodPasskey, id, manage.Act{})
+		want(t, err, fault.NotFound, nil)
+		r, err := h.RemoveOf(ctx, anna, "ada@contoso.example", directory.MethodTOTP, id, manage.Act{Reason: "stolen phone"})
 		h.must(err)
 		if r == nil || r.Cause != standing.MethodReset || h.live(in.Cookie) {
 			t.Errorf("%+v", r)
@@ -188,7 +190,7 @@ func TestWhoMayDoWhatToWhose(t *testing.T) {
 			_, b := h.Reset(ctx, actor, ref, manage.Act{DryRun: true})
 			p, err := h.Methods(ctx, h.person("g"+directory.NewID[directory.User](h.clock.now()).String(), role.GlobalReader), ref)
 			h.must(err)
-			_, c := h.RemoveOf(ctx, actor, ref, p.Methods[0].ID, manage.Act{DryRun: true})
+			_, c := h.RemoveOf(ctx, actor, ref, "", p.Methods[0].ID, manage.Act{DryRun: true})
 			return map[string]error{"pass": a, "reset": b, "remove": c}
 		}
 		for _, x := range []struct {

@@ -63,10 +63,16 @@ func TestRecoveryCodesAreGoodOnceAndUntilTheyAreReplaced(t *testing.T) {
 		_, err = h.MakeCodes(ctx, in)
 		wantProve(t, err, true)
 		there = h.at(p.Cookie)
+		halfDone, err := h.BeginTOTP(ctx, there)
+		h.must(err)
 		done, err = h.MakeCodes(ctx, there)
 		h.must(err)
 		if done.Cookie == "" || done.Over || h.live(p.Cookie) || !h.live(done.Cookie) || h.live(in.Cookie) || done.Receipt == nil || done.Receipt.Cause != standing.MethodRemoved {
 			t.Errorf("%+v, the sessions live %v %v %v", done, h.live(p.Cookie), h.live(done.Cookie), h.live(in.Cookie))
+		}
+		// What was half-done in this session before is over, although the session lives.
+		if _, err := h.FinishTOTP(ctx, h.at(done.Cookie), halfDone.Ticket, "000000", ""); !isDead(err, standing.MethodRemoved) {
+			t.Errorf("a registration begun before the cut goes on: %v", err)
 		}
 		_, err = h.VerifyCode(ctx, h.signIn("ada"), codes[5], false)
 		want(t, err, fault.Unauthenticated, ErrCode)

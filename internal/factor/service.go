@@ -118,7 +118,7 @@ var kindWords = map[directory.MethodKind]string{
 // words name a method in the audit log and in notices.
 func words(m *directory.Method) string {
 	w := kindWords[m.Kind]
-	if m.Name != "" && m.Name != w {
+	if m.Name != "" && !strings.EqualFold(m.Name, w) {
 		w += " “" + m.Name + "”"
 	}
 	return w

@@ -234,7 +234,7 @@ var rules = map[Action]rule{
 	// Whoever links somebody can become them, by an account elsewhere.
 	LinkUser: onPerson("link the user to another identity provider", sensitive, "User.ManageIdentities.All", userRW),
 	ReadMethods: {to: "read authentication methods", by: []directory.RoleID{GlobalReader, AuthenticationAdministrator, PrivilegedAuthAdministrator, GlobalAdministrator},
-		self: []string{"UserAuthenticationMethod.Read", "UserAuthenticationMethod.ReadWrite"}, scopes: methodEye, app: methodEye},
+		self: []string{"UserAuthenticationMethod.Read"}, scopes: methodEye, app: methodEye},
 	// Whoever gives somebody a pass, or takes the second factor away, comes closer to
 	// being them.
 	CreateMethod: onPerson("give a temporary access pass", methodRoles, "UserAuthenticationMethod.ReadWrite.All"),

@@ -225,7 +225,7 @@ func (s *Server) route() http.Handler {
 		Domain: func(context.Context) (string, error) { return s.domain(), nil }, Log: s.log, Now: s.now}
 	rules := graphaccess.Server{Server: own, Govern: s.govern}
 	own.Register(api, graph.Server{Server: own}.Routes(), registration.Server{Server: own}.Routes(), graphown.Server{Server: own}.Routes(),
-		rules.Routes(), rules.OwnRoutes())
+		rules.Routes(), rules.OwnRoutes(), s.methodRoutes(own))
 	(&feed.Server{Relay: s.relay, Authenticate: client, Log: s.log}).Register(api)
 	api.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { s.plain(w, http.StatusOK, "ok") })
 	api.HandleFunc("GET /readyz", s.ready)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/curfew-id/curfew/internal/web/graph/access"
+	"github.com/curfew-id/curfew/internal/web/graph/methods"
 	"github.com/curfew-id/curfew/internal/web/graph/registration"
 )
 
@@ -22,6 +23,9 @@ func TestTheAddressesInTheDocsAreThoseThatAreAnswered(t *testing.T) {
 		want[pattern] = true
 	}
 	for pattern := range maps.Keys(registration.Server{Server: w.Server.Server}.Routes()) {
+		want[pattern] = true
+	}
+	for pattern := range maps.Keys(methods.Server{Server: w.Server.Server}.Routes()) {
 		want[pattern] = true
 	}
 	for pattern := range maps.Keys(access.Server{Server: w.Server.Server}.Routes()) {

@@ -24,6 +24,7 @@ import (
 	"github.com/curfew-id/curfew/internal/deliver"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/egress"
+	"github.com/curfew-id/curfew/internal/factor"
 	"github.com/curfew-id/curfew/internal/federate"
 	"github.com/curfew-id/curfew/internal/govern"
 	"github.com/curfew-id/curfew/internal/grant"
@@ -40,6 +41,7 @@ import (
 	"github.com/curfew-id/curfew/internal/upstream"
 	"github.com/curfew-id/curfew/internal/web/graph/access"
 	"github.com/curfew-id/curfew/internal/web/graph/api"
+	"github.com/curfew-id/curfew/internal/web/graph/methods"
 	"github.com/curfew-id/curfew/internal/web/graph/own"
 	"github.com/curfew-id/curfew/internal/web/graph/registration"
 )
@@ -56,6 +58,7 @@ type world struct {
 	clock  *storetest.Clock
 	mux    *http.ServeMux
 	hasher *signin.Hasher
+	factor *factor.Service
 	names  map[string]string // what transcripts call an id: "ada" -> UUID
 	tokens map[string]string
 	cursor map[string]string // of guard processes
@@ -102,7 +105,9 @@ func newWorld(t *testing.T) *world {
 		},
 	}}
 	rules := access.Server{Server: w.Server.Server, Govern: &govern.Service{DB: w.db, Lifetimes: lives, Log: quiet}}
-	w.Register(w.mux, w.Routes(), registration.Server{Server: w.Server.Server}.Routes(), own.Server{Server: w.Server.Server}.Routes(), rules.Routes(), rules.OwnRoutes())
+	w.factor = &factor.Service{DB: w.db, Keys: k, SignIn: enter, Revoke: cut, Base: base, Log: quiet}
+	proofs := methods.Server{Server: w.Server.Server, Factor: w.factor}
+	w.Register(w.mux, proofs.Routes(), proofs.OwnRoutes(), w.Routes(), registration.Server{Server: w.Server.Server}.Routes(), own.Server{Server: w.Server.Server}.Routes(), rules.Routes(), rules.OwnRoutes())
 	w.fill()
 	return w
 }
@@ -284,7 +289,7 @@ func (w *world) do(method, target, token string, header http.Header, body []byte
 
 var (
 	uuids       = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
-	others      = regexp.MustCompile(`("hint": "[A-Za-z0-9]{3}"|"id": "[\w-]{24,}"|rc_[0-9a-f]{8}-\d+|cfs_[A-Za-z0-9]{40}|skiptoken=[\w-]+|"(?:value|password|@curfew\.password)": ?"(?:[a-z2-9]{4}-){3}[a-z2-9]{4}")`)
+	others      = regexp.MustCompile(`("hint": "[A-Za-z0-9]{3}"|"id": "[\w-]{24,}"|rc_[0-9a-f]{8}-\d+|cfs_[A-Za-z0-9]{40}|skiptoken=[\w-]+|"(?:value|password|@curfew\.password)": ?"(?:[a-z2-9]{4}-){3}[a-z2-9]{4}"|"temporaryAccessPass": "[a-z2-9-]{14}")`)
 	placeholder = regexp.MustCompile(`\{[a-z]+(-[a-z0-9-]+)?\}`)
 )
 
@@ -425,6 +430,14 @@ func (w *world) command(line string) {
 		w.code(w.signIn(words[1]), "mail", clientSecret, "api://legacy/Use offline_access", false)
 	case "guard": // a guard process asks, and so confirms what it was given before
 		w.ask(words[1])
+	case "method": // somebody registers one
+		id, err := directory.ParseID[directory.User](w.names[words[1]])
+		w.must(err)
+		docs := map[string]string{"passkey": `{"id":"AQ==","public":"AQ==","aaguid":"6ij4+Um9T9KwhGqYAmvjiw==","eligible":true,"synced":true}`, "codes": `{"left":["AQ==","Ag==","Aw=="]}`, "totp": "{}"}
+		w.clock.Add(time.Millisecond)
+		m := &directory.Method{ID: directory.NewID[directory.Method](w.clock.Now()), User: id, Kind: directory.MethodKind(words[2]), Name: strings.Join(words[3:], " "), Created: w.clock.Now(), Doc: docs[words[2]]}
+		w.names[words[1]+"-"+words[2]] = m.ID.String()
+		w.must(w.db.Update(w.t.Context(), func(tx *store.Tx) error { _, err := tx.AddMethod(m, store.UserChange{Own: true}); return err }))
 	case "password":
 		hash, err := w.hasher.Hash(w.t.Context(), strings.Join(words[2:], " "), true)
 		w.must(err)

@@ -204,6 +204,7 @@ var knownScopes = map[string]string{
 	"Group.Read.All": "5f8c59db-677d-491f-a6b8-5f174b11ec1d", "Group.ReadWrite.All": "4e46008b-f24c-477d-8fff-7bb4ec7aafe0",
 	"RoleManagement.Read.Directory": "741c54c3-0c1e-44a1-818b-3f97ab4e8c83", "RoleManagement.ReadWrite.Directory": "d01b97e9-cbc0-49fe-810a-750afd5527a3",
 	"Application.Read.All": "c79f8feb-a9db-4090-85f9-90d820caa0eb", "Application.ReadWrite.All": "bdfbf15f-ee85-4955-8675-146e8e5296b5", "AuditLog.Read.All": "e4c9e354-4dc5-45b8-9e7c-e1393b0b1a20",
+	"UserAuthenticationMethod.Read": "1f6b61c5-2f65-4135-9c9f-31c0f8d32b52", "UserAuthenticationMethod.Read.All": "aec28ec7-4d02-4e8c-b864-50163aea77eb", "UserAuthenticationMethod.ReadWrite.All": "b7887744-6746-4312-813d-72daeaee7e2d",
 	"Policy.Read.All": "572fea84-0151-49b2-9301-11cb16974376", "Policy.ReadWrite.ConditionalAccess": "ad902697-1014-4ef5-81ef-2b4301988e8c",
 }
 
@@ -213,6 +214,7 @@ var knownRoles = map[string]string{
 	"Group.Read.All": "5b567255-7703-4780-807c-7be8301ae99b", "Group.ReadWrite.All": "62a82d76-70ea-41e2-9197-370581804d09",
 	"RoleManagement.Read.Directory": "483bed4a-2ad3-4361-a73b-c83ccdbdc53c", "RoleManagement.ReadWrite.Directory": "9e3f62cf-ca93-4989-b6ce-bf83c28f9fe8",
 	"Application.Read.All": "9a5d68dd-52b0-4cc2-bd40-abcf44ac3a30", "Application.ReadWrite.All": "1bfefb4e-e0b5-418b-a88f-73c46d2cc8e9", "AuditLog.Read.All": "b0afded3-3588-46d8-8b3d-9842eff778da",
+	"UserAuthenticationMethod.Read.All": "38d9df27-64da-44fd-b7c5-a6fbac20248f", "UserAuthenticationMethod.ReadWrite.All": "50483e42-d915-4231-9639-7fdb7fd190e5",
 	"Policy.Read.All": "246dd0d5-5bd0-4def-940b-0421030a5b68", "Policy.ReadWrite.ConditionalAccess": "01c0a623-fc9b-48e9-b794-0756f8e8f067",
 }
 
