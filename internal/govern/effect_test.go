@@ -207,6 +207,21 @@ func TestWhatIfSomebodyWereDisabledOrLostARole(t *testing.T) {
 	}))
 	_, _, err = h.WhatIf(ctx, h.actor("grace"), lost)
 	want(t, err, fault.NotFound, "does not hold")
+	// A role that a group gives all the same is not lost.
+	_, err = h.manage.CreateGroup(ctx, operator, manage.NewGroup{Name: "Desk", RoleAssignable: true}, manage.Act{})
+	h.must(err)
+	v, err := h.manage.Group(ctx, operator, "Desk")
+	h.must(err)
+	h.must(h.manage.AddMember(ctx, operator, v.Group.ID, lost.User, manage.Act{}))
+	_, err = h.manage.Assign(ctx, operator, manage.NewAssignment{Group: v.Group.ID, Role: lost.Role}, manage.Act{})
+	h.must(err)
+	h.give("anita", lost.Role)
+	g = h.grant(h.session("anita", "192.0.2.7"), "mail")
+	what, e, err = h.WhatIf(ctx, h.actor("grace"), lost)
+	h.must(err)
+	if e.Grants != (Tally{Stays: 1}) || fate(t, e, g, nil).Kind != 0 || what != "Removes the role Helpdesk Administrator from anita@contoso.example. A group gives it all the same." {
+		t.Errorf("%q %+v", what, e)
+	}
 	// The last but one who could put things right.
 	_, e, err = h.WhatIf(ctx, h.actor("grace"), Suppose{User: h.ids["grace"], Role: role.GlobalAdministrator})
 	h.must(err)
@@ -255,6 +270,9 @@ func TestASignInIsEvaluated(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 	// A policy applies if it does to one of several; the strictest counts.
+	if e = ask(SignIn{Apps: []string{"mail", "drive"}}); e.Decision != policy.Ask {
+		t.Errorf("%+v", e)
+	}
 	e = ask(SignIn{Apps: []string{"drive", "mail"}})
 	if got := outcome(e); e.Decision != policy.Ask || got["Two factors for Mail"] != policy.Failure || got["Not from outside"] != policy.ReportFailure {
 		t.Errorf("%+v %v", e, got)

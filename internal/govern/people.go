@@ -53,12 +53,19 @@ func (ps *people) of(id directory.UserID) (*person, error) {
 	return p, nil
 }
 
-// registered are the methods that somebody could give.
+// registered are the methods that somebody could give. A temporary pass is not among
+// them: it ends by itself, and what is judged is to hold longer.
 func (c *step) registered(u *directory.User) (m policy.Methods, err error) {
 	if u.Password.Hash != "" {
 		m |= policy.Password.Set()
 	}
-	return m, nil
+	all, err := c.Tx.Methods(u.ID)
+	for kind, is := range map[directory.MethodKind]policy.Method{directory.MethodTOTP: policy.SoftwareOTP, directory.MethodPasskey: policy.Passkey, directory.MethodCodes: policy.RecoveryCode} {
+		if directory.HasMethod(all, c.Now, kind) {
+			m |= is.Set()
+		}
+	}
+	return m, err
 }
 
 // facts are those of a person who signs in anew, from where nobody knows.
