@@ -136,7 +136,7 @@ func policyCommand(c *console) *cobra.Command {
 	return group("policy", "Conditional access policies: who gets in from where, with what", c.governedList(policies), c.governedShow(policies), c.governedCreate(policies), c.governedUpdate(policies),
 		state("enable", "Switch policies on", "enabled", "on", "switching on"), state("disable", "Switch policies off", "disabled", "off", "switching off"),
 		state("report-only", "Let policies decide nothing, and only report what they would", "enabledForReportingButNotEnforced", "report-only", "making report-only"),
-		c.governedDelete(policies), policyTestCommand(c), spareCommand(c))
+		c.governedDelete(policies), policyTestCommand(c), policyResultsCommand(c), spareCommand(c))
 }
 
 func locationCommand(c *console) *cobra.Command {

@@ -318,3 +318,47 @@ func tallied(what string, t client.Tally) string {
 	}
 	return what + ": " + strings.Join(append(out, term.Num(t.Stays)+" stay"), ", ")
 }
+
+func policyResultsCommand(c *console) *cobra.Command {
+	days := 7
+	cmd := &cobra.Command{Use: "results POLICY", Short: "Show what a policy did, or would have done, with the sign-ins of the last days", Args: cobra.ExactArgs(1),
+		Long: `Show what a policy did with the sign-ins of the last days; while it was report-only, what it
+would have done. Uses of a grant count as well as people at the sign-in page.`,
+		Example: "  curfew policy results \"Two factors\" --days 30"}
+	cmd.RunE = c.api(func(ctx context.Context, api *client.Client, args []string) error {
+		r, err := api.PolicyResults(ctx, args[0], days)
+		if err != nil {
+			return noSuch(err, "policy", args[0], "curfew policy list")
+		}
+		if c.listsJSON() {
+			return c.Line(r)
+		}
+		if !r.Kept {
+			c.Sayf("This server keeps no log of sign-ins, so nothing is known.\n")
+			return nil
+		}
+		rows := [][]term.Cell{term.Head("day", "satisfied", "asked", "refused", "not applied")}
+		row := func(name string, n client.Counts) []term.Cell {
+			cells := term.Cells(name, term.Num(n.Satisfied), term.Num(n.Asked), term.Num(n.Refused), term.Num(n.NotApplied))
+			for i := range cells[1:] {
+				cells[i+1].Right = true
+			}
+			return cells
+		}
+		for _, d := range r.Days {
+			rows = append(rows, row(d.Day, d.Counts))
+		}
+		c.Table(c.Out, "", append(rows, row("all", r.Total)))
+		would := ""
+		if r.Total.Reported > 0 {
+			would = "; " + term.Num(r.Total.Reported) + " while the policy only reported"
+		}
+		c.Printf("\n%s: %s, %s without a person%s\n", term.Clean(r.Policy.Name), term.Count(r.Total.Satisfied+r.Total.Asked+r.Total.Refused+r.Total.NotApplied, "sign-in", "sign-ins"), term.Num(r.Total.Silent), would)
+		if r.Lost > 0 {
+			c.Sayf("%s could not be written down since the server started.\n", term.Count(r.Lost, "sign-in", "sign-ins"))
+		}
+		return nil
+	})
+	cmd.Flags().IntVar(&days, "days", days, "how many, today included")
+	return cmd
+}

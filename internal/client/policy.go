@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -65,7 +67,7 @@ func (d *Document) UnmarshalJSON(b []byte) error {
 }
 
 // MarshalJSON writes the document as the server did.
-func (d *Document) MarshalJSON() ([]byte, error) { return d.raw, nil }
+func (d Document) MarshalJSON() ([]byte, error) { return d.raw, nil }
 
 // Fate is what becomes of one session or grant when something changes.
 type Fate struct {
@@ -227,4 +229,33 @@ type Evaluation struct {
 func (c *Client) Evaluate(ctx context.Context, in map[string]any) (*Evaluation, error) {
 	e := &Evaluation{}
 	return e, c.do(ctx, call{method: "POST", path: "/identity/conditionalAccess/evaluate", in: in}, e)
+}
+
+// Counts are sign-ins by what a policy did with them, or would have done.
+type Counts struct {
+	Satisfied  int64 `json:"satisfied"`
+	Asked      int64 `json:"asked"`
+	Refused    int64 `json:"refused"`
+	NotApplied int64 `json:"notApplied"`
+	Reported   int64 `json:"reported"` // of these: the policy only reported
+	Silent     int64 `json:"silent"`   // of these: without a person
+}
+
+// Results are what a policy did with the sign-ins of the last days.
+type Results struct {
+	Policy Document  `json:"policy"`
+	Since  time.Time `json:"since"`
+	Kept   bool      `json:"kept"` // there is a log of sign-ins
+	Lost   int64     `json:"lost"`
+	Total  Counts    `json:"total"`
+	Days   []struct {
+		Day string `json:"day"`
+		Counts
+	} `json:"days"`
+}
+
+// PolicyResults asks for them; a policy is named by id or name.
+func (c *Client) PolicyResults(ctx context.Context, ref string, days int) (*Results, error) {
+	r := &Results{}
+	return r, c.do(ctx, call{method: "GET", path: "/curfew" + at("policies", ref, "results"), query: url.Values{"days": {strconv.Itoa(days)}}}, r)
 }

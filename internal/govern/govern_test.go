@@ -47,6 +47,7 @@ func TestThePowerlessAreRefusedEverywhere(t *testing.T) {
 				return err
 			})
 		},
+		"Results":        func(a directory.Actor, _ How) error { _, err := h.Results(ctx, a, p.ID(), 7); return err },
 		"Spare":          func(a directory.Actor, how How) error { _, err := h.Spare(ctx, a, grace, true, how); return err },
 		"SparedAccounts": func(a directory.Actor, _ How) error { _, err := h.SparedAccounts(ctx, a); return err },
 		"Evaluate": func(a directory.Actor, _ How) error {
@@ -337,6 +338,24 @@ func TestNobodyLocksEverybodyOutUnlessTheyMeanIt(t *testing.T) {
 		want(t, err, fault.Conflict, "Not from elsewhere")
 		_, err = h.Delete(ctx, h.actor("grace"), Policy, e.ID(), How{})
 		h.must(err)
+
+		// What they have registered counts: a second factor is enough to be asked for one.
+		m := &directory.Method{ID: directory.NewID[directory.Method](h.clock.Now()), User: h.ids["grace"], Kind: directory.MethodTOTP, Name: "Phone", Created: h.clock.Now(), Doc: "{}"}
+		h.update(func(tx *store.Tx) error { _, err := tx.AddMethod(m, store.UserChange{}); return err })
+		_, err = h.Change(ctx, h.actor("grace"), Policy, p.ID(), []byte(`{"state":"enabled"}`), dry)
+		h.must(err)
+		// Not those of an administrator who is disabled.
+		h.person("hedy", role.GlobalAdministrator)
+		_, err = h.manage.SetEnabled(ctx, operator, h.ids["grace"], false, manage.Act{})
+		h.must(err)
+		_, err = h.Change(ctx, operator, Policy, p.ID(), []byte(`{"state":"enabled"}`), dry)
+		want(t, err, fault.Conflict)
+		_, err = h.manage.SetEnabled(ctx, operator, h.ids["grace"], true, manage.Act{})
+		h.must(err)
+		h.update(func(tx *store.Tx) error {
+			_, _, err := tx.RemoveMethods(h.ids["grace"], store.UserChange{}, func(*directory.Method) bool { return true })
+			return err
+		})
 
 		// A spared account that is a Global Administrator is a way back in.
 		h.person("anita", role.GlobalAdministrator)

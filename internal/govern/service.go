@@ -16,6 +16,7 @@ import (
 	"github.com/curfew-id/curfew/internal/policy"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/store/journal"
 )
 
 // Service is the verb. DB is needed; the rest may be zero.
@@ -24,6 +25,8 @@ type Service struct {
 	Lifetimes grant.Lifetimes
 	// Country says where an address is; nil, or false: there is no database.
 	Country func(netip.Addr) (policy.Country, bool)
+	// Journal is the log of sign-ins; nil: there is none.
+	Journal *journal.Journal
 	Log     *slog.Logger
 }
 

@@ -60,10 +60,11 @@ func (s Server) Routes() api.Routes {
 // OwnRoutes are those under /curfew.
 func (s Server) OwnRoutes() api.Routes {
 	return api.Routes{
-		"POST /curfew/whatIf":          s.whatIf,
-		"GET /curfew/spared":           s.getSpared,
-		"POST /curfew/spared":          s.postSpared,
-		"DELETE /curfew/spared/{user}": s.deleteSpared,
+		"POST /curfew/whatIf":               s.whatIf,
+		"GET /curfew/policies/{id}/results": s.getResults,
+		"GET /curfew/spared":                s.getSpared,
+		"POST /curfew/spared":               s.postSpared,
+		"DELETE /curfew/spared/{user}":      s.deleteSpared,
 	}
 }
 

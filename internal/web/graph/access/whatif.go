@@ -3,6 +3,7 @@ package access
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/curfew-id/curfew/internal/directory"
@@ -88,6 +89,34 @@ func (s Server) whatIf(c *call) error {
 		return err
 	}
 	c.Write(http.StatusOK, object{{"effects", []string{what}}, {"whatIf", effectObject(effect)}})
+	return nil
+}
+
+// getResults says what a policy did with the sign-ins of the last days.
+func (s Server) getResults(c *call) error {
+	q, err := c.Parameters("days")
+	if err != nil {
+		return err
+	}
+	days := 7
+	if q["days"] != "" {
+		if days, err = strconv.Atoi(q["days"]); err != nil {
+			return odata.Unreadable("The parameter days must be a whole number.")
+		}
+	}
+	r, err := s.Govern.Results(c.Ctx(), c.Actor, c.R.PathValue("id"), days)
+	if err != nil {
+		return err
+	}
+	counts := func(n govern.Counts) object {
+		return object{{"satisfied", n.Satisfied}, {"asked", n.Asked}, {"refused", n.Refused}, {"notApplied", n.NotApplied}, {"reported", n.Reported}, {"silent", n.Silent}}
+	}
+	all := make([]object, len(r.Days))
+	for i, d := range r.Days {
+		all[i] = append(object{{"day", d.Day.Format(time.DateOnly)}}, counts(d.Counts)...)
+	}
+	row := document(r.Policy)
+	c.Write(http.StatusOK, object{{"policy", row.Pick([]string{"id", "displayName", "state"})}, {"since", instant(r.Since)}, {"kept", r.Kept}, {"lost", r.Lost}, {"total", counts(r.Total)}, {"days", all}})
 	return nil
 }
 
