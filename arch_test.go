@@ -47,7 +47,7 @@ func portalRoom(sideways ...string) room {
 
 func verb(sideways ...string) room { return room{floor: 3, sideways: sideways, except: farSide} }
 
-var throughServer = []string{"internal/store", "internal/keys", "internal/revoke", "internal/signin", "internal/issue", "internal/manage", "internal/relay", "internal/deliver", "internal/federate", "internal/factor", "internal/govern", "internal/web/", "guard/guardtest"}
+var throughServer = []string{"internal/store", "internal/keys", "internal/revoke", "internal/access", "internal/signin", "internal/issue", "internal/manage", "internal/relay", "internal/deliver", "internal/federate", "internal/factor", "internal/govern", "internal/web/", "guard/guardtest"}
 
 var webkit = "internal/web/webkit"
 
@@ -70,6 +70,7 @@ var plan = map[string]room{
 	"internal/secevent":    {floor: 1},
 	"internal/proof":       {floor: 1},
 
+	"internal/issue/claims":    {floor: 1, sideways: []string{"internal/grant"}},
 	"internal/manage/manifest": {floor: 1, sideways: []string{"internal/directory", "internal/role"}},
 
 	"guard":                {floor: 1, sideways: []string{"guard/internal/jose", "guard/internal/dpop", "guard/internal/wire", "guard/internal/again", "guard/internal/where"}, except: []string{"internal/"}},
@@ -92,8 +93,9 @@ var plan = map[string]room{
 	"internal/keys":       verb(),
 	"internal/clientauth": verb(),
 	"internal/revoke":     verb(),
-	"internal/signin":     verb("internal/revoke"),
-	"internal/issue":      verb("internal/revoke", "internal/keys", "internal/clientauth"),
+	"internal/access":     verb(),
+	"internal/signin":     verb("internal/revoke", "internal/access"),
+	"internal/issue":      verb("internal/revoke", "internal/keys", "internal/clientauth", "internal/access"),
 	"internal/manage":     verb("internal/revoke"),
 	"internal/rotate":     verb("internal/keys", "internal/revoke"),
 	"internal/relay":      verb("internal/keys"),
@@ -171,6 +173,8 @@ var later = map[string]string{
 	"internal/demo":                   "0012-the-demo-and-the-terminal.md",
 	"internal/term":                   "0012-the-demo-and-the-terminal.md",
 	"internal/web/account":            "0020-rooms-of-conditional-access.md",
+	"internal/access":                 "0020-rooms-of-conditional-access.md",
+	"internal/issue/claims":           "0020-rooms-of-conditional-access.md",
 	"internal/rotate":                 "0020-rooms-of-conditional-access.md",
 	"internal/govern":                 "0020-rooms-of-conditional-access.md",
 	"internal/web/graph/access":       "0020-rooms-of-conditional-access.md",

@@ -23,6 +23,7 @@
 //	         internal/audit              record types
 //	         internal/secevent           security event tokens
 //	         internal/proof              what others sign: assertions, DPoP proofs, their ID and logout tokens
+//	         internal/issue/claims       what tokens say
 //	         internal/manage/manifest    files of many changes: manifests, sheets of users
 //	floor 1  guard                       PUBLIC resource-server SDK: verify, follow the feed, refuse
 //	         guard/internal/jose         what tokens are made of, read with the standard library alone
@@ -42,6 +43,7 @@
 //	floor 3  internal/keys               create, rotate, publish, sign
 //	         internal/clientauth         prove who a client is
 //	 verbs   internal/revoke             cut
+//	         internal/access             ask the policies, in the transaction that counts
 //	         internal/signin             prove who it is; sessions
 //	         internal/issue              grant to tokens; introspection
 //	         internal/manage             read and change the directory
@@ -83,9 +85,9 @@
 //	         e2e/lifecycle               one test for each cell of what ends what
 //
 // Sideways allowed: signin, issue, manage, rotate to revoke; issue, rotate, relay,
-// deliver to keys; issue to clientauth; federate, factor to keys, revoke,
+// deliver to keys; issue to clientauth; signin, issue to access; federate, factor to keys, revoke,
 // signin, manage; govern to manage; web/* to webkit; role, policy, grant, audit to
-// directory; grant to policy; policy/wire to policy, directory; standing to directory, policy,
+// directory; grant to policy; claims to grant; policy/wire to policy, directory; standing to directory, policy,
 // grant; config, egress to fault; graph, registration, access, methods and own to api; they and api to odata;
 // account to pages; portal and its rooms to desk, figure, receipt, registry; desk to receipt, registry; portal/receipt to figure;
 // cmd/curfew to demo; guard to the rooms inside it, and

@@ -10,6 +10,8 @@ type Error struct {
 	Code   string // "invalid_grant"
 	Number int    // AADSTS number, 0: none fits
 	Sub    string // "bad_token"
+	// Claims is what the client is to send to the authorization endpoint; empty: nothing.
+	Claims string
 }
 
 // Error names the code, for logs.

@@ -12,6 +12,7 @@ import (
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/policy"
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/signin"
 	"github.com/curfew-id/curfew/internal/store"
@@ -260,7 +261,7 @@ func (s *Service) welcome(tx *store.Tx, p *directory.Provider, id *upstream.Iden
 // linkOwn links the account to whoever is signed in in this browser: the session in
 // which it was begun, alive.
 func (s *Service) linkOwn(ctx context.Context, a Answer, row *store.Ticket, t ticket, id *upstream.Identity) error {
-	signed, err := s.SignIn.Session(ctx, a.Attempt.Reprove, a.Attempt.IP)
+	signed, err := s.SignIn.Visit(ctx, a.Attempt.Reprove, signin.Visit{Action: policy.RegisterSecurityInfo, IP: a.Attempt.IP, Agent: a.Attempt.Agent})
 	if err != nil {
 		return err
 	}

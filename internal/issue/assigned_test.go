@@ -113,7 +113,7 @@ func TestOnlyWhoIsAssignedGetsTokensOfAnApplicationThatRequiresIt(t *testing.T) 
 		if err != nil {
 			t.Fatalf("a refresh, assigned: %v", err)
 		}
-		if in, err := w.issue.Introspect(ctx, w.client, tok.Refresh); err != nil || !in.Active {
+		if in, err := w.issue.Introspect(ctx, w.client, tok.Refresh, issue.Meta{}); err != nil || !in.Active {
 			t.Errorf("introspection, assigned: %+v %v", in, err)
 		}
 
@@ -155,7 +155,7 @@ func TestOnlyWhoIsAssignedGetsTokensOfAnApplicationThatRequiresIt(t *testing.T) 
 		if _, err = w.refresh(tok.Refresh, ""); !fault.Is(err, fault.Revoked) {
 			t.Errorf("a refresh after that: %v", err)
 		}
-		if in, err := w.issue.Introspect(ctx, w.client, tok.Refresh); err != nil || in.Active {
+		if in, err := w.issue.Introspect(ctx, w.client, tok.Refresh, issue.Meta{}); err != nil || in.Active {
 			t.Errorf("introspection after that: %+v %v", in, err)
 		}
 		if _, err := w.refreshAs(mail, child.Refresh, ""); !fault.Is(err, fault.Revoked) {

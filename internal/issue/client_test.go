@@ -398,7 +398,7 @@ func TestRemovingAKeyEndsTheTokensOfAnApplicationForItself(t *testing.T) {
 				t.Fatal(name, err)
 			}
 			w.save("robot", x.change)
-			got, err := w.issue.Introspect(t.Context(), client, tok.Access)
+			got, err := w.issue.Introspect(t.Context(), client, tok.Access, issue.Meta{})
 			if err != nil || got.Active != x.good {
 				t.Errorf("%s: active %v, want %v; %v", name, got.Active, x.good, err)
 			}

@@ -13,10 +13,12 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/internal/access"
 	"github.com/curfew-id/curfew/internal/clientauth"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
+	"github.com/curfew-id/curfew/internal/policy"
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
@@ -46,7 +48,11 @@ type request struct {
 	Decision  string                 `json:"decision,omitempty"` // of a device code
 	Grant     directory.GrantID      `json:"grant,omitzero"`     // what the first use produced
 	Address   string                 `json:"address,omitempty"`  // where a device code was asked from
-	JKT       string                 `json:"jkt,omitempty"`      // who redeems it must hold this key (RFC 9449 §10)
+	Agent     string                 `json:"agent,omitempty"`    // of the device that asked
+	Device    directory.DeviceID     `json:"device,omitzero"`    // of the session
+	Second    time.Time              `json:"second,omitzero"`
+	Contexts  []string               `json:"contexts,omitempty"`
+	JKT       string                 `json:"jkt,omitempty"` // who redeems it must hold this key (RFC 9449 §10)
 }
 
 // AuthorizeRequest asks for an authorization code.
@@ -61,17 +67,20 @@ type AuthorizeRequest struct {
 	Nonce       string
 	Issuer      grant.Issuer
 	CP1         bool
-	JKT         string // dpop_jkt: the thumbprint of the key that the code is bound to; empty: any
-	Pushed      string // the request_uri under which the request was pushed; empty: it was not
+	JKT         string   // dpop_jkt: the thumbprint of the key that the code is bound to; empty: any
+	Contexts    []string // authentication contexts that the tokens are to hold: "c1"
+	IP, Agent   string   // of the browser
+	Pushed      string   // the request_uri under which the request was pushed; empty: it was not
 }
 
 // Authorize makes an authorization code for a live session. The session, the
-// account and the application are judged inside the transaction in which the
-// code is born. Kinds: Unauthenticated (no session), Revoked.
+// account, the application and what policies say are judged inside the transaction
+// in which the code is born. Kinds: Unauthenticated (no session, or its proof is too
+// old), Denied (with *access.Refused, what policies demand), Revoked.
 func (s *Service) Authorize(ctx context.Context, r AuthorizeRequest) (string, error) {
 	code := newSecret()
 	doc := request{Redirect: r.RedirectURI, Challenge: r.Challenge, Nonce: r.Nonce, Issuer: r.Issuer, Session: r.Session, All: r.Plan.All,
-		OIDC: r.Plan.OIDC, Offline: r.Plan.Offline, Scope: r.Scope, Resource: r.Resource, CP1: r.CP1, JKT: r.JKT}
+		OIDC: r.Plan.OIDC, Offline: r.Plan.Offline, Scope: r.Scope, Resource: r.Resource, CP1: r.CP1, JKT: r.JKT, Contexts: r.Contexts, Agent: r.Agent}
 	err := s.DB.Update(ctx, func(tx *store.Tx) error {
 		x, u, err := s.liveSession(tx, r.Session)
 		if err != nil {
@@ -84,12 +93,16 @@ func (s *Service) Authorize(ctx context.Context, r AuthorizeRequest) (string, er
 		if err := allowed(tx, app, u.ID, r.Plan.All); err != nil {
 			return err
 		}
+		if err := s.admit(tx, app, x, &r); err != nil {
+			return err
+		}
 		if r.Pushed != "" {
 			if err := approve(tx, app.ID, r.Issuer, r.Pushed, u.ID); err != nil {
 				return err
 			}
 		}
-		doc.AuthTime, doc.AMR = x.AuthTime, x.AMR
+		doc.proven(x)
+		doc.Device = x.Device
 		text, err := json.Marshal(doc)
 		if err != nil {
 			return err
@@ -257,8 +270,7 @@ func (s *Service) redeem(ctx context.Context, client *Client, kind string, hash 
 	if err != nil {
 		return nil, err
 	}
-	o := d.grant.Owner()
-	if err := s.lastLook(ctx, &o, d.born); err != nil {
+	if err := s.lastLookAt(ctx, d); err != nil {
 		return nil, err
 	}
 	return s.sign(ctx, d)
@@ -296,7 +308,7 @@ func (s *Service) bear(tx *store.Tx, client *Client, reg *registrations, t *stor
 			return nil, err
 		}
 	}
-	cuts, err := tx.CutsAfter(directory.Belongs(t.User, doc.Session, directory.GrantID{}, app.ID, directory.DeviceID{}), cutoff.Browser, t.Born)
+	cuts, err := tx.CutsAfter(directory.Belongs(t.User, doc.Session, directory.GrantID{}, app.ID, doc.Device), cutoff.Browser, t.Born)
 	if err != nil {
 		return nil, err
 	}
@@ -325,14 +337,27 @@ func (s *Service) bear(tx *store.Tx, client *Client, reg *registrations, t *stor
 	}
 	d.grant = &grant.Grant{ID: directory.NewID[directory.Grant](tx.Now), User: u.ID, App: app.ID, Session: doc.Session, Offline: offline, Issuer: doc.Issuer,
 		Scopes: all, Created: tx.Now, LastUsed: tx.Now, End: s.end(tx.Now, app, doc.Redirect), AuthTime: doc.AuthTime, AMR: doc.AMR, CNF: binds(app, meta.Key), State: grant.State{Generation: 1}}
+	d.grant.SecondTime, d.grant.Contexts, d.grant.Device, d.grant.Flow = doc.Second, doc.Contexts, doc.Device, policy.NoFlow
+	if t.Kind == kindDevice {
+		d.grant.Flow = policy.DeviceCode
+	}
+	d.grant.Platform = access.PlatformOf(cmp.Or(doc.Agent, meta.Agent))
 	if scope == "" && len(resource) == 0 {
 		scope, resource = doc.Scope, doc.Resource
 	}
 	if err := s.choose(reg, d, all, scope, resource); err != nil {
 		return nil, err
 	}
+	if err := s.permit(tx, reg, d, useOf(d.grant, app, doc.Redirect, meta)); err != nil {
+		return nil, err
+	}
 	d.grant.State.Note(d.resource.ID, d.now, d.expires)
 	return d, tx.CreateGrant(d.grant)
+}
+
+// proven notes how the session's person was proven.
+func (r *request) proven(x *grant.Session) {
+	r.AuthTime, r.AMR, r.Second = x.AuthTime, x.AMR, x.SecondTime
 }
 
 // askedOf refuses what was approved for a resource that was deleted meanwhile,
@@ -373,7 +398,7 @@ func (r *request) taken(d *draft, scope string) (all []directory.Permission, off
 // errBeyond: more was asked for than was consented to.
 var errBeyond = refuse(fault.Invalid, "invalid_grant", 65001, "consent_required", "The person has not consented to what was asked for.")
 
-// choose decides resource, scopes and end of an access token out of what the
+// choose decides resource and scopes of an access token out of what the
 // grant allows. Asking for less is fine, for more is not (RFC 6749 §6).
 func (s *Service) choose(reg *registrations, d *draft, allowed []directory.Permission, scope string, resource []string) error {
 	p := &Plan{}
@@ -415,8 +440,6 @@ func (s *Service) choose(reg *registrations, d *draft, allowed []directory.Permi
 	}
 	p.Resource, p.Scopes = r, p.All[0].Scopes
 	d.resource, d.scopes, d.echo = r, slices.Clone(p.All[0].Scopes), p.echo()
-	d.expires = d.now.Add(s.life(reg, r, d.app))
-	d.expires = earlier(earlier(d.expires, d.grant.End), d.limit)
 	return nil
 }
 

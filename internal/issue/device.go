@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/internal/access"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
+	"github.com/curfew-id/curfew/internal/policy"
 	"github.com/curfew-id/curfew/internal/store"
 	"github.com/curfew-id/curfew/internal/store/journal"
 )
@@ -66,7 +68,7 @@ func (s *Service) Device(ctx context.Context, client *Client, scope string, reso
 	if err != nil {
 		return nil, err
 	}
-	doc, err := json.Marshal(request{Issuer: issuer, All: p.All, OIDC: p.OIDC, Offline: p.Offline, Scope: scope, Resource: resource, CP1: m.CP1, Address: m.IP})
+	doc, err := json.Marshal(request{Issuer: issuer, All: p.All, OIDC: p.OIDC, Offline: p.Offline, Scope: scope, Resource: resource, CP1: m.CP1, Address: m.IP, Agent: m.Agent[:min(len(m.Agent), maxAgent)]})
 	if err != nil {
 		return nil, err
 	}
@@ -180,10 +182,14 @@ func (s *Service) DeviceDecide(ctx context.Context, actor directory.Actor, userC
 			if err := allowed(tx, app, u.ID, doc.All); err != nil {
 				return err
 			}
+			if err := s.approvable(tx, app, x, &doc, actor.IP); err != nil {
+				return err
+			}
 			doc.Decision = "allow"
 			// Until it is redeemed the code also belongs to the session that
 			// approved it: signing out there takes the approval back.
-			doc.AuthTime, doc.AMR, doc.Session = x.AuthTime, x.AMR, x.ID
+			doc.proven(x)
+			doc.Session = x.ID
 			t.User, t.Born = u.ID, tx.Head
 		}
 		text, err := json.Marshal(doc)
@@ -193,6 +199,27 @@ func (s *Service) DeviceDecide(ctx context.Context, actor directory.Actor, userC
 		t.Doc = string(text)
 		return tx.SaveTicket(t)
 	})
+}
+
+// maxAgent bounds what is kept of a User-Agent.
+const maxAgent = 256
+
+// approvable asks the policies before a device code is approved: the person is here
+// to be asked, the device will not be. Its platform and program count, and the address
+// of whoever approves; that of the device when it redeems.
+func (s *Service) approvable(tx *store.Tx, app *directory.App, x *grant.Session, doc *request, ip string) error {
+	held, err := tx.Held(x.User)
+	if err != nil {
+		return err
+	}
+	u := &access.Use{Held: held, Client: app.ID, Flow: policy.DeviceCode, Program: access.ProgramOf(app, ""), IP: ip, Interactive: true}
+	if len(doc.All) > 0 {
+		u.Resource = reached(doc.All[0].Resource, doc.All[0].Scopes)
+	}
+	u.OfSession(x)
+	u.Platform, u.Device = access.PlatformOf(doc.Agent), directory.DeviceID{}
+	_, err = s.Access.Judge(tx, u)
+	return byPolicy(err)
 }
 
 var errPending = refuse(fault.Invalid, "authorization_pending", 70016, "", "Nobody has approved the code yet.")

@@ -10,12 +10,6 @@ import (
 	"github.com/curfew-id/curfew/internal/fault"
 )
 
-// Confirmation is the cnf claim (RFC 7800): the key a token is bound to.
-type Confirmation struct {
-	JKT string `json:"jkt,omitempty"`      // RFC 9449 §6.1
-	X5T string `json:"x5t#S256,omitempty"` // RFC 8705 §3.1
-}
-
 // confirm is the cnf claim for a key's name; nil for none.
 func confirm(key string) *Confirmation {
 	switch {
@@ -27,8 +21,8 @@ func confirm(key string) *Confirmation {
 	return &Confirmation{JKT: key[len(clientauth.JKT):]}
 }
 
-// key is the name of the key that the claim holds; "" for none.
-func (c *Confirmation) key() string {
+// keyOf is the name of the key that the claim holds; "" for none.
+func keyOf(c *Confirmation) string {
 	switch {
 	case c == nil:
 		return ""
@@ -88,7 +82,7 @@ func binds(app *directory.App, key string) string {
 // held reports whether whoever shows an access token may: the key it is bound to
 // was proven. A DPoP proof beside a token that is not bound to its key is refused,
 // too (RFC 9449 §7.1).
-func (a *Access) held(key string) bool {
-	bound := a.CNF.key()
+func held(a *Access, key string) bool {
+	bound := keyOf(a.CNF)
 	return bound == key || bound == "" && !strings.HasPrefix(key, clientauth.JKT)
 }

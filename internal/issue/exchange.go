@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/internal/access"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
@@ -116,8 +117,7 @@ func (s *Service) swap(ctx context.Context, client *Client, w swap) (t *Tokens, 
 		return s.descend(tx, client, reg, d, v.claims, &w, p)
 	})
 	if err == nil {
-		o := d.grant.Owner()
-		err = s.lastLook(ctx, &o, d.born)
+		err = s.lastLookAt(ctx, d)
 	}
 	if err != nil {
 		return nil, w.tell(err)
@@ -129,7 +129,7 @@ func (s *Service) swap(ctx context.Context, client *Client, w swap) (t *Tokens, 
 func (w *swap) tell(err error) error {
 	var d *standing.Dead
 	var e *Error
-	if !errors.As(err, &d) || !errors.As(err, &e) || e.Code != "invalid_grant" {
+	if r := (*access.Refused)(nil); errors.As(err, &r) || !errors.As(err, &d) || !errors.As(err, &e) || e.Code != "invalid_grant" { // whom policies refuse hands their words on
 		return err
 	}
 	return fault.Wrap(fault.Revoked, fault.Public(err), errors.Join(d, &Error{Code: w.refused, Number: e.Number, Sub: e.Sub}))
@@ -199,6 +199,9 @@ func (s *Service) descend(tx *store.Tx, client *Client, reg *registrations, d *d
 	if d.held, err = tx.Held(u.ID); err != nil {
 		return err
 	}
+	if err := s.permit(tx, reg, d, useOf(g, app, "", w.meta)); err != nil {
+		return err
+	}
 	fresh := g.ID.IsZero()
 	g.Offline, d.bare = g.Offline || p.Offline, !p.Offline
 	g.Scopes = widen(g.Scopes, []directory.Permission{{Resource: d.resource.ID, Scopes: d.scopes}})
@@ -219,7 +222,7 @@ func (s *Service) descend(tx *store.Tx, client *Client, reg *registrations, d *d
 // token, its grant or anything above is not good any more.
 func (s *Service) begin(tx *store.Tx, d *draft, app *directory.App, a *Access, w *swap) (*grant.Grant, *directory.User, error) {
 	foreign := w.no(50013, "", "The token is not one of the grant it names.")
-	b, err := a.belongs()
+	b, err := a.Belongs()
 	if err != nil {
 		return nil, nil, foreign
 	}
@@ -253,7 +256,7 @@ func (s *Service) begin(tx *store.Tx, d *draft, app *directory.App, a *Access, w
 		return nil, nil, err
 	}
 	g := &grant.Grant{User: u.ID, App: app.ID, Session: parent.EndsWith(), Device: parent.Device, Issuer: w.issuer, Created: d.now,
-		End: earlier(parent.End, s.end(d.now, app, "")), AuthTime: parent.AuthTime, AMR: parent.AMR, Chain: parent.Below(), State: grant.State{Generation: 1}}
+		End: earlier(parent.End, s.end(d.now, app, "")), AuthTime: parent.AuthTime, AMR: parent.AMR, SecondTime: parent.SecondTime, Platform: parent.Platform, Flow: parent.Flow, Contexts: parent.Contexts, Chain: parent.Below(), State: grant.State{Generation: 1}}
 	above, err := tx.Above(g, u)
 	if err != nil {
 		return nil, nil, err
@@ -268,6 +271,9 @@ func (s *Service) begin(tx *store.Tx, d *draft, app *directory.App, a *Access, w
 	f := standing.Facts{Now: d.now, User: u, App: app, NeedsApp: true, Unassigned: unassigned, Cuts: cuts, Above: above.Facts, Orphan: above.Orphan}
 	if causes := standing.Check(f); len(causes) > 0 {
 		return nil, nil, dead(causes)
+	}
+	if err := s.shownStill(tx, parent, a, w.meta); err != nil {
+		return nil, nil, err
 	}
 	d.limit = above.End
 	made, err := tx.GrantMade(parent.ID, app.ID)
@@ -285,4 +291,28 @@ func (s *Service) begin(tx *store.Tx, d *draft, app *directory.App, a *Access, w
 		return made, u, nil
 	}
 	return g, u, nil // it was ended by itself; what is made from now on is new
+}
+
+// shownStill asks the policies about the token that was shown: what they would not
+// give any more is not taken for something else either.
+func (s *Service) shownStill(tx *store.Tx, parent *grant.Grant, a *Access, m Meta) error {
+	app, err := tx.App(parent.App)
+	if err != nil {
+		return gone(err)
+	}
+	u := useOf(parent, app, "", m)
+	if u.Held, err = tx.Held(parent.User); err != nil {
+		return err
+	}
+	resources, err := tx.Resources()
+	if err != nil {
+		return err
+	}
+	for _, r := range resources {
+		if s.Audience(r.ID) == a.Audience {
+			u.Resource = r.ID
+		}
+	}
+	_, err = s.Access.Judge(tx, u)
+	return byPolicy(err)
 }

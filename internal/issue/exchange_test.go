@@ -125,7 +125,7 @@ func TestAnExchangedTokenHangsFromTheOneItWasMadeFrom(t *testing.T) {
 		if _, err := w.obo(mail, other.Access, "api://drive/Read"); err != nil || w.below(other.Grant)[0].Offline {
 			t.Errorf("without offline_access: %v", err)
 		}
-		if in, err := w.issue.Introspect(context.Background(), mail, first.Access); err != nil || !in.Active || in.Act == nil || in.Act.Before.Subject != "tripboard" {
+		if in, err := w.issue.Introspect(context.Background(), mail, first.Access, issue.Meta{}); err != nil || !in.Active || in.Act == nil || in.Act.Before.Subject != "tripboard" {
 			t.Errorf("introspection %+v, %v", in, err)
 		}
 	})
@@ -676,14 +676,14 @@ func TestATokenThatOnlyItsSignatureSpeaksFor(t *testing.T) {
 			if _, err := w.obo(mail, token, driveForMSAL); sub(err) != "invalid_grant/" {
 				t.Errorf("%s: %v", name, err)
 			}
-			if in, err := w.issue.Introspect(ctx, mail, token); err != nil || in.Active {
+			if in, err := w.issue.Introspect(ctx, mail, token, issue.Meta{}); err != nil || in.Active {
 				t.Errorf("%s: introspection says active, %v", name, err)
 			}
 		}
 		chained := sign(func(a *issue.Access) {
 			a.GIDs, a.Act = []string{"1", "2", "3", "4"}, acts("tripboard", "1", "2", "3", "4")
 		})
-		if in, err := w.issue.Introspect(ctx, mail, chained); err != nil || !in.Active {
+		if in, err := w.issue.Introspect(ctx, mail, chained, issue.Meta{}); err != nil || !in.Active {
 			t.Errorf("the longest chain: %+v, %v", in, err)
 		}
 		if _, err := w.obo(mail, root.Access, driveForMSAL); err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/internal/access"
 	"github.com/curfew-id/curfew/internal/clientauth"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
@@ -29,6 +30,7 @@ type Service struct {
 	MTLS      string // where clients show certificates (RFC 8705 §5), in the same form; empty: nowhere
 	Tenant    string // the directory's GUID
 	Lifetimes grant.Lifetimes
+	Access    *access.Service // asks the policies; nil: all the same, and knows less
 	Now       func() time.Time
 	Log       *slog.Logger
 	// ClientKeys are those that clients publish; nil: such clients cannot prove who
@@ -74,6 +76,7 @@ func (s *Service) Audience(r directory.ResourceID) string {
 // Meta is what a request tells about itself.
 type Meta struct {
 	IP      string
+	Agent   string // User-Agent
 	Request string // correlation id
 	// CP1: the client declared that it understands claims challenges.
 	CP1 bool
@@ -98,6 +101,8 @@ type Tokens struct {
 	DPoP             bool          // token_type is DPoP, not Bearer
 	Type             string        // issued_token_type of a token exchange; empty: none was
 	Outcome          grant.Outcome // of a refresh
+	// Ruling is what the policies said; nil: no person is behind the tokens.
+	Ruling *access.Ruling
 
 	jti string
 }

@@ -76,7 +76,7 @@ func (s *Service) verify(token string) (*verified, error) {
 	if a.Issuer != s.Issuer(grant.Tenant) && a.Issuer != s.Issuer(grant.Plain) {
 		return nil, keys.ErrToken
 	}
-	belongs, err := a.belongs()
+	belongs, err := a.Belongs()
 	if err != nil {
 		return nil, err
 	}
@@ -138,9 +138,9 @@ type Introspection struct {
 // Introspect says whether a token is good, to a client that it was issued to or
 // that guards its resource. Whatever else is wrong, the answer is "not active".
 // Kinds: Unavailable.
-func (s *Service) Introspect(ctx context.Context, caller *Client, token string) (*Introspection, error) {
+func (s *Service) Introspect(ctx context.Context, caller *Client, token string, m Meta) (*Introspection, error) {
 	if t, err := grant.Parse(token); err == nil {
-		return s.introspectRefresh(ctx, caller, t, token)
+		return s.introspectRefresh(ctx, caller, t, token, m)
 	}
 	v, err := s.verify(token)
 	if fault.Is(err, fault.Unavailable) {
@@ -185,7 +185,7 @@ func (s *Service) SignIntrospection(ctx context.Context, caller *Client, issuer 
 
 // introspectRefresh judges a refresh token for the client it belongs to, without
 // using it.
-func (s *Service) introspectRefresh(ctx context.Context, caller *Client, t grant.Refresh, token string) (*Introspection, error) {
+func (s *Service) introspectRefresh(ctx context.Context, caller *Client, t grant.Refresh, token string, m Meta) (*Introspection, error) {
 	key, known := s.Keys.RefreshKeyByID(t.Key)
 	if !known || !t.Verify(token, key) {
 		return &Introspection{}, nil
@@ -213,11 +213,15 @@ func (s *Service) introspectRefresh(ctx context.Context, caller *Client, t grant
 			return err
 		}
 		above, err := tx.Above(g, u)
-		if err != nil || len(standing.Check(standing.Facts{Now: tx.Now, User: u, App: app, NeedsApp: true, Unassigned: unassigned, Ends: g.Ends(s.Lifetimes), End: g.End, Cuts: cuts, Above: above.Facts, Orphan: above.Orphan})) > 0 {
+		if err != nil {
+			return err
+		}
+		ends, err := s.usable(tx, g, u, app, m)
+		if err != nil || ends == nil || len(standing.Check(standing.Facts{Now: tx.Now, User: u, App: app, NeedsApp: true, Unassigned: unassigned, Ends: g.Ends(s.Lifetimes), End: g.End, Cuts: cuts, Above: above.Facts, Orphan: above.Orphan})) > 0 {
 			return err
 		}
 		out = &Introspection{Active: true, ClientID: string(g.App), Username: u.Name, TokenType: "refresh_token", Subject: u.ID.String(), OID: u.ID.String(), TID: s.Tenant,
-			Issuer: s.Issuer(g.Issuer), Expires: earlier(g.Ends(s.Lifetimes), above.End).Unix(), IssuedAt: g.LastUsed.Unix()}
+			Issuer: s.Issuer(g.Issuer), Expires: earlier(earlier(g.Ends(s.Lifetimes), above.End), ends.Until).Unix(), IssuedAt: g.LastUsed.Unix()}
 		return nil
 	})
 	if errors.Is(err, store.ErrNotFound) {
@@ -226,12 +230,12 @@ func (s *Service) introspectRefresh(ctx context.Context, caller *Client, t grant
 	return out, err
 }
 
-// Own judges an access token for the directory's own API. key names the key that
-// the request proves to hold, see [Service.Holds]; a token that is bound to
+// Own judges an access token for the directory's own API, all but the policies. m.Key
+// names the key that the request proves to hold, see [Service.Holds]; a token that is bound to
 // another one is refused. The claims are returned even with an error of kind
 // Revoked, so that the surface knows whether the client understands a claims
 // challenge. Kinds: Unauthenticated, Revoked, Unavailable.
-func (s *Service) Own(ctx context.Context, token, key string) (*Access, error) {
+func (s *Service) Own(ctx context.Context, token string, m Meta) (*Access, error) {
 	v, err := s.verify(token)
 	if err == nil { // once more, with the keys as the primary has them: one may have been dropped just now
 		if err = s.DB.Fresh(ctx); err == nil {
@@ -244,7 +248,7 @@ func (s *Service) Own(ctx context.Context, token, key string) (*Access, error) {
 	if err != nil || v.claims.Audience != s.Audience(directory.OwnAPI) {
 		return nil, fault.New(fault.Unauthenticated, "The access token is not one for this API.")
 	}
-	if !v.claims.held(key) {
+	if !held(v.claims, m.Key) {
 		return nil, fault.New(fault.Unauthenticated, "The access token is bound to a key that this request does not prove to hold.")
 	}
 	return v.claims, s.good(ctx, v, 0) // what accepts reads the primary
@@ -252,8 +256,8 @@ func (s *Service) Own(ctx context.Context, token, key string) (*Access, error) {
 
 // Actor judges an access token for the directory's own API and says who acts.
 // Kinds as Own.
-func (s *Service) Actor(ctx context.Context, token, key string) (directory.Actor, *Access, error) {
-	a, err := s.Own(ctx, token, key)
+func (s *Service) Actor(ctx context.Context, token string, m Meta) (directory.Actor, *Access, error) {
+	a, err := s.Own(ctx, token, m)
 	if err != nil {
 		return directory.Actor{}, a, err
 	}
@@ -271,13 +275,18 @@ func (s *Service) Actor(ctx context.Context, token, key string) (directory.Actor
 		actor.Scopes = append(actor.Scopes, a.Roles...)
 		return actor, a, nil
 	}
-	err = s.DB.Read(ctx, func(tx *store.Tx) (err error) { actor, err = tx.ActorNow(actor); return err })
+	err = s.DB.Read(ctx, func(tx *store.Tx) (err error) {
+		if actor, err = tx.ActorNow(actor); err == nil {
+			err = s.useOfToken(tx, a, id, actor.Held, strings.Fields(a.Scp), m)
+		}
+		return err
+	})
 	return actor, a, err
 }
 
 // Userinfo returns the claims of OpenID Connect Core 1.0 §5.3. Kinds as Own.
-func (s *Service) Userinfo(ctx context.Context, token, key string) (map[string]any, error) {
-	a, err := s.Own(ctx, token, key)
+func (s *Service) Userinfo(ctx context.Context, token string, m Meta) (map[string]any, error) {
+	a, err := s.Own(ctx, token, m)
 	if err != nil {
 		return nil, err
 	}
@@ -290,7 +299,16 @@ func (s *Service) Userinfo(ctx context.Context, token, key string) (map[string]a
 		return nil, err
 	}
 	var u *directory.User
-	if err := s.DB.Read(ctx, func(tx *store.Tx) (err error) { u, err = tx.User(id); return err }); err != nil {
+	if err := s.DB.Read(ctx, func(tx *store.Tx) (err error) {
+		if u, err = tx.User(id); err != nil {
+			return err
+		}
+		held, err := tx.Held(id)
+		if err == nil { // it says who somebody is and nothing else, whatever the token opens
+			err = s.useOfToken(tx, a, id, held, nil, m)
+		}
+		return err
+	}); err != nil {
 		return nil, err
 	}
 	out := map[string]any{"sub": a.Subject, "oid": a.OID, "tid": a.TID}

@@ -68,7 +68,7 @@ func (w *world) ask(idAlg, accessAlg, encryptTo string) {
 
 func (w *world) introspect(as *issue.Client, token string) bool {
 	w.t.Helper()
-	x, err := w.issue.Introspect(context.Background(), as, token)
+	x, err := w.issue.Introspect(context.Background(), as, token, issue.Meta{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -356,7 +356,7 @@ func TestDroppingAStolenKeyEndsWhatItSigned(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, node := range []*issue.Service{w.issue, other} {
-			if _, err := node.Own(t.Context(), forged, ""); err != nil {
+			if _, err := node.Own(t.Context(), forged, issue.Meta{}); err != nil {
 				t.Fatalf("the forgery does not work, so this test shows nothing: %v", err)
 			}
 		}
@@ -370,7 +370,7 @@ func TestDroppingAStolenKeyEndsWhatItSigned(t *testing.T) {
 		if out, err := rotator(w.issue).RotateKeys(t.Context(), w.as(w.Grace, 0), plan); err != nil || out.Receipt != nil || len(out.Keys) != 1 || out.Keys[0].ID == stolen {
 			t.Fatalf("dry run: %+v, %v", out, err)
 		}
-		if _, err := w.issue.Own(t.Context(), forged, ""); err != nil {
+		if _, err := w.issue.Own(t.Context(), forged, issue.Meta{}); err != nil {
 			t.Fatalf("the dry run did something: %v", err)
 		}
 		out, err := rotator(w.issue).RotateKeys(t.Context(), w.as(w.Grace, 0), drop)
@@ -381,10 +381,10 @@ func TestDroppingAStolenKeyEndsWhatItSigned(t *testing.T) {
 			t.Fatalf("dropped: %+v, receipt %+v", out, out.Receipt)
 		}
 		for i, node := range []*issue.Service{w.issue, other} {
-			if _, err := node.Own(t.Context(), forged, ""); !fault.Is(err, fault.Unauthenticated) {
+			if _, err := node.Own(t.Context(), forged, issue.Meta{}); !fault.Is(err, fault.Unauthenticated) {
 				t.Errorf("node %d: the forgery lives: %v", i, err)
 			}
-			if x, err := node.Introspect(t.Context(), w.client, forged); err != nil || x.Active {
+			if x, err := node.Introspect(t.Context(), w.client, forged, issue.Meta{}); err != nil || x.Active {
 				t.Errorf("node %d: introspection says the forgery is active (%v)", i, err)
 			}
 			doc, pos, err := node.Keys.JWKS()

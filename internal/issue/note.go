@@ -3,9 +3,11 @@ package issue
 import (
 	"errors"
 
+	"github.com/curfew-id/curfew/internal/access"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
+	"github.com/curfew-id/curfew/internal/policy"
 	"github.com/curfew-id/curfew/internal/store/journal"
 )
 
@@ -54,6 +56,20 @@ func (n *note) end(t *Tokens, err error) {
 	}
 	if g := n.grant; g != nil {
 		e.Grant, e.Session, e.Device, e.Methods = g.ID, g.Session, g.Device, g.AMR
+	}
+	var ruling *access.Ruling
+	if refused := (*access.Refused)(nil); errors.As(err, &refused) {
+		ruling = refused.Ruling
+	} else if n.draft != nil {
+		ruling = n.draft.ruling
+	}
+	if ruling != nil {
+		f := &ruling.Facts
+		e.Applied = n.to.Judged(ruling.Set, f, &ruling.Verdict)
+		e.Program, e.Compliant, e.Trust, e.SignInRisk, e.UserRisk = f.Program, f.Device.Compliant, f.Device.Trust, f.SignInRisk, f.UserRisk
+		if f.Country != policy.Nowhere && f.Country != (policy.Country{}) {
+			e.Country = f.Country.String()
+		}
 	}
 	if err == nil {
 		e.Token = t.jti

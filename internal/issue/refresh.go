@@ -190,6 +190,11 @@ func (s *Service) judge(d *draft, f *store.Refresh, client *Client, reg *registr
 	if err := s.choose(reg, d, allowed, r.Scope, r.Resource); err != nil {
 		return err
 	}
+	asked := useOf(g, f.App, "", r.Meta)
+	asked.Groups, asked.Grouped = f.Groups, true
+	if err := s.permit(f.Tx, reg, d, asked); err != nil {
+		return err
+	}
 	use := grant.Use{Generation: t.Generation, Resource: d.resource.ID, Arrived: r.Arrived, Now: d.now, Network: grant.NetworkOf(r.IP), Mode: g.Mode(f.App.Refresh)}
 	d.outcome, d.alarm = g.State.Rotate(use, s.Lifetimes)
 	switch d.outcome {

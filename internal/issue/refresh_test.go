@@ -519,18 +519,18 @@ func TestIntrospectionAndRevocationByTheClient(t *testing.T) {
 		w := newWorld(t, e, store.Hooks{})
 		ctx := context.Background()
 		tok := w.signIn()
-		in, err := w.issue.Introspect(ctx, w.client, tok.Access)
+		in, err := w.issue.Introspect(ctx, w.client, tok.Access, issue.Meta{})
 		if err != nil || !in.Active || in.Username != w.Ada.Name {
 			t.Fatalf("%+v %v", in, err)
 		}
-		if in, _ := w.issue.Introspect(ctx, w.client, tok.Refresh); !in.Active {
+		if in, _ := w.issue.Introspect(ctx, w.client, tok.Refresh, issue.Meta{}); !in.Active {
 			t.Error("the refresh token is not active")
 		}
 		if err := w.issue.RevokeToken(ctx, w.client, tok.Refresh); err != nil {
 			t.Fatal(err)
 		}
 		for _, x := range []string{tok.Access, tok.Refresh, "", "x.y.z"} {
-			if in, err := w.issue.Introspect(ctx, w.client, x); err != nil || in.Active {
+			if in, err := w.issue.Introspect(ctx, w.client, x, issue.Meta{}); err != nil || in.Active {
 				t.Errorf("%+v %v", in, err)
 			}
 		}
@@ -539,7 +539,7 @@ func TestIntrospectionAndRevocationByTheClient(t *testing.T) {
 		}
 		next := w.signIn()
 		w.Clock.Add(time.Hour)
-		if in, _ := w.issue.Introspect(ctx, w.client, next.Access); in.Active {
+		if in, _ := w.issue.Introspect(ctx, w.client, next.Access, issue.Meta{}); in.Active {
 			t.Error("expired and active")
 		}
 	})

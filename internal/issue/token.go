@@ -9,71 +9,20 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/internal/access"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/grant"
+	"github.com/curfew-id/curfew/internal/issue/claims"
 	"github.com/curfew-id/curfew/internal/keys"
 )
 
-// Access are the claims of an access token (RFC 9068 §2.2, and Entra's names).
-type Access struct {
-	Issuer   string        `json:"iss"`
-	Subject  string        `json:"sub"`
-	Audience string        `json:"aud"`
-	ClientID string        `json:"client_id"`
-	AZP      string        `json:"azp"`
-	OID      string        `json:"oid"`
-	TID      string        `json:"tid"`
-	Scp      string        `json:"scp,omitempty"`
-	Roles    []string      `json:"roles,omitempty"`
-	WIDs     []string      `json:"wids,omitempty"`
-	SID      string        `json:"sid,omitempty"` // only while the grant ends with the session
-	DeviceID string        `json:"deviceid,omitempty"`
-	IssuedAt int64         `json:"iat"`
-	NotBefor int64         `json:"nbf"`
-	Expires  int64         `json:"exp"`
-	AuthTime int64         `json:"auth_time,omitempty"`
-	ACR      string        `json:"acr,omitempty"`
-	AMR      []string      `json:"amr,omitempty"`
-	Born     cutoff.Pos    `json:"born"`
-	GID      string        `json:"gid,omitempty"`
-	GIDs     []string      `json:"gids,omitempty"` // of the grants above; see hang
-	Act      *Acting       `json:"act,omitempty"`
-	JTI      string        `json:"jti"`
-	UTI      string        `json:"uti"`
-	CC       []string      `json:"xms_cc,omitempty"`
-	CNF      *Confirmation `json:"cnf,omitempty"`   // the key it is bound to
-	IDType   string        `json:"idtyp,omitempty"` // "app" when an application acts as itself
-	Name     string        `json:"preferred_username,omitempty"`
-	Version  string        `json:"ver"`
-}
-
-// IDToken are the claims of an ID token (OpenID Connect Core 1.0 §2).
-type IDToken struct {
-	Issuer        string   `json:"iss"`
-	Subject       string   `json:"sub"`
-	Audience      string   `json:"aud"`
-	IssuedAt      int64    `json:"iat"`
-	NotBefore     int64    `json:"nbf"`
-	Expires       int64    `json:"exp"`
-	AuthTime      int64    `json:"auth_time,omitempty"` // 0: another identity provider did not say
-	Nonce         string   `json:"nonce,omitempty"`
-	ACR           string   `json:"acr,omitempty"`
-	AMR           []string `json:"amr,omitempty"`
-	SID           string   `json:"sid,omitempty"`
-	OID           string   `json:"oid"`
-	TID           string   `json:"tid"`
-	Name          string   `json:"name,omitempty"`
-	Username      string   `json:"preferred_username,omitempty"`
-	LoginHint     string   `json:"login_hint,omitempty"`
-	Email         string   `json:"email,omitempty"`
-	GivenName     string   `json:"given_name,omitempty"` // this and the next three only where asked for one by one
-	FamilyName    string   `json:"family_name,omitempty"`
-	Locale        string   `json:"locale,omitempty"`
-	Phone         string   `json:"phone_number,omitempty"`
-	SessionExpiry int64    `json:"session_expiry,omitempty"`
-	JTI           string   `json:"uti"`
-	Version       string   `json:"ver"`
-}
+// The claims of what is issued.
+type (
+	Access       = claims.Access
+	Acting       = claims.Acting
+	IDToken      = claims.IDToken
+	Confirmation = claims.Confirmation
+)
 
 func newJTI() string {
 	var b [16]byte
@@ -119,6 +68,8 @@ type draft struct {
 	key      string        // the access token is bound to; empty: none
 	outcome  grant.Outcome // of a refresh
 	alarm    grant.Alarm   // of a retry
+	use      *access.Use   // as the policies were asked
+	ruling   *access.Ruling
 }
 
 // sign makes the tokens of a draft. It is called after the last look only.
@@ -128,7 +79,7 @@ func (s *Service) sign(ctx context.Context, d *draft) (*Tokens, error) {
 	a := &Access{
 		Issuer: s.Issuer(g.Issuer), Subject: g.User.String(), Audience: s.Audience(d.resource.ID), ClientID: string(g.App), AZP: string(g.App),
 		OID: g.User.String(), TID: s.Tenant, Scp: strings.Join(d.scopes, " "),
-		IssuedAt: d.now.Unix(), NotBefor: d.now.Unix(), Expires: d.expires.Unix(), AuthTime: seconds(g.AuthTime), ACR: ACR, AMR: g.AMR,
+		IssuedAt: d.now.Unix(), NotBefor: d.now.Unix(), Expires: d.expires.Unix(), AuthTime: seconds(g.AuthTime), ACR: ACR, AMR: amrOf(g),
 		Born: d.born, GID: g.ID.String(), JTI: jti, UTI: jti, Name: d.user.Name, Version: "2.0",
 	}
 	for _, r := range d.held.Roles {
@@ -137,15 +88,18 @@ func (s *Service) sign(ctx context.Context, d *draft) (*Tokens, error) {
 	if sid := g.EndsWith(); !sid.IsZero() {
 		a.SID = sid.String()
 	}
-	a.hang(g)
+	a.Hang(g)
 	if !g.Device.IsZero() {
 		a.DeviceID = g.Device.String()
 	}
 	if d.cp1 {
 		a.CC = []string{"CP1"}
 	}
+	if d.ruling.Limits.AppEnforced {
+		a.Controls = []string{appRestricted}
+	}
 	a.CNF = confirm(d.key)
-	t := &Tokens{Scope: d.echo, ExpiresIn: d.expires.Sub(d.now), User: g.User, Grant: g.ID, jti: jti, DPoP: a.CNF != nil && a.CNF.JKT != ""}
+	t := &Tokens{Ruling: d.ruling, Scope: d.echo, ExpiresIn: d.expires.Sub(d.now), User: g.User, Grant: g.ID, jti: jti, DPoP: a.CNF != nil && a.CNF.JKT != ""}
 	var err error
 	if t.Access, err = s.accessToken(ctx, d.resource, a); err != nil {
 		return nil, err
@@ -168,7 +122,7 @@ func (s *Service) idToken(d *draft) *IDToken {
 	g := d.grant
 	t := &IDToken{
 		Issuer: s.Issuer(g.Issuer), Subject: g.User.String(), Audience: string(g.App), IssuedAt: d.now.Unix(), NotBefore: d.now.Unix(), Expires: d.now.Add(s.Lifetimes.IDToken).Unix(),
-		AuthTime: seconds(g.AuthTime), Nonce: d.nonce, ACR: ACR, AMR: g.AMR, OID: g.User.String(), TID: s.Tenant, JTI: newJTI(), Version: "2.0",
+		AuthTime: seconds(g.AuthTime), Nonce: d.nonce, ACR: ACR, AMR: amrOf(g), OID: g.User.String(), TID: s.Tenant, JTI: newJTI(), Version: "2.0",
 		SessionExpiry: g.Ends(s.Lifetimes).Unix(),
 	}
 	if !g.Session.IsZero() {

@@ -432,6 +432,9 @@ func (s *Set) asked(i int) ask {
 
 func (p *Places) empty() bool { return !p.All && !p.Trusted && len(p.IDs) == 0 }
 
+// Empty reports whether there is nothing to decide by, nor to report.
+func (s *Set) Empty() bool { return s.on.or(s.report).empty() }
+
 // Groups are the groups that policies name: [Facts.Groups] needs no others.
 func (s *Set) Groups() []directory.GroupID { return slices.Clip(s.named) }
 

@@ -246,7 +246,7 @@ func (m *machine) checkTokens(t *rapid.T, n *node) {
 		if m.undetected && x.lost || !now.Before(x.expires) {
 			continue
 		}
-		got, err := n.issue.Introspect(context.Background(), n.service, x.text)
+		got, err := n.issue.Introspect(context.Background(), n.service, x.text, issue.Meta{})
 		m.must(t, err)
 		if want := m.tokenAlive(x); got.Active != want {
 			t.Fatalf("P2: access token of user %d, born %d: active=%v at node %d", x.g.session.user, x.born, got.Active, n.index)

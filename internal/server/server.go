@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/internal/access"
 	"github.com/curfew-id/curfew/internal/clientauth"
 	"github.com/curfew-id/curfew/internal/config"
 	"github.com/curfew-id/curfew/internal/deliver"
@@ -76,6 +77,8 @@ type Server struct {
 	federate *federate.Service
 	// geo says where an address is; nil: there is no file.
 	geo *geo.Database
+	// access asks the policies for everything that issues or accepts.
+	access *access.Service
 
 	tls     *tls.Config // nil: plain http
 	name    atomic.Pointer[directoryName]
@@ -148,8 +151,9 @@ func (s *Server) construct(ctx context.Context, master []byte, lifetimes grant.L
 		return err
 	}
 	s.revoke = &revoke.Service{DB: s.db, Log: s.log, Lifetimes: lifetimes, Now: s.now}
-	s.signin = &signin.Service{DB: s.db, Revoke: s.revoke, Lifetimes: lifetimes, Now: s.now, Log: s.log, Hasher: signin.NewHasher(), Limits: signin.NewLimits(), Journal: s.journal}
-	s.issue = &issue.Service{DB: s.db, Keys: s.keys, Revoke: s.revoke, Base: base, MTLS: s.cfg.MTLSURL, Tenant: tenant, Lifetimes: lifetimes, Now: s.now, Log: s.log, ClientKeys: &clientauth.Published{Fetch: s.fetchKeys, Log: s.log}, Journal: s.journal}
+	s.access = &access.Service{DB: s.db, Country: s.geo.Country}
+	s.signin = &signin.Service{Access: s.access, DB: s.db, Revoke: s.revoke, Lifetimes: lifetimes, Now: s.now, Log: s.log, Hasher: signin.NewHasher(), Limits: signin.NewLimits(), Journal: s.journal}
+	s.issue = &issue.Service{Access: s.access, DB: s.db, Keys: s.keys, Revoke: s.revoke, Base: base, MTLS: s.cfg.MTLSURL, Tenant: tenant, Lifetimes: lifetimes, Now: s.now, Log: s.log, ClientKeys: &clientauth.Published{Fetch: s.fetchKeys, Log: s.log}, Journal: s.journal}
 	s.manage = &manage.Service{DB: s.db, Revoke: s.revoke, Now: s.now, Log: s.log, API: directory.OwnAPI, Reserved: []string{base},
 		Hash: func(ctx context.Context, password string) (string, error) {
 			return s.signin.Hasher.Hash(ctx, password, true)

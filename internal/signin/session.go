@@ -11,7 +11,6 @@ import (
 
 	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/directory"
-	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
@@ -39,6 +38,9 @@ func hashSecret(value string) [32]byte { return sha256.Sum256([]byte(value)) }
 // createSession opens a session, born at the transaction's head.
 func (s *Service) createSession(tx *store.Tx, u *directory.User, held directory.Held, cookie secret, a Attempt) (*Signed, error) {
 	x := newSession(tx, u, cookie, a)
+	if err := s.keep(tx, x, held, a); err != nil {
+		return nil, err
+	}
 	if err := tx.CreateSession(x); err != nil {
 		return nil, fmt.Errorf("create session: %w", err)
 	}
@@ -79,13 +81,18 @@ func (s *Service) judge(tx *store.Tx, x *grant.Session, u *directory.User) ([]st
 // for the audit log. The caller adds the request's id to the Actor. Kinds:
 // Unauthenticated (no such session), Revoked with *standing.Dead, Unavailable.
 func (s *Service) Session(ctx context.Context, cookie, ip string) (*Signed, error) {
+	return s.session(ctx, cookie, ip, nil)
+}
+
+// session also asks more, unless that is nil, about a session that is good.
+func (s *Service) session(ctx context.Context, cookie, ip string, more func(*store.Tx, *grant.Session, directory.Held) error) (*Signed, error) {
 	var signed *Signed
 	var now time.Time
 	err := s.DB.Read(ctx, func(tx *store.Tx) error {
 		signed, now = nil, tx.Now
 		x, err := tx.SessionByCookie(hashSecret(cookie))
 		if errors.Is(err, store.ErrNotFound) {
-			return fault.New(fault.Unauthenticated, "Sign in first.")
+			return errNobody
 		}
 		if err != nil {
 			return fmt.Errorf("read session: %w", err)
@@ -102,8 +109,14 @@ func (s *Service) Session(ctx context.Context, cookie, ip string) (*Signed, erro
 			return dead(causes)
 		}
 		held, err := tx.Held(u.ID)
+		if err != nil {
+			return err
+		}
 		signed = signedAs(x, u, held, ip, "")
-		return err
+		if more != nil {
+			return more(tx, x, held)
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err

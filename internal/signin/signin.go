@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/internal/access"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
@@ -32,6 +33,7 @@ type Service struct {
 	// at it from many addresses. It must not wait. Nil: the audit log alone.
 	Attacked func(u *directory.User)
 	Journal  *journal.Journal // the sign-in log; nil: none is kept
+	Access   *access.Service  // asks the policies; nil: all the same, and knows less
 }
 
 // Attempt is one try to sign in, as the surface saw it.

@@ -87,6 +87,9 @@ func (s *Service) Enter(tx *store.Tx, e Elsewhere, a Attempt) (*Entered, error) 
 		fresh := newSecret()
 		x := newSession(tx, u, fresh, a)
 		x.Born, x.AuthTime, x.AMR, x.Provider, x.UpstreamSID = e.Born, e.AuthTime, methods, e.Provider, e.SID
+		if err := s.keep(tx, x, held, a); err != nil {
+			return nil, err
+		}
 		if err := tx.CreateSession(x); err != nil {
 			return nil, fmt.Errorf("create session: %w", err)
 		}

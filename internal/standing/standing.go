@@ -6,6 +6,7 @@ import (
 
 	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/policy"
 )
 
 // Cause is why something is no longer good, or why a ledger line was written.
@@ -34,8 +35,11 @@ const (
 	ProviderDisabled Cause = "provider_disabled" // the identity provider that proved who it is; or it was deleted
 	Unlinked         Cause = "unlinked"          // from the identity provider that proved who it is
 
-	MethodRemoved Cause = "method_removed" // a second factor, by the person
-	MethodReset   Cause = "method_reset"   // a second factor, by an administrator
+	MethodRemoved  Cause = "method_removed"  // a second factor, by the person
+	MethodReset    Cause = "method_reset"    // a second factor, by an administrator
+	PolicyBlocks   Cause = "policy_blocks"   // conditional access lets nothing help
+	PolicyAsks     Cause = "policy_asks"     // conditional access demands what was not given
+	PolicyLifetime Cause = "policy_lifetime" // the proof is older than conditional access allows
 
 	Unassigned Cause = "unassigned" // the application lets only people in who are assigned to it
 
@@ -80,6 +84,8 @@ type Facts struct {
 	// not found.
 	Above  []Facts
 	Orphan bool
+	// Policy is what conditional access says of this use; nil: it has no say here.
+	Policy *policy.Verdict
 }
 
 // Check lists all causes for which the artefact is no longer good. None means
@@ -114,6 +120,9 @@ func Check(f Facts) []Cause {
 	if !f.End.IsZero() && !f.Now.Before(f.End) {
 		c = add(c, Over)
 	}
+	if f.Policy != nil {
+		c = append(c, Verdict(f.Policy)...)
+	}
 	for _, a := range f.Above {
 		for _, cause := range Check(a) {
 			c = add(c, cause)
@@ -121,6 +130,24 @@ func Check(f Facts) []Cause {
 	}
 	if f.Orphan {
 		c = add(c, Orphaned)
+	}
+	return c
+}
+
+// Verdict are the causes that a verdict of conditional access comes to.
+func Verdict(v *policy.Verdict) (c []Cause) {
+	const proofs = policy.NeedSignIn | policy.NeedSecond
+	switch {
+	case v.Decision == policy.Block:
+		return []Cause{PolicyBlocks}
+	case v.Decision == policy.Allow:
+		return nil
+	}
+	if v.Needs&^proofs != 0 || v.Needs == 0 {
+		c = append(c, PolicyAsks)
+	}
+	if v.Needs&proofs != 0 {
+		c = append(c, PolicyLifetime)
 	}
 	return c
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/policy"
 	"github.com/curfew-id/curfew/internal/standing"
 )
 
@@ -40,6 +41,14 @@ func TestCheckListsEveryCause(t *testing.T) {
 			f.Above, f.Cuts = []standing.Facts{a}, []standing.Cut{{Cause: standing.Reused}}
 		}, []standing.Cause{standing.Reused}},
 		{"what it was made from is good", func(f *standing.Facts) { f.Above = []standing.Facts{good()} }, nil},
+		{"a policy allows", func(f *standing.Facts) { f.Policy = &policy.Verdict{Decision: policy.Allow} }, nil},
+		{"a policy blocks", func(f *standing.Facts) { f.Policy = &policy.Verdict{} }, []standing.Cause{standing.PolicyBlocks}},
+		{"a policy asks", func(f *standing.Facts) { f.Policy = &policy.Verdict{Decision: policy.Ask, Needs: policy.NeedMFA} }, []standing.Cause{standing.PolicyAsks}},
+		{"a policy asks, and does not say for what", func(f *standing.Facts) { f.Policy = &policy.Verdict{Decision: policy.Ask} }, []standing.Cause{standing.PolicyAsks}},
+		{"a policy's lifetime is over", func(f *standing.Facts) { f.Policy = &policy.Verdict{Decision: policy.Ask, Needs: policy.NeedSecond} }, []standing.Cause{standing.PolicyLifetime}},
+		{"both", func(f *standing.Facts) {
+			f.Policy = &policy.Verdict{Decision: policy.Ask, Needs: policy.NeedSignIn | policy.NeedMFA}
+		}, []standing.Cause{standing.PolicyAsks, standing.PolicyLifetime}},
 		{"what it was made from is gone", func(f *standing.Facts) { f.Orphan = true }, []standing.Cause{standing.Orphaned}},
 		{"everything at once", func(f *standing.Facts) {
 			f.Cuts, f.User.Enabled, f.App.Enabled, f.Ends, f.End = []standing.Cut{{Cause: standing.Disabled}}, false, false, now, now

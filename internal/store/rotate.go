@@ -19,6 +19,7 @@ import (
 // Refresh is everything one use of a refresh token is judged by, read after the
 // head of the same transaction.
 type Refresh struct {
+	Tx    *Tx // to read more, while it is judged
 	Head  cutoff.Pos
 	Grant *grant.Grant
 	User  *directory.User
@@ -269,7 +270,7 @@ func (tx *Tx) readUses(group []*use) error {
 }
 
 func (tx *Tx) readUse(r scanner, group []*use) error {
-	f := &Refresh{Head: tx.Head, User: &directory.User{}}
+	f := &Refresh{Tx: tx, Head: tx.Head, User: &directory.User{}}
 	row := &grantRow{g: &grant.Grant{}}
 	dest, userDone := userDest(f.User)
 	app := &appRow{}

@@ -44,7 +44,7 @@ func (s *Server) getAccount(w http.ResponseWriter, r *http.Request) {
 		s.Fail(w, r, err)
 		return
 	}
-	signed := s.Owner(w, r, "/account")
+	signed := s.Owner(w, r, "/account", webkit.ToAccount)
 	if signed == nil {
 		return
 	}
@@ -93,7 +93,7 @@ func (s *Server) postEverywhere(w http.ResponseWriter, r *http.Request) {
 		s.Fail(w, r, err)
 		return
 	}
-	signed := s.Owner(w, r, "/account")
+	signed := s.Owner(w, r, "/account", nil)
 	if signed == nil {
 		return
 	}
@@ -122,7 +122,7 @@ func (s *Server) postEndSession(w http.ResponseWriter, r *http.Request) {
 		s.Fail(w, r, fault.New(fault.NotFound, "There is no such session."))
 		return
 	}
-	signed := s.Owner(w, r, "/account")
+	signed := s.Owner(w, r, "/account", nil)
 	if signed == nil {
 		return
 	}
@@ -139,7 +139,7 @@ func (s *Server) postRemoveGrant(w http.ResponseWriter, r *http.Request) {
 		s.Fail(w, r, fault.New(fault.NotFound, "There is no such application."))
 		return
 	}
-	signed := s.Owner(w, r, "/account")
+	signed := s.Owner(w, r, "/account", nil)
 	if signed == nil {
 		return
 	}
@@ -184,7 +184,7 @@ func (s *Server) postTheme(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) getPassword(w http.ResponseWriter, r *http.Request) {
-	if signed := s.Owner(w, r, "/account/password"); signed != nil {
+	if signed := s.Owner(w, r, "/account/password", webkit.ToProofs); signed != nil {
 		s.askPassword(w, r, http.StatusOK, signed, pages.ChangePassword{})
 	}
 }
@@ -201,7 +201,7 @@ func (s *Server) postPassword(w http.ResponseWriter, r *http.Request) {
 		s.Fail(w, r, err)
 		return
 	}
-	signed := s.Owner(w, r, "/account/password")
+	signed := s.Owner(w, r, "/account/password", webkit.ToProofs)
 	if signed == nil {
 		return
 	}

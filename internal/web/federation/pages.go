@@ -49,7 +49,11 @@ func (s *Server) frame(r *http.Request, title string) webkit.Frame {
 
 // owner returns whose account it is, or sends the browser to sign in.
 func (s *Server) owner(w http.ResponseWriter, r *http.Request) *signin.Signed {
-	signed, err := s.session(r)
+	signed, err := webkit.Visitor(r, s.SignIn, s.Secure, webkit.ToProofs)
+	if to, ok := webkit.Again(err, identities); ok {
+		goTo(w, to)
+		return nil
+	}
 	if err != nil {
 		s.fail(w, r, "", err)
 		return nil

@@ -87,19 +87,7 @@ func (s *Server) ensure(w http.ResponseWriter, r *http.Request) string {
 
 // session is who is signed in in this browser; nil: nobody.
 func (s *Server) session(r *http.Request) (*signin.Signed, error) {
-	c := webkit.ReadSession(r, s.Secure)
-	if c == "" {
-		return nil, nil
-	}
-	signed, err := s.SignIn.Session(r.Context(), c, webkit.Address(r))
-	if fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.Revoked) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	signed.Actor.Request = webkit.RequestID(r.Context())
-	return signed, nil
+	return webkit.Visitor(r, s.SignIn, s.Secure, nil)
 }
 
 // postStart begins a sign-in. Who has a session here and signs in all the same was

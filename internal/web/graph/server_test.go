@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/web/graph/api"
 	"github.com/curfew-id/curfew/internal/web/graph/own"
@@ -357,7 +358,7 @@ func TestCutWhileItActs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	token := w.token("hedy+cp1")
-	actor, access, err := w.Issue.Actor(t.Context(), token, "")
+	actor, access, err := w.Issue.Actor(t.Context(), token, issue.Meta{})
 	w.must(err)
 	if res := w.do("POST", "/v1.0/users/"+w.names["hedy"]+"/revokeSignInSessions", w.token("grace"), nil, nil); res.StatusCode != 200 {
 		t.Fatal(res.StatusCode)

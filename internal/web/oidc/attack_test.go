@@ -79,7 +79,7 @@ func (w *world) doors(p *pair) map[string]func(shown string) bool {
 		"userinfo, posted": func(x string) bool {
 			return ok(w.post("/oidc/userinfo", url.Values{"access_token": {x}}))
 		},
-		"our own API": func(x string) bool { _, err := w.issue.Own(w.t.Context(), x, ""); return err == nil },
+		"our own API": func(x string) bool { _, err := w.issue.Own(w.t.Context(), x, issue.Meta{}); return err == nil },
 		"introspection": func(x string) bool {
 			return member(w.t, w.post(at+"introspect", url.Values{"token": {x}}, mailroom...), "active") == true
 		},

@@ -48,7 +48,8 @@ func (p *problem) Error() string { return p.code + ": " + p.text }
 // told is an error as it is told.
 type told struct {
 	wire
-	text string
+	text   string
+	claims string // for the authorization endpoint, see issue.Error
 }
 
 // tell finds the words for an error. Only a fault's own sentence is shown, and of
@@ -58,12 +59,12 @@ func tell(err error) told {
 	if errors.As(err, &p) {
 		w := wires[p.kind]
 		w.code, w.number, w.sub = p.code, p.number, ""
-		return told{w, p.text}
+		return told{wire: w, text: p.text}
 	}
-	t := told{wires[fault.KindOf(err)], fault.Public(err)}
+	t := told{wire: wires[fault.KindOf(err)], text: fault.Public(err)}
 	var e *issue.Error
 	if errors.As(err, &e) {
-		t.code, t.sub = e.Code, e.Sub
+		t.code, t.sub, t.claims = e.Code, e.Sub, e.Claims
 		t.number = e.Number
 		switch {
 		case t.status >= 429: // not the caller's doing, whatever it is called
@@ -119,6 +120,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	b = append(append(append(b, `,"correlation_id":"`...), correlation...), '"')
 	if t.sub != "" {
 		b = append(append(append(b, `,"suberror":"`...), t.sub...), '"')
+	}
+	if t.claims != "" {
+		b = quoted(append(b, `,"claims":`...), t.claims)
 	}
 	b = append(b, "}\n"...)
 	h.Set("Content-Length", strconv.Itoa(len(b)))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
+	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/proof"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
@@ -47,7 +48,7 @@ func (s *Server) postIntrospect(w http.ResponseWriter, r *http.Request, issuer g
 	if err != nil {
 		return err
 	}
-	x, err := s.Issue.Introspect(r.Context(), c, token)
+	x, err := s.Issue.Introspect(r.Context(), c, token, issue.Meta{IP: webkit.Address(r)})
 	if err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func (s *Server) userinfo(w http.ResponseWriter, r *http.Request, _ grant.Issuer
 	}
 	var claims map[string]any
 	if a.key, err = s.Issue.Holds(r.Context(), webkit.Possession(r, scheme, token)); err == nil {
-		claims, err = s.Issue.Userinfo(r.Context(), token, a.key)
+		claims, err = s.Issue.Userinfo(r.Context(), token, issue.Meta{IP: webkit.Address(r), Key: a.key})
 	}
 	if err != nil {
 		s.refuse(w, r, a, err)
@@ -176,7 +177,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, shown *access, e
 		code, t.status, extra = "insufficient_scope", http.StatusForbidden, `, scope="`+cmp.Or(shown.scope, "openid")+`"`
 	case kind == fault.Revoked:
 		t.status = http.StatusUnauthorized
-		if a, _ := s.Issue.Own(r.Context(), shown.token, shown.key); a != nil && slices.Contains(a.CC, "CP1") {
+		if a, _ := s.Issue.Own(r.Context(), shown.token, issue.Meta{Key: shown.key}); a != nil && slices.Contains(a.CC, "CP1") {
 			claims := `{"access_token":{"nbf":{"essential":true,"value":"` + strconv.FormatInt(s.now().Unix(), 10) + `"}}}`
 			code, text = "insufficient_claims", challengeText
 			extra = `, claims="` + base64.StdEncoding.EncodeToString([]byte(claims)) + `"`

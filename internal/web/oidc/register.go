@@ -19,6 +19,7 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
+	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
@@ -197,7 +198,7 @@ func (s *Server) postRegister(w http.ResponseWriter, r *http.Request, issuer gra
 	var actor directory.Actor
 	if err == nil {
 		if a.key, err = s.Issue.Holds(r.Context(), webkit.Possession(r, scheme, token)); err == nil {
-			actor, _, err = s.Issue.Actor(r.Context(), token, a.key)
+			actor, _, err = s.Issue.Actor(r.Context(), token, issue.Meta{IP: webkit.Address(r), Key: a.key})
 		}
 	}
 	if err != nil {

@@ -51,7 +51,7 @@ func (s *Server) postToken(w http.ResponseWriter, r *http.Request, issuer grant.
 	if err != nil {
 		return err
 	}
-	m := issue.Meta{IP: webkit.Address(r), Request: webkit.RequestID(ctx), Key: key}
+	m := issue.Meta{IP: webkit.Address(r), Agent: r.UserAgent(), Request: webkit.RequestID(ctx), Key: key}
 	claims, err := webkit.ParseClaims(f.get("claims"))
 	if err == nil && claims.Unmet {
 		err = webkit.ErrStepUp
@@ -199,7 +199,7 @@ func (s *Server) postDevice(w http.ResponseWriter, r *http.Request, issuer grant
 	if err != nil {
 		return err
 	}
-	m := issue.Meta{IP: webkit.Address(r), Request: webkit.RequestID(r.Context())}
+	m := issue.Meta{IP: webkit.Address(r), Agent: r.UserAgent(), Request: webkit.RequestID(r.Context())}
 	claims, err := webkit.ParseClaims(f.get("claims"))
 	if err == nil && claims.Unmet {
 		err = webkit.ErrUnmet

@@ -3,6 +3,7 @@ package pages
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -108,30 +109,20 @@ func (s *Server) SetCookie(w http.ResponseWriter, value string, kept bool) {
 // ClearCookie takes the session from this browser.
 func (s *Server) ClearCookie(w http.ResponseWriter) { webkit.ClearSession(w, s.Secure()) }
 
-// Session returns who is signed in in this browser; nil when nobody is.
+// Session returns who is signed in in this browser; nil when nobody is. What the
+// session is used for is judged where it is.
 func (s *Server) Session(r *http.Request) (*signin.Signed, error) {
-	c := s.cookie(r)
-	if c == "" {
-		return nil, nil
-	}
-	signed, err := s.SignIn.Session(r.Context(), c, webkit.Address(r))
-	switch fault.KindOf(err) {
-	case fault.Unauthenticated, fault.Revoked:
-		return nil, nil
-	case fault.Internal:
-		if err != nil {
-			return nil, err
-		}
-	default:
-		return nil, err
-	}
-	signed.Actor.Request = webkit.RequestID(r.Context())
-	return signed, nil
+	return webkit.Visitor(r, s.SignIn, s.Secure(), nil)
 }
 
-// Owner returns whose account it is, or sends the browser to sign in.
-func (s *Server) Owner(w http.ResponseWriter, r *http.Request, next string) *signin.Signed {
-	signed, err := s.Session(r)
+// Owner returns whose account it is, if policies let them visit it, or sends the
+// browser to sign in. No policy keeps anybody from ending what is theirs: nil.
+func (s *Server) Owner(w http.ResponseWriter, r *http.Request, next string, to *signin.Visit) *signin.Signed {
+	signed, err := webkit.Visitor(r, s.SignIn, s.Secure(), to)
+	if to, ok := webkit.Again(err, next); ok {
+		GoTo(w, to)
+		return nil
+	}
 	if err != nil {
 		s.Fail(w, r, err)
 		return nil
@@ -186,7 +177,7 @@ func (s *Server) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	if code := codeOf(err); code != "" {
 		v.Code = code
 	}
-	if errPage := (*pageError)(nil); asPage(err, &errPage) {
+	if errPage := (*pageError)(nil); errors.As(err, &errPage) {
 		v.Heading, v.Frame.Title, v.Next = errPage.heading, errPage.heading, errPage.next
 	}
 	w.Header().Set("Cache-Control", "no-store")

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -90,6 +91,12 @@ func (s *Server) goOn(w http.ResponseWriter, r *http.Request, x *request, proofT
 		s.askChoice(w, r, x.next, x.app.Name, signed)
 		return
 	}
+	asked := issue.AuthorizeRequest{App: x.app, Session: signed.Session.ID, Plan: x.plan, Scope: x.scope, Resource: x.resource, RedirectURI: x.redirect, Challenge: x.challenge,
+		Nonce: x.nonce, Issuer: x.issuer, CP1: x.claims.CP1, JKT: x.jkt, Pushed: x.pushed, IP: webkit.Address(r), Agent: r.UserAgent()}
+	if err := s.Issue.Admit(r.Context(), asked); err != nil { // what policies demand comes before consent
+		s.refused(w, r, x, err)
+		return
+	}
 	missing, adminOnly, err := s.Issue.Missing(r.Context(), x.app, signed.User.ID, x.plan)
 	switch {
 	case err != nil:
@@ -117,14 +124,19 @@ func (s *Server) goOn(w http.ResponseWriter, r *http.Request, x *request, proofT
 			return
 		}
 	}
-	code, err := s.Issue.Authorize(r.Context(), issue.AuthorizeRequest{App: x.app, Session: signed.Session.ID, Plan: x.plan, Scope: x.scope, Resource: x.resource,
-		RedirectURI: x.redirect, Challenge: x.challenge, Nonce: x.nonce, Issuer: x.issuer, CP1: x.claims.CP1, JKT: x.jkt, Pushed: x.pushed})
-	switch kind := fault.KindOf(err); {
-	case err == nil:
+	if code, err := s.Issue.Authorize(r.Context(), asked); err != nil {
+		s.refused(w, r, x, err)
+	} else {
 		s.answer(w, r, x, Pair{"code", code})
-	case !x.none && (kind == fault.Revoked || kind == fault.Unauthenticated):
-		s.askSignIn(w, r, x) // cut between two looks
-	default:
+	}
+}
+
+// refused goes on with a request that may not become a code yet: a session that was
+// cut between two looks, or whose proof is too old for a policy, is begun anew.
+func (s *Server) refused(w http.ResponseWriter, r *http.Request, x *request, err error) {
+	if kind := fault.KindOf(err); !x.none && (kind == fault.Revoked || kind == fault.Unauthenticated) {
+		s.askSignIn(w, r, x)
+	} else {
 		s.refuseApp(w, r, x, err)
 	}
 }
@@ -172,7 +184,11 @@ func (s *Server) refuseApp(w http.ResponseWriter, r *http.Request, x *request, e
 
 func (s *Server) pairs(_ *request, err error) []Pair {
 	t := told(err)
-	return []Pair{{"error", t.code}, {"error_description", description(err, t.number)}}
+	all := []Pair{{"error", t.code}, {"error_description", description(err, t.number)}}
+	if e := (*issue.Error)(nil); errors.As(err, &e) && e.Claims != "" { // a policy's refusal, in the words that Microsoft's libraries look for
+		all = append(all, Pair{"suberror", e.Sub}, Pair{"claims", e.Claims})
+	}
+	return all
 }
 
 // address is the redirect URI with an answer.

@@ -138,7 +138,10 @@ func (s *Server) allowDevice(w http.ResponseWriter, r *http.Request, signed *sig
 // wrongCode tells why a code does not work; only a guess counts as one.
 func (s *Server) wrongCode(w http.ResponseWriter, r *http.Request, key, typed string, err error) {
 	var e *issue.Error
+	to, again := webkit.Again(err, "/device")
 	switch kind := fault.KindOf(err); {
+	case again:
+		GoTo(w, to)
 	case kind == fault.NotFound && !errors.As(err, &e):
 		s.codes.wrong(key, s.Now())
 		s.askCode(w, r, http.StatusUnprocessableEntity, typed, "This code is not known, or its time is over")

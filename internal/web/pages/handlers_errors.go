@@ -40,8 +40,6 @@ type pageError struct {
 
 func (p *pageError) Unwrap() error { return p.error }
 
-func asPage(err error, p **pageError) bool { return errors.As(err, p) }
-
 // toApp is how a kind of fault is told to an application in the answer to its
 // authorization request (RFC 6749 §4.1.2.1, OpenID Connect Core 1.0 §3.1.2.6). A
 // test checks that none is missing.

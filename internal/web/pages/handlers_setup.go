@@ -44,7 +44,7 @@ func (s *Server) postSetup(w http.ResponseWriter, r *http.Request) {
 	text := strings.TrimSuffix(fault.Public(err), ".")
 	switch {
 	case err == nil:
-		s.signedIn(w, "", signed, false)
+		s.signedIn(w, "", signed)
 		return
 	case errors.Is(err, signin.ErrName):
 		v.UserNameError = text

@@ -102,13 +102,13 @@ func (s *Server) postSignIn(w http.ResponseWriter, r *http.Request) {
 		s.askMustChange(w, r, http.StatusOK, &step{Next: f.Next, Ticket: must.Ticket, User: a.Username, Keep: a.Keep}, ChangePassword{})
 		return
 	}
-	s.signedIn(w, f.Next, signed, a.Keep)
+	s.signedIn(w, f.Next, signed)
 }
 
 // signedIn hands out the cookie and sends the browser on.
-func (s *Server) signedIn(w http.ResponseWriter, next string, signed *signin.Signed, keep bool) {
+func (s *Server) signedIn(w http.ResponseWriter, next string, signed *signin.Signed) {
 	if signed.Cookie != "" {
-		s.SetCookie(w, signed.Cookie, keep)
+		s.SetCookie(w, signed.Cookie, signed.Session.Kept)
 	}
 	GoTo(w, s.Onwards(next, signed, true))
 }
@@ -175,7 +175,7 @@ func (s *Server) postMustChange(w http.ResponseWriter, r *http.Request) {
 	signed, err := s.SignIn.FinishChange(r.Context(), f.Ticket, form.Get("password"), a)
 	switch {
 	case err == nil:
-		s.signedIn(w, f.Next, signed, f.Keep)
+		s.signedIn(w, f.Next, signed)
 	case errors.Is(err, signin.ErrNew), fault.Is(err, fault.Limited):
 		s.askMustChange(w, r, FormStatus(err), &f, ChangePassword{NewError: strings.TrimSuffix(fault.Public(err), ".")})
 	default:

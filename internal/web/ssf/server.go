@@ -153,7 +153,7 @@ func (s *Server) identify(w http.ResponseWriter, r *http.Request, endpoint strin
 	if err != nil {
 		return nil, err
 	}
-	actor, _, err := s.Issue.Actor(r.Context(), token, key)
+	actor, _, err := s.Issue.Actor(r.Context(), token, issue.Meta{IP: webkit.Address(r), Key: key})
 	if err != nil {
 		return nil, err
 	}

@@ -224,7 +224,7 @@ func (s *Server) identify(c *Call) (err error) {
 	if err != nil {
 		return err
 	}
-	c.Actor, c.Access, err = s.Issue.Actor(c.R.Context(), token, c.Key)
+	c.Actor, c.Access, err = s.Issue.Actor(c.R.Context(), token, issue.Meta{IP: webkit.Address(c.R), Key: c.Key})
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/manage/manifest"
 	"github.com/curfew-id/curfew/internal/relay"
@@ -336,7 +337,7 @@ func (s Server) getReceiptEvents(c *call) error {
 			}
 		}
 		// Whoever may no longer look is sent nothing more, not even why.
-		if c.Actor, _, err = s.Issue.Actor(ctx, c.Token, c.Key); err != nil {
+		if c.Actor, _, err = s.Issue.Actor(ctx, c.Token, issue.Meta{IP: c.Actor.IP, Key: c.Key}); err != nil {
 			return api.ErrSent
 		}
 		if v, err = s.Relay.Receipt(ctx, c.Actor, id); err != nil {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/curfew-id/curfew/internal/access"
 	"github.com/curfew-id/curfew/internal/deliver"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
@@ -80,7 +81,8 @@ func (d *Desk) Page(section Section, h func(*Visit) error) http.HandlerFunc {
 	}
 }
 
-// Enter reads who is behind the cookie. Kinds: Unauthenticated, Revoked, Invalid.
+// Enter reads who is behind the cookie, if policies let them in. Kinds:
+// Unauthenticated, Denied, Revoked, Invalid.
 func (v *Visit) Enter() (err error) {
 	if v.Q, err = webkit.ParseQuery(v.R); err != nil {
 		return err
@@ -93,7 +95,7 @@ func (v *Visit) Enter() (err error) {
 	if err != nil {
 		ip = v.R.RemoteAddr
 	}
-	if v.Signed, err = v.Desk.SignIn.Session(v.Ctx(), cookie, ip); err != nil {
+	if v.Signed, err = v.Desk.SignIn.Visit(v.Ctx(), cookie, signin.Visit{App: access.Portal, IP: ip, Agent: v.R.UserAgent()}); err != nil {
 		return err
 	}
 	v.Actor.Request = webkit.RequestID(v.Ctx())
@@ -131,7 +133,11 @@ func (v *Visit) To(where string) error {
 // half a connection may be left, and no answer would be a 200.
 func (v *Visit) Fail(err error) {
 	kind, live := fault.KindOf(err), v.R.Header.Get("Accept") == "text/event-stream"
+	to, again := webkit.Again(err, v.back())
 	switch {
+	case again && !live:
+		v.To(to)
+		return
 	case (kind == fault.Unauthenticated || kind == fault.Revoked) && !live:
 		v.To("/signin?next=" + url.QueryEscape(v.back()))
 		return

@@ -1,0 +1,141 @@
+package access_test
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/curfew-id/curfew/internal/access"
+	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/policy"
+	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/store/storetest"
+)
+
+func TestPlatformsAreReadFromAgents(t *testing.T) {
+	for agent, want := range map[string]policy.Platform{
+		"": 0, "curl/8.1": 0, "Microsoft.Identity.Client": 0,
+		"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0":                       policy.Linux,
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/141.0 Safari Edg/141":     policy.Windows,
+		"Mozilla/5.0 (Windows Phone 10.0; Android 6.0.1; Microsoft; Lumia 950)":                        policy.WindowsPhone,
+		"Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 Chrome/141 Mobile":                policy.Android,
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Safari/604.1":     policy.IOS,
+		"Mozilla/5.0 (iPad; CPU OS 18_5 like Mac OS X) AppleWebKit/605.1.15":                           policy.IOS,
+		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/18.5 Safari/605": policy.MacOS,
+		"Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36 Chrome/141.0":                     0,
+		"Firefox on Linux": policy.Linux, "Edge on Windows": policy.Windows, "Safari on iPhone": policy.IOS, "Chrome on Android": policy.Android, "Safari on macOS": policy.MacOS,
+		"Chrome on ChromeOS": 0, "An unknown browser": 0,
+	} {
+		if got := access.PlatformOf(agent); got != want {
+			t.Errorf("%q: %d, want %d", agent, got, want)
+		}
+	}
+}
+
+func TestProgramsAreWhatTheyAreRegisteredAs(t *testing.T) {
+	const web, spa, native = "https://app.example/cb", "https://spa.example/", "http://localhost/cb"
+	for _, x := range []struct {
+		app      directory.App
+		redirect string
+		want     policy.ClientType
+	}{
+		{directory.App{RedirectURIs: []string{web}}, web, policy.Browser},
+		{directory.App{RedirectURIs: []string{web}}, "", policy.Browser},
+		{directory.App{Public: true, RedirectURIs: []string{native}}, native, policy.Native},
+		{directory.App{Public: true, RedirectURIs: []string{native}}, "", policy.Native},
+		{directory.App{Public: true, DeviceCode: true}, "", policy.Native},
+		{directory.App{Public: true, SPARedirectURIs: []string{spa}}, spa, policy.Browser},
+		{directory.App{Public: true, SPARedirectURIs: []string{spa}}, "", policy.Browser},
+		{directory.App{Public: true, RedirectURIs: []string{native}, SPARedirectURIs: []string{spa}}, spa, policy.Browser},
+		{directory.App{Public: true, RedirectURIs: []string{native}, SPARedirectURIs: []string{spa}}, native, policy.Native},
+		{directory.App{Public: true, RedirectURIs: []string{native}, SPARedirectURIs: []string{spa}}, "", 0}, // could be either
+		{directory.App{Public: true, SPARedirectURIs: []string{spa}, DeviceCode: true}, "", 0},
+	} {
+		if got := access.ProgramOf(&x.app, x.redirect); got != x.want {
+			t.Errorf("%+v at %q: %d, want %d", x.app, x.redirect, got, x.want)
+		}
+	}
+}
+
+func TestContextsHaveNumbers(t *testing.T) {
+	for name, want := range map[string]int{"c1": 1, "C25": 25, "c99": 99, "c0": 0, "c100": 0, "c01": 0, "c+1": 0, "c": 0, "1": 0, "": 0, "possessionorinherence": 0} {
+		n, ok := access.ContextNumber(name)
+		if ok != (want != 0) || ok && n != want {
+			t.Errorf("%q: %d %v", name, n, ok)
+		}
+	}
+}
+
+func TestANilServiceJudges(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		w := storetest.NewWorld(t, e, store.Hooks{})
+		var s *access.Service
+		judge := func() (r *access.Ruling, err error) {
+			w.Read(func(tx *store.Tx) error {
+				r, err = s.Judge(tx, &access.Use{User: w.Ada.ID, Client: "tripboard", Resource: "api://mail", IP: "192.0.2.1", AuthTime: tx.Now})
+				return nil
+			})
+			return r, err
+		}
+		if r, err := judge(); err != nil || r.Decision != policy.Allow {
+			t.Errorf("without policies: %+v %v", r, err)
+		}
+		w.Rule(storetest.Policy(1, "", storetest.Blocks))
+		r, err := judge()
+		var refused *access.Refused
+		if !fault.Is(err, fault.Denied) || !errors.As(err, &refused) || refused.Decision != policy.Block || r == nil || refused.Ruling != r {
+			t.Errorf("blocked: %+v %v", r, err)
+		}
+		if got := r.Explain(); len(got) != 1 || got[0].Outcome != policy.Failure {
+			t.Errorf("explained: %+v", got)
+		}
+	})
+}
+
+// What cannot be read refuses; what is not there to be asked is not known.
+func TestFactsThatCannotBeReadRefuse(t *testing.T) {
+	t.Parallel()
+	w := storetest.NewWorld(t, storetest.Engines()[0], store.Hooks{})
+	w.Rule(storetest.Policy(1, `"users":{"includeUsers":["All"],"excludeUsers":["`+w.Ada.ID.String()+`"]}`, storetest.Blocks))
+	broken := errors.New("broken")
+	for what, s := range map[string]*access.Service{
+		"device": {Device: func(*store.Tx, directory.DeviceID) (policy.Device, error) { return policy.Device{}, broken }},
+		"risk":   {Risk: func(*store.Tx, *access.Use) (access.Risk, error) { return access.Risk{}, broken }},
+	} {
+		w.Read(func(tx *store.Tx) error {
+			if _, err := s.Judge(tx, &access.Use{User: w.Ada.ID, Device: directory.DeviceID{1}}); !errors.Is(err, broken) {
+				t.Errorf("%s: %v", what, err)
+			}
+			return nil
+		})
+	}
+}
+
+func TestPagesAreToldWhatIsMissing(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		w := storetest.NewWorld(t, e, store.Hooks{})
+		s := &access.Service{DB: w.DB, Country: func(netip.Addr) (policy.Country, bool) { return policy.Country{}, false }}
+		x := w.Session(w.Ada)
+		w.Rule(storetest.Policy(1, "", storetest.AsksMFA))
+		at := access.Use{Client: access.Account, Resource: directory.OwnAPI}
+		_, err := s.At(t.Context(), x.ID, at)
+		var refused *access.Refused
+		if !errors.As(err, &refused) || refused.Needs != policy.NeedMFA || refused.Number != 50079 || len(refused.Names) != 1 || refused.Names[0] != "mfa" {
+			t.Errorf("%+v %v", refused, err)
+		}
+		w.Update(func(tx *store.Tx) error { return tx.ProveSecond(x.ID, tx.Now, []string{"otp"}) })
+		if r, err := s.At(t.Context(), x.ID, at); err != nil || r.Facts.Platform != 0 || r.Facts.Flow != policy.NoFlow {
+			t.Errorf("%+v %v", r, err)
+		}
+		if _, err := s.At(t.Context(), directory.SessionID{1}, at); !fault.Is(err, fault.Unauthenticated) {
+			t.Errorf("no session: %v", err)
+		}
+		w.Rule(storetest.Policy(1, "", `"sessionControls":{"signInFrequency":{"isEnabled":true,"frequencyInterval":"everyTime","authenticationType":"primaryAndSecondaryAuthentication"}}`))
+		w.Clock.Add(time.Hour)
+		if _, err := s.At(t.Context(), x.ID, at); !fault.Is(err, fault.Unauthenticated) || !errors.As(err, &refused) || refused.Number != 70044 {
+			t.Errorf("too old: %v", err)
+		}
+	})
+}
