@@ -47,7 +47,7 @@ func portalRoom(sideways ...string) room {
 
 func verb(sideways ...string) room { return room{floor: 3, sideways: sideways, except: farSide} }
 
-var throughServer = []string{"internal/store", "internal/keys", "internal/revoke", "internal/access", "internal/signin", "internal/issue", "internal/manage", "internal/relay", "internal/deliver", "internal/federate", "internal/factor", "internal/govern", "internal/web/", "guard/guardtest"}
+var throughServer = []string{"internal/store", "internal/keys", "internal/revoke", "internal/access", "internal/signin", "internal/issue", "internal/manage", "internal/relay", "internal/review", "internal/deliver", "internal/federate", "internal/factor", "internal/govern", "internal/web/", "guard/guardtest"}
 
 var webkit = "internal/web/webkit"
 
@@ -97,6 +97,7 @@ var plan = map[string]room{
 	"internal/signin":     verb("internal/revoke", "internal/access"),
 	"internal/issue":      verb("internal/revoke", "internal/keys", "internal/clientauth", "internal/access"),
 	"internal/manage":     verb("internal/revoke"),
+	"internal/review":     verb(),
 	"internal/rotate":     verb("internal/keys", "internal/revoke"),
 	"internal/relay":      verb("internal/keys"),
 	"internal/deliver":    verb("internal/keys"),
@@ -113,6 +114,7 @@ var plan = map[string]room{
 	"internal/web/graph":              surface("internal/web/graph/api", "internal/web/graph/odata"),
 	"internal/web/graph/own":          surface(webkit, "internal/web/graph/api", "internal/web/graph/odata"),
 	"internal/web/graph/registration": surface("internal/web/graph/api", "internal/web/graph/odata"),
+	"internal/web/graph/signins":      surface("internal/web/graph/api", "internal/web/graph/odata"),
 	"internal/web/graph/access":       surface("internal/web/graph/api", "internal/web/graph/odata"),
 	"internal/web/graph/methods":      surface("internal/web/graph/api", "internal/web/graph/odata"),
 	"internal/web/graph/api":          surface(webkit, "internal/web/graph/odata"),
@@ -128,7 +130,7 @@ var plan = map[string]room{
 	"internal/web/portal/registry":    surface(webkit),
 	"internal/web/portal/portaltest":  {floor: 4, sideways: []string{webkit, "internal/web/webkit/webkittest", "internal/web/portal/desk"}, except: farSide},
 	"internal/gateway": {floor: 4, except: []string{"internal/directory", "internal/role", "internal/policy", "internal/grant", "internal/audit", "internal/standing", "internal/secevent", "internal/proof", "internal/upstream", "internal/deliver",
-		"internal/client", "internal/term", "internal/store", "internal/keys", "internal/revoke", "internal/signin", "internal/issue", "internal/manage", "internal/relay", "internal/federate", "internal/factor", "internal/govern", "guard/guardtest"}},
+		"internal/client", "internal/term", "internal/store", "internal/keys", "internal/revoke", "internal/signin", "internal/issue", "internal/manage", "internal/relay", "internal/review", "internal/federate", "internal/factor", "internal/govern", "guard/guardtest"}},
 
 	"internal/server": {floor: 5, except: farSide},
 
@@ -175,6 +177,8 @@ var later = map[string]string{
 	"internal/web/account":            "0020-rooms-of-conditional-access.md",
 	"internal/access":                 "0020-rooms-of-conditional-access.md",
 	"internal/issue/claims":           "0020-rooms-of-conditional-access.md",
+	"internal/review":                 "0020-rooms-of-conditional-access.md",
+	"internal/web/graph/signins":      "0020-rooms-of-conditional-access.md",
 	"internal/rotate":                 "0020-rooms-of-conditional-access.md",
 	"internal/govern":                 "0020-rooms-of-conditional-access.md",
 	"internal/web/graph/access":       "0020-rooms-of-conditional-access.md",

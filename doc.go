@@ -47,6 +47,7 @@
 //	         internal/signin             prove who it is; sessions
 //	         internal/issue              grant to tokens; introspection
 //	         internal/manage             read and change the directory
+//	         internal/review             read the log of sign-ins
 //	         internal/rotate             an administrator's hand on the signing keys
 //	         internal/relay              ledger to readers; receipts
 //	         internal/factor             second factors: authenticator apps, passkeys, codes, passes
@@ -63,6 +64,7 @@
 //	         internal/web/graph/registration  applications, under Microsoft's names
 //	         internal/web/graph/access   conditional access, under Microsoft's names
 //	         internal/web/graph/methods  how people prove who they are, under Microsoft's names
+//	         internal/web/graph/signins  the log of sign-ins, and all of it as a stream
 //	         internal/web/graph/own      our own API beside it
 //	         internal/web/graph/api      what both share: who calls, answers, faults
 //	         internal/web/graph/odata    the query language of lists, and bodies
@@ -88,7 +90,7 @@
 // deliver to keys; issue to clientauth; signin, issue to access; federate, factor to keys, revoke,
 // signin, manage; govern to manage; web/* to webkit; role, policy, grant, audit to
 // directory; grant to policy; claims to grant; policy/wire to policy, directory; standing to directory, policy,
-// grant; config, egress to fault; graph, registration, access, methods and own to api; they and api to odata;
+// grant; config, egress to fault; graph, registration, access, methods, signins and own to api; they and api to odata;
 // account to pages; portal and its rooms to desk, figure, receipt, registry; desk to receipt, registry; portal/receipt to figure;
 // cmd/curfew to demo; guard to the rooms inside it, and
 // dpop to jose;

@@ -39,10 +39,11 @@ type ValueKind uint8
 
 // The kinds of values.
 const (
-	KindText ValueKind = iota // Text; compared ignoring case (strings.ToLower)
-	KindID                    // Text, a UUID in lower case
-	KindBool                  // Bool
-	KindTime                  // Time; zero: absent
+	KindText   ValueKind = iota // Text; compared ignoring case (strings.ToLower)
+	KindID                      // Text, a UUID in lower case
+	KindBool                    // Bool
+	KindTime                    // Time; zero: absent
+	KindNumber                  // Text, decimal digits; of surfaces, no user has one
 )
 
 // Value is one value of a field, or one to compare it with. Nothing is null: an

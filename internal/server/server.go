@@ -34,6 +34,7 @@ import (
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/manage/manifest"
 	"github.com/curfew-id/curfew/internal/relay"
+	"github.com/curfew-id/curfew/internal/review"
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/rotate"
 	"github.com/curfew-id/curfew/internal/signin"
@@ -47,6 +48,7 @@ import (
 	graphapi "github.com/curfew-id/curfew/internal/web/graph/api"
 	graphown "github.com/curfew-id/curfew/internal/web/graph/own"
 	"github.com/curfew-id/curfew/internal/web/graph/registration"
+	"github.com/curfew-id/curfew/internal/web/graph/signins"
 	"github.com/curfew-id/curfew/internal/web/oidc"
 	"github.com/curfew-id/curfew/internal/web/pages"
 	"github.com/curfew-id/curfew/internal/web/ssf"
@@ -228,8 +230,9 @@ func (s *Server) route() http.Handler {
 	own := &graphapi.Server{Manage: s.manage, Relay: s.relay, Revoke: s.revoke, Issue: s.issue, Rotate: &rotate.Service{DB: s.db, Keys: s.keys, Revoke: s.revoke}, SignIn: s.signin, Deliver: s.deliver, Federate: s.federate, Base: base, Tenant: s.issue.Tenant,
 		Domain: func(context.Context) (string, error) { return s.domain(), nil }, Log: s.log, Now: s.now}
 	rules := graphaccess.Server{Server: own, Govern: s.govern}
+	log := signins.Server{Server: own, Review: &review.Service{DB: s.db, Journal: s.journal}}
 	own.Register(api, graph.Server{Server: own}.Routes(), registration.Server{Server: own}.Routes(), graphown.Server{Server: own}.Routes(),
-		rules.Routes(), rules.OwnRoutes(), s.methodRoutes(own))
+		rules.Routes(), rules.OwnRoutes(), s.methodRoutes(own), log.Routes(), log.OwnRoutes())
 	(&feed.Server{Relay: s.relay, Authenticate: client, Log: s.log}).Register(api)
 	api.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { s.plain(w, http.StatusOK, "ok") })
 	api.HandleFunc("GET /readyz", s.ready)

@@ -152,6 +152,8 @@ func TestFiltersPickEntries(t *testing.T) {
 			{"cb", journal.Query{From: start.Add(2 * time.Minute), To: start.Add(4 * time.Minute)}},
 			{"b", journal.Query{User: ada, From: start.Add(2 * time.Minute)}},
 			{"cb", journal.Query{Kind: journal.Silent}},
+			{"a", journal.Query{Asked: &yes}},
+			{"dcb", journal.Query{Asked: &no}},
 			{"ca", journal.Query{Success: &yes}},
 			{"db", journal.Query{Success: &no}},
 			{"b", journal.Query{Error: 53003}},

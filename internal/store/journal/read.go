@@ -16,10 +16,11 @@ import (
 // Query asks for entries, the newest first. Zero fields do not filter.
 type Query struct {
 	User     directory.UserID
-	UserName string // as it was then, in any case
+	UserName string // as it was then
 	App      directory.AppID
 	From, To time.Time // From included, To not; to the millisecond
 	Kind     Kind
+	Asked    *bool // a person was: Interactive, or not
 	Success  *bool
 	Error    int // told to the client
 	NotError int // successes too
@@ -123,6 +124,9 @@ func (q *Query) conditions() (span, filter []string, args []any) {
 	}
 	if q.Kind != 0 {
 		add(&filter, "s.kind = $%d", int64(q.Kind))
+	}
+	if q.Asked != nil {
+		filter = append(filter, fmt.Sprintf(map[bool]string{true: "s.kind = %d", false: "s.kind <> %d"}[*q.Asked], Interactive))
 	}
 	if q.Success != nil {
 		filter = append(filter, map[bool]string{true: "s.error = 0", false: "s.error <> 0"}[*q.Success])

@@ -31,6 +31,9 @@ func TestTheAddressesInTheDocsAreThoseThatAreAnswered(t *testing.T) {
 	for pattern := range maps.Keys(access.Server{Server: w.Server.Server}.Routes()) {
 		want[pattern] = true
 	}
+	for pattern := range maps.Keys(w.signins().Routes()) {
+		want[pattern] = true
+	}
 	text, err := os.ReadFile("../../../docs/graph.md")
 	if err != nil {
 		t.Fatal(err)

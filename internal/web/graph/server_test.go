@@ -130,7 +130,7 @@ func TestNothingIsInternal(t *testing.T) {
 	queries := []string{"", "?$filter=%00", "?$top=-1", "?x=1&x=2", "?%zz", "?$skiptoken=AAAA", "?before=-1&top=0", "?target=%00", "?$select=", "?dryRun=2"}
 	bodies := []string{"", "{}", "[]", `{"a":`, "\x00", `{"reason":7}`, `{"@odata.id":"https://x/v1.0/directoryObjects/"}`, `{"@odata.id":"http://[::1"}`, "a,b\n\"c", `{"confirm":"contoso.example","exceptMe":1}`}
 	done := 0
-	for _, table := range []api.Routes{w.Routes(), registration.Server{Server: w.Server.Server}.Routes(), own.Server{Server: w.Server.Server}.Routes()} {
+	for _, table := range []api.Routes{w.Routes(), registration.Server{Server: w.Server.Server}.Routes(), own.Server{Server: w.Server.Server}.Routes(), w.signins().Routes(), w.signins().OwnRoutes()} {
 		for pattern := range table {
 			method, path, _ := strings.Cut(pattern, " ")
 			if strings.HasSuffix(path, "/events") {

@@ -32,11 +32,13 @@ import (
 	"github.com/curfew-id/curfew/internal/keys"
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/relay"
+	"github.com/curfew-id/curfew/internal/review"
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/rotate"
 	"github.com/curfew-id/curfew/internal/signin"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/store/journal"
 	"github.com/curfew-id/curfew/internal/store/storetest"
 	"github.com/curfew-id/curfew/internal/upstream"
 	"github.com/curfew-id/curfew/internal/web/graph/access"
@@ -44,6 +46,7 @@ import (
 	"github.com/curfew-id/curfew/internal/web/graph/methods"
 	"github.com/curfew-id/curfew/internal/web/graph/own"
 	"github.com/curfew-id/curfew/internal/web/graph/registration"
+	"github.com/curfew-id/curfew/internal/web/graph/signins"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata")
@@ -59,6 +62,7 @@ type world struct {
 	mux    *http.ServeMux
 	hasher *signin.Hasher
 	factor *factor.Service
+	log    *journal.Journal
 	names  map[string]string // what transcripts call an id: "ada" -> UUID
 	tokens map[string]string
 	cursor map[string]string // of guard processes
@@ -72,6 +76,10 @@ func newWorld(t *testing.T) *world {
 	dir := t.TempDir()
 	w.db = storetest.Open(t, store.Config{URL: filepath.Join(dir, "curfew.db"), Mark: filepath.Join(dir, "mark"), Now: w.clock.Now, Sleep: w.clock.Add})
 	lives, quiet := grant.DefaultLifetimes(), slog.New(slog.DiscardHandler)
+	log, err := journal.Open(t.Context(), journal.Config{URL: filepath.Join(dir, "signins.db"), Now: w.clock.Now})
+	w.must(err)
+	t.Cleanup(func() { log.Close() })
+	w.log = log
 	k, err := keys.Open(t.Context(), w.db, bytes.Repeat([]byte{7}, 32), w.clock.Now)
 	w.must(err)
 	cut := &revoke.Service{DB: w.db, Log: quiet, Lifetimes: lives, Now: w.clock.Now}
@@ -107,9 +115,14 @@ func newWorld(t *testing.T) *world {
 	rules := access.Server{Server: w.Server.Server, Govern: &govern.Service{DB: w.db, Lifetimes: lives, Log: quiet}}
 	w.factor = &factor.Service{DB: w.db, Keys: k, SignIn: enter, Revoke: cut, Base: base, Log: quiet}
 	proofs := methods.Server{Server: w.Server.Server, Factor: w.factor}
-	w.Register(w.mux, proofs.Routes(), proofs.OwnRoutes(), w.Routes(), registration.Server{Server: w.Server.Server}.Routes(), own.Server{Server: w.Server.Server}.Routes(), rules.Routes(), rules.OwnRoutes())
+	w.Register(w.mux, proofs.Routes(), proofs.OwnRoutes(), w.Routes(), registration.Server{Server: w.Server.Server}.Routes(), own.Server{Server: w.Server.Server}.Routes(), rules.Routes(), rules.OwnRoutes(),
+		w.signins().Routes(), w.signins().OwnRoutes())
 	w.fill()
 	return w
+}
+
+func (w *world) signins() signins.Server {
+	return signins.Server{Server: w.Server.Server, Review: &review.Service{DB: w.db, Journal: w.log}}
 }
 
 func (w *world) must(err error) {
@@ -419,6 +432,8 @@ func (w *world) command(line string) {
 		d, err := time.ParseDuration(words[1])
 		w.must(err)
 		w.clock.Add(d)
+	case "signins": // what happened yesterday
+		w.yesterday()
 	case "forget": // the next request of somebody comes with a new token
 		delete(w.tokens, words[1])
 	case "mail": // somebody opens the mail application

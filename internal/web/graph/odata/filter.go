@@ -278,6 +278,11 @@ func (p *parser) literal(prop Property, nullable bool) directory.Value {
 		if v.Bool = p.is(word, "true"); !v.Bool && !p.is(word, "false") {
 			bad = "true or false is expected"
 		}
+	case directory.KindNumber:
+		_, err := strconv.ParseUint(t.text, 10, 31)
+		if v.Text = t.text; err != nil || t.kind != word {
+			bad = "a whole number is expected"
+		}
 	case directory.KindTime:
 		var ok bool
 		if v.Time, ok = parseTime(t.text); !null && (!ok || t.kind != word) {
