@@ -217,7 +217,7 @@ func (s *Server) route() http.Handler {
 		return c.App, nil
 	}
 	visitors := &pages.Server{Issue: s.issue, SignIn: s.signin, Revoke: s.revoke, Relay: s.relay, Manage: s.manage, Secret: s.keys.Derive("browser state"), Domain: s.domain,
-		Park: s.park, Parked: s.parked, Ways: s.ways, Portal: "/portal", Log: s.log}
+		Park: s.park, Parked: s.parked, Ways: s.ways, Factors: true, Portal: "/portal", Log: s.log}
 	protocols := &oidc.Server{Issue: s.issue, JWKS: s.keys.JWKS, Check: visitors.Check, Domain: s.domain, Log: s.log}
 	if s.cfg.Register == "token" {
 		protocols.Registrations = &oidc.Registrations{Manage: s.manage, Secret: s.keys.Derive("registration access token")}
@@ -239,7 +239,7 @@ func (s *Server) route() http.Handler {
 	api.Handle("GET /assets/", webkit.Assets())
 
 	visitors.Register(people)
-	(&account.Server{Server: visitors}).Register(people)
+	(&account.Server{Server: visitors, Factor: s.factor}).Register(people)
 	s.adminPages(admin, base)
 	browser := webkit.Browser(firstOf(admin, people), pages.Bypass...)
 	other := firstOf(api, protocol)

@@ -3,9 +3,11 @@ package account
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/factor"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/revoke"
@@ -14,9 +16,12 @@ import (
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
-// Server serves the pages of somebody's own account, in the frame and with the verbs
-// of the pages that everybody sees.
-type Server struct{ *pages.Server }
+// Server serves the pages of somebody's own account and those of second factors, in
+// the frame and with the verbs of the pages that everybody sees.
+type Server struct {
+	*pages.Server
+	Factor *factor.Service
+}
 
 // Register adds the routes to the mux that the pages are on.
 func (s *Server) Register(mux *http.ServeMux) {
@@ -27,6 +32,28 @@ func (s *Server) Register(mux *http.ServeMux) {
 	mux.HandleFunc("POST /account/sessions/{id}/end", s.postEndSession)
 	mux.HandleFunc("POST /account/grants/{id}/remove", s.postRemoveGrant)
 	mux.HandleFunc("POST /account/theme", s.postTheme)
+
+	mux.HandleFunc("GET /account/methods", s.getMethods)
+	mux.HandleFunc("POST /account/methods/app/begin", s.postBeginApp)
+	mux.HandleFunc("POST /account/methods/app", s.postApp)
+	mux.HandleFunc("GET /account/methods/passkey", s.getPasskey)
+	mux.HandleFunc("POST /account/methods/passkey/begin", s.beginPasskey)
+	mux.HandleFunc("POST /account/methods/passkey", s.postPasskey)
+	mux.HandleFunc("GET /account/methods/codes", s.getCodes)
+	mux.HandleFunc("POST /account/methods/codes", s.postCodes)
+	mux.HandleFunc("GET /account/methods/{id}", s.getMethod)
+	mux.HandleFunc("POST /account/methods/{id}/name", s.postName)
+	mux.HandleFunc("POST /account/methods/{id}/remove", s.postRemove)
+
+	mux.HandleFunc("GET /signin/second", s.getSecond)
+	mux.HandleFunc("POST /signin/second", s.postSecond)
+	mux.HandleFunc("POST /signin/second/passkey/begin", s.beginSecond)
+	mux.HandleFunc("POST /signin/second/passkey", s.postSecondPasskey)
+	mux.HandleFunc("GET /signin/passkey", s.getEntry)
+	mux.HandleFunc("POST /signin/passkey/begin", s.beginEntry)
+	mux.HandleFunc("POST /signin/passkey", s.postEntry)
+	mux.HandleFunc("GET /signin/pass", s.getPass)
+	mux.HandleFunc("POST /signin/pass", s.postPass)
 }
 
 // done are the sentences about what was just done, by the word in the address.
@@ -36,6 +63,9 @@ var done = map[string]string{
 	"session":   "The session was ended.",
 	"grant":     "The application's access was taken back.",
 	"nothing":   "That was over already.",
+	"added":     "It was added. You can prove who you are with it from now on.",
+	"renamed":   "It has the new name.",
+	"removed":   "It was removed. Every other browser and application of yours was signed out.",
 }
 
 func (s *Server) getAccount(w http.ResponseWriter, r *http.Request) {
@@ -55,6 +85,16 @@ func (s *Server) getAccount(w http.ResponseWriter, r *http.Request) {
 	}
 	v := Account{Frame: s.Frame(r, "My account"), DisplayName: signed.User.DisplayName, UserName: signed.User.Name, EverywhereAction: "/account/everywhere",
 		PasswordURL: "/account/password", IdentitiesURL: "/account/identities", SignOutURL: "/signout", ThemeAction: "/account/theme", Done: done[q.Get("done")]}
+	sheet, err := s.Factor.Own(r.Context(), signed)
+	if err != nil {
+		s.notProven(w, r, "/account", err)
+		return
+	}
+	v.MethodsURL = methodsAt
+	for _, m := range sheet.Methods {
+		v.Methods = append(v.Methods, kindWords[m.Kind])
+	}
+	v.Methods = slices.Compact(slices.Sorted(slices.Values(v.Methods)))
 	if len(signed.Held.Roles) > 0 {
 		v.PortalURL = s.Portal
 	}
@@ -73,6 +113,16 @@ func (s *Server) getAccount(w http.ResponseWriter, r *http.Request) {
 		v.Grants = append(v.Grants, OwnGrant{App: name, Since: g.Created.In(s.Now().Location()), Used: g.LastUsed.In(s.Now().Location()), RemoveAction: "/account/grants/" + g.ID.String() + "/remove"})
 	}
 	pages.Show(s.Server, w, r, accountPage, http.StatusOK, v)
+}
+
+// prover is somebody who comes to what the account is proven by; otherwise it answers.
+func (s *Server) prover(w http.ResponseWriter, r *http.Request, next string) *signin.Signed {
+	return s.Owner(w, r, next, webkit.ToProofs)
+}
+
+// proverOf is prover for the script, which is told instead of sent somewhere.
+func (s *Server) proverOf(r *http.Request) (*signin.Signed, error) {
+	return webkit.Visitor(r, s.SignIn, s.Secure(), webkit.ToProofs)
 }
 
 func kindOf(agent string) string {

@@ -25,6 +25,10 @@ type Account struct {
 	// portal, for those who may; SignOut signs out; ThemeAction stores the theme
 	// (field theme) and KeysAction the shortcuts (field keys = on or off).
 	EverywhereAction, PasswordURL, IdentitiesURL, PortalURL, SignOutURL, ThemeAction, KeysAction string
+	// Methods are the kinds of what proves who they are beside the password, MethodsURL
+	// their page.
+	Methods    []string
+	MethodsURL string
 	// Done is a sentence about what was just done; may be empty.
 	Done string
 }

@@ -21,8 +21,8 @@ import (
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
-// Server serves the pages that everybody sees. Every field but Ways, Portal and Log is
-// required.
+// Server serves the pages that everybody sees. Every field but Ways, Factors, Portal and
+// Log is required.
 type Server struct {
 	Issue  *issue.Service
 	SignIn *signin.Service
@@ -40,6 +40,9 @@ type Server struct {
 	Parked func(ctx context.Context, name string) (string, error)
 	// Ways lists the other identity providers that people may sign in through.
 	Ways func(ctx context.Context) ([]Way, error)
+	// Factors: people may have more than a password, so that a passkey or a temporary
+	// access pass signs them in (internal/web/account).
+	Factors bool
 	// Portal is the address of the portal, "/portal"; empty: there is none.
 	Portal string
 	Log    *slog.Logger // nil: nowhere
@@ -133,7 +136,8 @@ func (s *Server) Owner(w http.ResponseWriter, r *http.Request, next string, to *
 	return signed
 }
 
-func (s *Server) attempt(r *http.Request) signin.Attempt {
+// Attempt is what a request shows of somebody who signs in.
+func (s *Server) Attempt(r *http.Request) signin.Attempt {
 	return signin.Attempt{IP: webkit.Address(r), Agent: r.UserAgent(), Request: webkit.RequestID(r.Context()), Reprove: s.cookie(r)}
 }
 
@@ -217,7 +221,7 @@ func (s *Server) ours(next string) bool {
 		return false
 	}
 	switch p {
-	case "/account", "/account/password", "/account/identities", "/device", "/oauth2/authorize":
+	case "/account", "/account/password", "/account/identities", "/account/methods", "/account/methods/codes", "/device", "/oauth2/authorize":
 		return true
 	}
 	if s.Portal != "" && (p == s.Portal || strings.HasPrefix(p, s.Portal+"/")) {
@@ -238,8 +242,37 @@ func (s *Server) home(signed *signin.Signed) string {
 // SignInAt is the address of the sign-in page for a page of ours.
 func SignInAt(next string) string { return "/signin?next=" + url.QueryEscape(next) }
 
+// SecondAt is the address at which somebody who is signed in gives a second factor, to
+// go on to a page of ours.
+func SecondAt(next string) string { return "/signin/second?next=" + url.QueryEscape(next) }
+
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 // Next is where a page's form goes on to, for who signs people in elsewhere; empty:
 // it came from nowhere.
 func (s *Server) Next(flow string) string { return s.openFlow(flow).Next }
+
+// NextOf reads where a page is to go on to from its address; empty: it does not say.
+func (s *Server) NextOf(r *http.Request) (string, error) {
+	q, err := webkit.ParseQuery(r)
+	if err != nil {
+		return "", err
+	}
+	next := q.Get("next")
+	if next != "" && !s.ours(next) {
+		return "", badRequest("The address to go on to is not one of this directory.")
+	}
+	return next, nil
+}
+
+// FlowTo is the flow of a form that goes on to next.
+func (s *Server) FlowTo(r *http.Request, title, action, next string) Flow {
+	return s.flow(r, title, action, &step{Next: next})
+}
+
+// Seal puts what a page of another room carries in a hidden field under a MAC, and
+// Unseal reads it; false: it is not ours. The purpose keeps them apart from each other.
+func (s *Server) Seal(purpose string, v any) string { return s.seal(purpose, v) }
+
+// Unseal is the reverse of Seal.
+func (s *Server) Unseal(purpose, text string, v any) bool { return s.unseal(purpose, text, v) }

@@ -39,12 +39,12 @@ func (s *Server) postSetup(w http.ResponseWriter, r *http.Request) {
 		s.askSetup(w, r, http.StatusUnprocessableEntity, token, v)
 		return
 	}
-	a := s.attempt(r)
+	a := s.Attempt(r)
 	signed, err := s.SignIn.SetUp(r.Context(), token, v.UserName, v.Name, form.Get("password"), a)
 	text := strings.TrimSuffix(fault.Public(err), ".")
 	switch {
 	case err == nil:
-		s.signedIn(w, "", signed)
+		s.SignedIn(w, "", signed)
 		return
 	case errors.Is(err, signin.ErrName):
 		v.UserNameError = text

@@ -3,6 +3,7 @@ package pages
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/curfew-id/curfew/internal/fault"
@@ -23,6 +24,13 @@ func (s *Server) askSignIn(w http.ResponseWriter, r *http.Request, x *request) {
 func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request, status int, f *step, app string, v SignIn) {
 	webkit.FormMayLeave(w)
 	v.Flow, v.App, v.KeepLife = s.flow(r, "Sign in", "/signin", f), app, s.Issue.Lifetimes.SessionKept
+	if s.Factors {
+		to := ""
+		if f.Next != "" {
+			to = "?next=" + url.QueryEscape(f.Next)
+		}
+		v.PasskeyURL, v.PassURL = "/signin/passkey"+to, "/signin/pass"+to
+	}
 	if s.Ways != nil {
 		var err error
 		if v.Ways, err = s.Ways(r.Context()); err != nil {
@@ -33,8 +41,8 @@ func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request, status int, 
 	Show(s, w, r, signInPage, status, v)
 }
 
-// appOf names the application that an address to come back to belongs to.
-func (s *Server) appOf(r *http.Request, next string) string {
+// AppOf names the application that an address to come back to belongs to.
+func (s *Server) AppOf(r *http.Request, next string) string {
 	_, raw, ok := strings.Cut(next, "/authorize?")
 	if !ok {
 		return ""
@@ -60,9 +68,9 @@ func (s *Server) getSignIn(w http.ResponseWriter, r *http.Request) {
 		s.Fail(w, r, err)
 		return
 	}
-	next := q.Get("next")
-	if next != "" && !s.ours(next) {
-		s.Fail(w, r, badRequest("The address to go on to is not one of this directory."))
+	next, err := s.NextOf(r)
+	if err != nil {
+		s.Fail(w, r, err)
 		return
 	}
 	signed, err := s.Session(r)
@@ -81,7 +89,7 @@ func (s *Server) getSignIn(w http.ResponseWriter, r *http.Request) {
 		}
 		v.UserName = signed.User.Name
 	}
-	s.showSignIn(w, r, http.StatusOK, &step{Next: next}, s.appOf(r, next), v)
+	s.showSignIn(w, r, http.StatusOK, &step{Next: next}, s.AppOf(r, next), v)
 }
 
 func (s *Server) postSignIn(w http.ResponseWriter, r *http.Request) {
@@ -91,7 +99,7 @@ func (s *Server) postSignIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f := s.openFlow(form.Get("flow"))
-	a := s.attempt(r)
+	a := s.Attempt(r)
 	a.Username, a.Password, a.Keep = form.Get("username"), form.Get("password"), form.Has("kmsi")
 	signed, must, err := s.SignIn.Password(r.Context(), a)
 	if err != nil {
@@ -102,11 +110,11 @@ func (s *Server) postSignIn(w http.ResponseWriter, r *http.Request) {
 		s.askMustChange(w, r, http.StatusOK, &step{Next: f.Next, Ticket: must.Ticket, User: a.Username, Keep: a.Keep}, ChangePassword{})
 		return
 	}
-	s.signedIn(w, f.Next, signed)
+	s.SignedIn(w, f.Next, signed)
 }
 
-// signedIn hands out the cookie and sends the browser on.
-func (s *Server) signedIn(w http.ResponseWriter, next string, signed *signin.Signed) {
+// SignedIn hands out the cookie and sends the browser on.
+func (s *Server) SignedIn(w http.ResponseWriter, next string, signed *signin.Signed) {
 	if signed.Cookie != "" {
 		s.SetCookie(w, signed.Cookie, signed.Session.Kept)
 	}
@@ -136,7 +144,7 @@ func (s *Server) signInFailed(w http.ResponseWriter, r *http.Request, f *step, a
 		s.Fail(w, r, err)
 		return
 	}
-	s.showSignIn(w, r, status, f, s.appOf(r, f.Next), v)
+	s.showSignIn(w, r, status, f, s.AppOf(r, f.Next), v)
 }
 
 // askMustChange shows the page for a password that has to be changed before
@@ -166,7 +174,7 @@ func (s *Server) postMustChange(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f := s.openFlow(form.Get("flow"))
-	a := s.attempt(r)
+	a := s.Attempt(r)
 	a.Username, a.Keep = f.User, f.Keep
 	if form.Get("password") != form.Get("password2") {
 		s.askMustChange(w, r, http.StatusUnprocessableEntity, &f, ChangePassword{RepeatError: NotTheSame})
@@ -175,7 +183,7 @@ func (s *Server) postMustChange(w http.ResponseWriter, r *http.Request) {
 	signed, err := s.SignIn.FinishChange(r.Context(), f.Ticket, form.Get("password"), a)
 	switch {
 	case err == nil:
-		s.signedIn(w, f.Next, signed)
+		s.SignedIn(w, f.Next, signed)
 	case errors.Is(err, signin.ErrNew), fault.Is(err, fault.Limited):
 		s.askMustChange(w, r, FormStatus(err), &f, ChangePassword{NewError: strings.TrimSuffix(fault.Public(err), ".")})
 	default:
@@ -191,11 +199,7 @@ func (s *Server) askChoice(w http.ResponseWriter, r *http.Request, next, app str
 }
 
 func (s *Server) getChoose(w http.ResponseWriter, r *http.Request) {
-	q, err := webkit.ParseQuery(r)
-	next := q.Get("next")
-	if err == nil && next != "" && !s.ours(next) {
-		err = badRequest("The address to go on to is not one of this directory.")
-	}
+	next, err := s.NextOf(r)
 	if err != nil {
 		s.Fail(w, r, err)
 		return
@@ -205,9 +209,9 @@ func (s *Server) getChoose(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		s.Fail(w, r, err)
 	case signed == nil:
-		s.showSignIn(w, r, http.StatusOK, &step{Next: next}, s.appOf(r, next), SignIn{})
+		s.showSignIn(w, r, http.StatusOK, &step{Next: next}, s.AppOf(r, next), SignIn{})
 	default:
-		s.askChoice(w, r, next, s.appOf(r, next), signed)
+		s.askChoice(w, r, next, s.AppOf(r, next), signed)
 	}
 }
 
@@ -223,10 +227,10 @@ func (s *Server) postChoose(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		s.Fail(w, r, err)
 	case signed == nil || form.Get("account") == "other":
-		s.showSignIn(w, r, http.StatusOK, &step{Next: f.Next}, s.appOf(r, f.Next), SignIn{})
+		s.showSignIn(w, r, http.StatusOK, &step{Next: f.Next}, s.AppOf(r, f.Next), SignIn{})
 	case form.Get("account") == signed.Session.ID.String():
 		GoTo(w, s.Onwards(f.Next, signed, false))
 	default: // the page is older than the session
-		s.askChoice(w, r, f.Next, s.appOf(r, f.Next), signed)
+		s.askChoice(w, r, f.Next, s.AppOf(r, f.Next), signed)
 	}
 }

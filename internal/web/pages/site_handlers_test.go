@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/factor"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/issue"
@@ -138,9 +139,9 @@ func (s *site) serve() {
 	s.signin = &signin.Service{DB: s.DB, Revoke: s.revoke, Lifetimes: l, Now: s.Clock.Now, Log: log, Hasher: signin.NewHasher(), Limits: signin.NewLimits()}
 	browser, api := http.NewServeMux(), http.NewServeMux()
 	visitors := &pages.Server{Issue: s.issue, SignIn: s.signin, Revoke: s.revoke, Relay: &relay.Service{DB: s.DB, Secret: make([]byte, 32), Now: s.Clock.Now, Lifetimes: l},
-		Manage: &manage.Service{DB: s.DB, Revoke: s.revoke, Now: s.Clock.Now, Log: log}, Secret: make([]byte, 32), Domain: s.domain, Park: s.park, Parked: s.parked, Portal: "/portal", Log: log}
+		Manage: &manage.Service{DB: s.DB, Revoke: s.revoke, Now: s.Clock.Now, Log: log}, Secret: make([]byte, 32), Domain: s.domain, Park: s.park, Parked: s.parked, Factors: true, Portal: "/portal", Log: log}
 	visitors.Register(browser)
-	(&account.Server{Server: visitors}).Register(browser)
+	(&account.Server{Server: visitors, Factor: &factor.Service{DB: s.DB, Keys: k, SignIn: s.signin, Revoke: s.revoke, Base: s.srv.URL, Log: log}}).Register(browser)
 	browser.HandleFunc("GET /portal", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "portal") })
 	(&oidc.Server{Issue: s.issue, JWKS: k.JWKS, Check: visitors.Check, Domain: s.domain, Log: log}).Register(api)
 	wrapped := webkit.Browser(browser, pages.Bypass...)

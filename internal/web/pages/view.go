@@ -58,6 +58,9 @@ type SignIn struct {
 	// ChooseURL leads to the account chooser; empty: there is nothing to choose.
 	ChooseURL string
 	Ways      []Way
+	// PasskeyURL is the page that signs in by passkey, PassURL that for a temporary
+	// access pass; empty: not offered.
+	PasskeyURL, PassURL string
 }
 
 // Way is a form that signs in through another identity provider (field flow).
@@ -128,7 +131,7 @@ func (c ChangePassword) PageTitle() webkit.Frame { return c.Frame.Failing(c.Prob
 
 // Problem is the summary, or nil.
 func (c ChangePassword) Problem() *webkit.Problem {
-	return problem("Error: the password was not changed", c.Fields())
+	return Problem("Error: the password was not changed", c.Fields())
 }
 
 // Fields are the three fields; the first is not asked for again when Forced.
@@ -150,8 +153,8 @@ func lengthHint(n int) string {
 	return "At least " + webkit.Num(n) + " characters. Any characters, spaces too."
 }
 
-// problem collects the errors of fields into a summary, or nil.
-func problem(title string, fields []webkit.Field) *webkit.Problem {
+// Problem collects the errors of fields into a summary, or nil.
+func Problem(title string, fields []webkit.Field) *webkit.Problem {
 	p := webkit.Problem{Title: title}
 	for _, f := range fields {
 		if f.Error != "" {
@@ -229,7 +232,7 @@ func (d DeviceCode) Fields() []webkit.Field {
 
 // Problem is the summary, or nil.
 func (d DeviceCode) Problem() *webkit.Problem {
-	return problem("Error: this code does not work", d.Fields())
+	return Problem("Error: this code does not work", d.Fields())
 }
 
 // DeviceConfirm asks whether the device is the reader's (buttons decision = allow
@@ -312,5 +315,5 @@ func (s Setup) Fields() []webkit.Field {
 
 // Problem is the summary, or nil.
 func (s Setup) Problem() *webkit.Problem {
-	return problem("Error: nothing was set up", s.Fields())
+	return Problem("Error: nothing was set up", s.Fields())
 }
