@@ -87,6 +87,7 @@ var plan = map[string]room{
 	"internal/store/journal":   {floor: 2, sideways: []string{"internal/store/engine"}, except: append([]string{"guard"}, farSide...)},
 	"internal/store/engine":    {floor: 2, except: append([]string{"guard"}, farSide...)},
 	"internal/store/storetest": {floor: 2, sideways: []string{"internal/store"}},
+	"internal/mail":            {floor: 2, except: append([]string{"guard"}, farSide...)},
 	"internal/upstream":        {floor: 2, except: append([]string{"guard"}, farSide...)},
 	"internal/geo":             {floor: 2, except: append([]string{"guard"}, farSide...)},
 
@@ -186,6 +187,7 @@ var later = map[string]string{
 	"internal/store/journal":          "0020-rooms-of-conditional-access.md",
 	"internal/store/engine":           "0020-rooms-of-conditional-access.md",
 	"internal/web/graph/methods":      "0020-rooms-of-conditional-access.md",
+	"internal/mail":                   "0020-rooms-of-conditional-access.md",
 	"internal/factor":                 "0020-rooms-of-conditional-access.md",
 	"internal/geo":                    "0020-rooms-of-conditional-access.md",
 }

@@ -39,6 +39,7 @@
 //	         internal/store/journal      the sign-in log, apart from everything else
 //	         internal/store/storetest    what both engines must pass; throwaway PostgreSQL
 //	         internal/upstream           other identity providers: discovery, code exchange
+//	         internal/mail               letters to people: texts, a queue, the operator's mail server
 //	         internal/geo                where an address is, by the operator's MaxMind file
 //	floor 3  internal/keys               create, rotate, publish, sign
 //	         internal/clientauth         prove who a client is

@@ -1,9 +1,3 @@
-// Package config holds the one configuration struct: what an operator can say,
-// with its defaults, its checks and its reference page.
-//
-// A value comes from a flag, else from the environment, else from one TOML file,
-// else from the default. Unknown keys refuse to start. Secrets are named by file
-// or environment, never written into the configuration itself.
 package config
 
 import (
@@ -39,12 +33,18 @@ type Config struct {
 	Egress     string `toml:"egress_allow" flag:"egress-allow" doc:"Networks, addresses and host names, separated by commas, that this server may ask although they are not on the public internet: logout addresses and keys of applications, other identity providers. Loopback in it may be asked by plain http. Empty: the public internet only."`
 	GeoIP      string `toml:"geoip_file" flag:"geoip-file" doc:"MaxMind database (.mmdb, GeoLite2 or GeoIP2, Country or City) that says where addresses are. Read into memory, and again when it changes. Empty: no country is known, and policies about countries apply to everybody."`
 	SignInLog  string `toml:"signin_log" flag:"signin-log" doc:"How long sign-ins are kept in the log, such as 720h for 30 days. off: none is written."`
+	SMTP       string `toml:"smtp" flag:"smtp" doc:"Mail server for letters to people: smtp://host:587 (STARTTLS, and not without), smtps://host:465, or on loopback smtp+plain://127.0.0.1:25. Empty: nobody is written to."`
+	SMTPUser   string `toml:"smtp_user" flag:"smtp-user" doc:"User name at the mail server. Empty: it lets this server in without."`
+	SMTPFile   string `toml:"smtp_password_file" flag:"smtp-password-file" doc:"File of the password at the mail server. CURFEW_SMTP_PASSWORD in the environment goes before."`
+	MailFrom   string `toml:"mail_from" flag:"mail-from" doc:"Address that letters come from, such as Contoso <curfew@contoso.example>. Needed with smtp."`
+	Reset      string `toml:"password_reset" flag:"password-reset" doc:"mail: people who hold no role set a new password by a link in a letter (needs smtp). off: an administrator resets it."`
+	Remember   string `toml:"remember_second_factor" flag:"remember-second-factor" doc:"For how many days, 1 to 365, a browser may be spared the second factor when its owner says so; 0: never. A cut of the person ends it, and policies may ask sooner."`
 	LogLevel   string `toml:"log_level" flag:"log-level" doc:"debug, info, warn or error."`
 }
 
 // Default returns the configuration of a first start.
 func Default() Config {
-	return Config{Data: "curfew-data", Listen: "127.0.0.1:8443", TLS: "local", Register: "off", SignInLog: "720h", LogLevel: "info"}
+	return Config{Data: "curfew-data", Listen: "127.0.0.1:8443", TLS: "local", Register: "off", Reset: "off", Remember: "0", SignInLog: "720h", LogLevel: "info"}
 }
 
 // Env returns the name of the environment variable of a flag.
@@ -129,6 +129,9 @@ func (c *Config) Check() error {
 		return invalid("--public-url must not contain the word \"token\": Microsoft's libraries make the device endpoint by replacing it.")
 	}
 	if err := c.checkMTLS(u.Hostname()); err != nil {
+		return err
+	}
+	if err := c.checkMail(); err != nil {
 		return err
 	}
 	switch c.LogLevel {

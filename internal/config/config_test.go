@@ -55,6 +55,22 @@ func TestCheck(t *testing.T) {
 		{"user", func(c *config.Config) { c.PublicURL = "https://a@contoso.example" }, false, ""},
 		{"no port", func(c *config.Config) { c.Listen = "localhost" }, false, ""},
 		{"files without files", func(c *config.Config) { c.TLS = "files" }, false, ""},
+		{"a mail server", func(c *config.Config) {
+			c.SMTP, c.MailFrom, c.Reset = "smtp://mail.contoso.example:587", "Contoso <curfew@contoso.example>", "mail"
+		}, true, "https://localhost:8443"},
+		{"a mail server without a sender", func(c *config.Config) { c.SMTP = "smtp://mail.contoso.example:587" }, false, ""},
+		{"a mail server with a password", func(c *config.Config) {
+			c.SMTP, c.MailFrom = "smtp://u:secret@mail.contoso.example", "curfew@contoso.example"
+		}, false, ""},
+		{"a mail server in the clear", func(c *config.Config) {
+			c.SMTP, c.MailFrom = "smtp+plain://mail.contoso.example", "curfew@contoso.example"
+		}, false, ""},
+		{"a mail server in the clear here", func(c *config.Config) { c.SMTP, c.MailFrom = "smtp+plain://127.0.0.1:25", "curfew@contoso.example" }, true, "https://localhost:8443"},
+		{"resets without a mail server", func(c *config.Config) { c.Reset = "mail" }, false, ""},
+		{"resets by pigeon", func(c *config.Config) { c.Reset = "pigeon" }, false, ""},
+		{"remembered for a month", func(c *config.Config) { c.Remember = "30" }, true, "https://localhost:8443"},
+		{"remembered for two years", func(c *config.Config) { c.Remember = "730" }, false, ""},
+		{"remembered for a while", func(c *config.Config) { c.Remember = "a while" }, false, ""},
 		{"no log of sign-ins", func(c *config.Config) { c.SignInLog = "off" }, true, "https://localhost:8443"},
 		{"a log of two minutes", func(c *config.Config) { c.SignInLog = "2m" }, false, ""},
 		{"a log of no time", func(c *config.Config) { c.SignInLog = "0s" }, false, ""},

@@ -12,9 +12,8 @@ import (
 	"github.com/curfew-id/curfew/internal/web/pages"
 )
 
-// constructFederation wires what has to do with other identity providers, and what proves people here beside them.
+// constructFederation wires what has to do with other identity providers.
 func (s *Server) constructFederation() {
-	s.constructFactors()
 	s.upstream = &upstream.Client{Egress: s.egress, Now: s.now, Log: s.log}
 	s.federate = &federate.Service{DB: s.db, Keys: s.keys, Upstream: s.upstream, Revoke: s.revoke, SignIn: s.signin, Base: s.cfg.PublicURL, Issuers: s.revoke.Issuers, Log: s.log}
 	s.manage.Provider = func(tx *store.Tx, actor directory.Actor, p *manifest.Provider) (string, error) {

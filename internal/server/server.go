@@ -171,6 +171,9 @@ func (s *Server) construct(ctx context.Context, master []byte, lifetimes grant.L
 	s.revoke.Issuers = s.relay.Issuers
 	s.deliver = &deliver.Service{DB: s.db, Keys: s.keys, Issuer: s.issue.Issuer, Egress: s.egress, Now: s.now, Log: s.log}
 	s.constructFederation()
+	if err := s.constructFactors(); err != nil {
+		return err
+	}
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
@@ -393,6 +396,9 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		}
 	})
 	owned.Go(func() { s.keys.Run(work) })
+	if s.mail != nil {
+		owned.Go(func() { s.mail.Run(work) })
+	}
 	served := make(chan error, len(fronts))
 	for _, f := range fronts {
 		go func() { served <- f.serve() }()

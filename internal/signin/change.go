@@ -162,6 +162,7 @@ func (s *Service) FinishChange(ctx context.Context, ticket, newPassword string, 
 		return nil, err
 	}
 	s.outcome("changed and signed in", signed.User, signed.Session, a.Request, nil)
+	s.changed(signed.User, a.IP)
 	s.note("password", signed.User, signed.Session, a, 0, nil)
 	return signed, nil
 }
@@ -214,6 +215,7 @@ func (s *Service) ChangePassword(ctx context.Context, signed *Signed, current, n
 		if err != nil {
 			return "", nil, err
 		}
+		s.changed(p.user, actor.IP)
 		if cut.Kept {
 			cookie = fresh.value
 			signed.Session.Born, signed.Session.Cookie, signed.Actor.Born = cut.Pos, fresh.hash, cut.Pos

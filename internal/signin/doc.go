@@ -2,8 +2,8 @@
 // follow from it.
 //
 // It owns passwords (argon2id, a bounded pool, throttling before any hashing),
-// the session cookie, the change of one's own password, and the one-time set-up
-// of the first Global Administrator.
+// the session cookie, the change of one's own password, its reset by a link in a
+// mail, and the one-time set-up of the first Global Administrator.
 //
 //	user name, password ──► throttle ──► hash, outside any transaction
 //	      ▲                                │ the same row, the same version?

@@ -50,6 +50,10 @@ var (
 	// perCeremony is for what is begun without a name: each page of sign-in begins one,
 	// and a crowd may sit behind one address.
 	perCeremony = rate{300, 100 * time.Millisecond}
+	// perReset is how often links are asked for from one address, perLetter how often
+	// one account is written to, whoever asks.
+	perReset  = rate{20, 30 * time.Second}
+	perLetter = rate{3, 10 * time.Minute}
 	// perAlarm is how often it is said that an account is under attack.
 	perAlarm = rate{1, time.Hour}
 )
@@ -63,12 +67,14 @@ type Limits struct {
 	pair, account, address bucket
 	codePair, codeAccount  bucket
 	ceremony, alarm, note  bucket
+	reset, letters         bucket
 }
 
 // NewLimits returns limits under which nobody has tried anything yet.
 func NewLimits() *Limits {
 	return &Limits{pair: newBucket(perPair), account: newBucket(perAccount), address: newBucket(perAddress),
-		codePair: newBucket(perCodePair), codeAccount: newBucket(perCodeAccount), ceremony: newBucket(perCeremony), alarm: newBucket(perAlarm), note: newBucket(perNote)}
+		codePair: newBucket(perCodePair), codeAccount: newBucket(perCodeAccount), ceremony: newBucket(perCeremony), alarm: newBucket(perAlarm), note: newBucket(perNote),
+		reset: newBucket(perReset), letters: newBucket(perLetter)}
 }
 
 // try counts one try and returns how to give it back. known is asked only when

@@ -14,6 +14,7 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
+	"github.com/curfew-id/curfew/internal/mail"
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
@@ -34,6 +35,13 @@ type Service struct {
 	Attacked func(u *directory.User)
 	Journal  *journal.Journal // the sign-in log; nil: none is kept
 	Access   *access.Service  // asks the policies; nil: all the same, and knows less
+	// Changed is told that somebody's password was changed by themselves. It must not
+	// wait. Nil: nobody is.
+	Changed func(u *directory.User, ip string)
+	// Mail brings the link of a reset to whose it is, in the words of Letters; nil: no
+	// password is reset by mail.
+	Mail    *mail.Sender
+	Letters func() mail.Writer
 }
 
 // Attempt is one try to sign in, as the surface saw it.
