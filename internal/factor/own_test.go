@@ -9,7 +9,10 @@ import (
 
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/manage"
+	"github.com/curfew-id/curfew/internal/policy"
 	"github.com/curfew-id/curfew/internal/revoke"
+	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/signin"
 	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
@@ -78,6 +81,63 @@ func TestRecoveryCodesAreGoodOnceAndUntilTheyAreReplaced(t *testing.T) {
 		want(t, err, fault.Unauthenticated, ErrCode)
 		_, err = h.VerifyCode(ctx, h.signIn("ada"), done.Codes[5], false)
 		h.must(err)
+	})
+}
+
+func TestWhatIsRegisteredIsWhatCanBeGiven(t *testing.T) {
+	onBoth(t, func(t *testing.T, h *house) {
+		ctx := t.Context()
+		anna := h.person("anna", role.AuthenticationAdministrator)
+		ada := h.person("ada")
+		registered := func() (m policy.Methods) {
+			h.must(h.DB.Read(ctx, func(tx *store.Tx) (err error) { m, err = Registered(tx, ada.User); return err }))
+			return m
+		}
+		want := policy.Password.Set()
+		check := func(what string, more policy.Methods) {
+			t.Helper()
+			if want |= more; registered() != want {
+				t.Errorf("%s: %b, want %b", what, registered(), want)
+			}
+		}
+		check("nothing", 0)
+		in := h.signIn("ada")
+		h.app(in)
+		check("an app", policy.SoftwareOTP.Set())
+		p, err := h.IssuePass(ctx, anna, "ada@contoso.example", PassWish{}, manage.Act{})
+		h.must(err)
+		check("a pass", policy.PassMulti.Set())
+		got, err := h.PassSignIn(ctx, signin.Attempt{Username: "ada@contoso.example", Password: p.Value})
+		h.must(err)
+		h.passkey(h.at(got.Cookie))
+		check("a passkey", policy.Passkey.Set())
+		_, err = h.MakeCodes(ctx, h.at(got.Cookie))
+		h.must(err)
+		check("codes", policy.RecoveryCode.Set())
+		_, err = h.IssuePass(ctx, anna, "ada@contoso.example", PassWish{Once: true}, manage.Act{})
+		h.must(err)
+		want &^= policy.PassMulti.Set()
+		check("a pass for once", policy.PassOnce.Set())
+		h.clock.add(DefaultPass)
+		want &^= policy.PassOnce.Set()
+		check("a pass that is over", 0)
+		bob := h.person("bob")
+		b := h.signIn("bob")
+		done, err := h.MakeCodes(ctx, b)
+		h.must(err)
+		for _, c := range done.Codes {
+			p, err := h.VerifyCode(ctx, b, c, false)
+			h.must(err)
+			b = h.at(p.Cookie)
+		}
+		h.clock.add(time.Hour)
+		ada, want = bob, policy.Password.Set()
+		check("codes that are used up", 0)
+		// Who has nothing left to give registers as somebody who never had anything.
+		if w, err := h.Ways(ctx, h.signIn("bob")); err != nil || w.Any() {
+			t.Errorf("%+v %v", w, err)
+		}
+		h.app(h.signIn("bob"))
 	})
 }
 

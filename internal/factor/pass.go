@@ -126,6 +126,7 @@ func (s *Service) PassSignIn(ctx context.Context, a signin.Attempt) (*signin.Sig
 	code := plain(a.Password)
 	u, giveBack, err := s.named(ctx, a)
 	if err != nil {
+		s.SignIn.Failed(u, nil, a, err)
 		return nil, err
 	}
 	id := directory.UserID{}
@@ -154,7 +155,9 @@ func (s *Service) PassSignIn(ctx context.Context, a signin.Attempt) (*signin.Sig
 		return nil, err
 	}
 	if m == nil {
-		return nil, wrong()
+		err := wrong()
+		s.SignIn.Failed(u, nil, a, err)
+		return nil, err
 	}
 	signed, err := s.enter(ctx, a, func(tx *store.Tx) (signin.Proof, error) {
 		m, err := match(tx)
@@ -168,6 +171,9 @@ func (s *Service) PassSignIn(ctx context.Context, a signin.Attempt) (*signin.Sig
 	})
 	if !errors.Is(err, signin.ErrPair) {
 		giveBack()
+	}
+	if err != nil {
+		s.SignIn.Failed(u, nil, a, err)
 	}
 	return signed, err
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/keys"
+	"github.com/curfew-id/curfew/internal/policy"
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/signin"
 	"github.com/curfew-id/curfew/internal/store"
@@ -210,7 +211,12 @@ func (s *Service) mayChange(tx *store.Tx, now *signin.Signed, all []*directory.M
 
 // needsSecond reports whether somebody has something to prove themselves with.
 func needsSecond(all []*directory.Method, now time.Time) bool {
-	return slices.ContainsFunc(all, func(m *directory.Method) bool { return m.Live(now) })
+	return slices.ContainsFunc(all, func(m *directory.Method) bool { return m.Live(now) && !empty(m) })
+}
+
+// empty reports whether a method is a set of recovery codes of which none is left.
+func empty(m *directory.Method) bool {
+	return m.Kind == directory.MethodCodes && len(spareOf(m).Left) == 0
 }
 
 // Sheet is what a person has, and may do now.
@@ -249,11 +255,38 @@ func (w Ways) Any() bool { return w.Code || w.Passkey || w.Recovery || w.Pass }
 func (s *Service) Ways(ctx context.Context, signed *signin.Signed) (w Ways, err error) {
 	err = s.DB.Read(ctx, func(tx *store.Tx) error {
 		_, all, err := s.again(tx, signed)
-		has := func(k directory.MethodKind) bool { return directory.HasMethod(all, tx.Now, k) }
+		has := func(k directory.MethodKind) bool {
+			return slices.ContainsFunc(all, func(m *directory.Method) bool { return m.Kind == k && m.Live(tx.Now) && !empty(m) })
+		}
 		w = Ways{Code: has(directory.MethodTOTP), Passkey: has(directory.MethodPasskey), Recovery: has(directory.MethodCodes), Pass: has(directory.MethodPass), Remember: s.Remember}
 		return err
 	})
 	return w, err
+}
+
+// Registered are the methods that a person could give, as policies name them.
+func Registered(tx *store.Tx, user directory.UserID) (policy.Methods, error) {
+	all, err := tx.Methods(user)
+	if err != nil {
+		return 0, err
+	}
+	m := policy.Password.Set()
+	for _, x := range all {
+		switch {
+		case !x.Live(tx.Now) || empty(x):
+		case x.Kind == directory.MethodTOTP:
+			m |= policy.SoftwareOTP.Set()
+		case x.Kind == directory.MethodPasskey:
+			m |= policy.Passkey.Set()
+		case x.Kind == directory.MethodCodes:
+			m |= policy.RecoveryCode.Set()
+		case x.Kind == directory.MethodPass && passOf(x).Once:
+			m |= policy.PassOnce.Set()
+		case x.Kind == directory.MethodPass:
+			m |= policy.PassMulti.Set()
+		}
+	}
+	return m, nil
 }
 
 // again reads who is signed in, and their methods, in this transaction.

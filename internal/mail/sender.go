@@ -231,7 +231,11 @@ func (s *Sender) send(ctx context.Context, l *Letter) error {
 	if err != nil {
 		return err
 	}
-	return c.DialAndSendWithContext(ctx, m)
+	if err := c.DialWithContext(ctx); err != nil {
+		return err
+	}
+	defer c.Close() // once taken, a letter is not sent again because the goodbye failed
+	return c.Send(m)
 }
 
 // unsendable is an address that is none. It is not in the log: it is somebody's.

@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/curfew-id/curfew/internal/access"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/factor"
 	post "github.com/curfew-id/curfew/internal/mail"
+	"github.com/curfew-id/curfew/internal/policy"
+	"github.com/curfew-id/curfew/internal/signin"
+	"github.com/curfew-id/curfew/internal/store"
 	graphapi "github.com/curfew-id/curfew/internal/web/graph/api"
 	"github.com/curfew-id/curfew/internal/web/graph/methods"
 )
@@ -27,6 +31,12 @@ func (s *Server) constructFactors() error {
 		return err
 	}
 	s.factor = &factor.Service{DB: s.db, Keys: s.keys, SignIn: s.signin, Revoke: s.revoke, Base: s.cfg.PublicURL, Name: s.domain, Remember: life, Tell: s.tell, Log: s.log}
+	s.access.Registered = factor.Registered
+	s.factor.Judge = func(tx *store.Tx, in *signin.Signed) error {
+		use := &access.Use{Held: in.Held, Action: policy.RegisterSecurityInfo, Program: policy.Browser, IP: in.Actor.IP, Interactive: true}
+		_, err := s.access.Judge(tx, use.OfSession(in.Session))
+		return err
+	}
 	if s.cfg.SMTP == "" {
 		return nil
 	}

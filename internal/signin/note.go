@@ -20,6 +20,7 @@ const (
 	throttled     = 50053
 	mustChange    = 50055
 	over          = 50173
+	wrongSecond   = 500121
 )
 
 // perNote is how often a sign-in that was not even looked at is written down, for

@@ -105,7 +105,7 @@ func (s *Service) Admit(tx *store.Tx, p Proof, a Attempt) (*Entered, error) {
 	if err != nil {
 		return nil, err
 	}
-	done, fresh := &Entered{}, newSecret()
+	done, fresh := &Entered{attempt: a}, newSecret()
 	if a.Reprove != "" {
 		old, err := tx.SessionByCookie(hashSecret(a.Reprove))
 		switch {
@@ -129,6 +129,9 @@ func (s *Service) Admit(tx *store.Tx, p Proof, a Attempt) (*Entered, error) {
 	if done.Signed == nil {
 		x := newSession(tx, u, fresh, a)
 		x.Born, x.AMR, x.SecondTime = p.Born, p.AMR, p.Second
+		if err := s.keep(tx, x, held, a); err != nil {
+			return nil, err
+		}
 		if err := tx.CreateSession(x); err != nil {
 			return nil, fmt.Errorf("create session: %w", err)
 		}
@@ -201,6 +204,27 @@ func (s *Service) Again(tx *store.Tx, signed *Signed) (*Signed, error) {
 // transaction, has proven. The session gets a new cookie value, in the result.
 func (s *Service) Raise(tx *store.Tx, now *Signed, p Proof) (*Signed, error) {
 	return raise(tx, now, p, newSecret())
+}
+
+// Failed writes down that somebody has tried to prove who they are and could not:
+// signed, in a session, by a second factor; or u, nil for nobody that is known, at the
+// door.
+func (s *Service) Failed(u *directory.User, signed *Signed, a Attempt, err error) {
+	number := 0
+	var x *grant.Session
+	switch {
+	case fault.Is(err, fault.Limited) || fault.Is(err, fault.Revoked) || !fault.Is(err, fault.Unauthenticated):
+	case signed != nil:
+		number = wrongSecond
+	case u == nil:
+		number = wrongName
+	default:
+		number = wrongPassword
+	}
+	if signed != nil {
+		u, x, a.IP, a.Request = signed.User, signed.Session, signed.Actor.IP, signed.Actor.Request
+	}
+	s.note("factor", u, x, a, number, err)
 }
 
 // NewSecret is a random value to hand out, and its hash, which is what is stored.
