@@ -266,17 +266,47 @@ func pass(t *testing.T, l *life) {
 
 func (l *life) passID(t *testing.T, name string) string {
 	t.Helper()
+	return l.methodID(t, name, "access pass")
+}
+
+func (l *life) methodID(t *testing.T, name, kind string) string {
+	t.Helper()
 	all, err := l.w.cli.Methods(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, m := range all {
-		if m.Kind == "access pass" {
+		if m.Kind == kind {
 			return m.ID
 		}
 	}
-	t.Fatalf("%s has no pass: %v", name, all)
+	t.Fatalf("%s has no %s: %v", name, kind, all)
 	return ""
+}
+
+var codeRE = regexp.MustCompile(`<li>([a-z2-9]{4}-[a-z2-9]{4}-[a-z2-9]{4})</li>`)
+
+// recoveryCodes makes some, here.
+func (l *life) recoveryCodes(t *testing.T) (codes []string) {
+	t.Helper()
+	action, form := l.here.get(t, "/account/methods/codes").fill(t)
+	p := l.here.post(t, action, form)
+	for _, m := range codeRE.FindAllStringSubmatch(p.text, -1) {
+		codes = append(codes, m[1])
+	}
+	if p.status != http.StatusOK || len(codes) != 10 {
+		t.Fatalf("recovery codes: %d %s", p.status, p.text)
+	}
+	return codes
+}
+
+// proveSecond gives a recovery code, here.
+func (l *life) proveSecond(t *testing.T, code string) {
+	t.Helper()
+	action, form := l.here.get(t, "/signin/second?next="+url.QueryEscape("/account/methods")+"&way=recovery").fill(t, "code", code)
+	if p := l.here.post(t, action, form); p.status != http.StatusSeeOther {
+		t.Fatalf("second factor: %d %s", p.status, p.text)
+	}
 }
 
 // spareSecret adds a secret to be removed later; the application goes on with the other.

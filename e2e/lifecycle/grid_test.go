@@ -132,6 +132,23 @@ func grid() []event {
 				ok[client.Done](t)(l.w.cli.ResetMethods(t.Context(), name, act))
 			}), nil},
 		}},
+		{row: standing.FactorAdded, lacks: map[string]string{byPortal: "it is for oneself", byGraph: "a token is no proof of who is in front of it", byCLI: "the same", byApply: isAnAct, byImport: people}, paths: []path{
+			{byAccount, "recovery codes", func(t *testing.T, l *life) { l.recoveryCodes(t) }, nil},
+		}},
+		{row: standing.FactorRemoved, dead: all(halfDone, []artefact{sessionThere, refreshThere, tokenHere, tokenThere, tokenOnline, introspected, userinfo, ownAPI, childToken}),
+			lacks: map[string]string{byPortal: "it is for oneself", byGraph: "a token is no proof of who is in front of it", byCLI: "the same", byApply: isAnAct, byImport: people}, paths: []path{
+				{byAccount, "removed", func(t *testing.T, l *life) {
+					l.proveSecond(t, l.recoveryCodes(t)[0])
+					action, form := l.here.get(t, "/account/methods/"+l.methodID(t, l.ada, "recovery codes")).fill(t)
+					if p := l.here.post(t, action, form); p.status != http.StatusSeeOther {
+						t.Fatalf("%d %s", p.status, p.text)
+					}
+				}, nil},
+				{byAccount, "replaced", func(t *testing.T, l *life) {
+					l.proveSecond(t, l.recoveryCodes(t)[0])
+					l.recoveryCodes(t)
+				}, nil},
+			}},
 		{row: standing.FactorGiven, lacks: map[string]string{byPortal: noMethods, byApply: isAnAct, byImport: people}, paths: []path{
 			{byGraph, "POST temporaryAccessPassMethods", both(func(t *testing.T, l *life, name, _ string) { l.givePass(t, name) }), nil},
 			{byCLI, "method pass", both(func(t *testing.T, l *life, name, _ string) {

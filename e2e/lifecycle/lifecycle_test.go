@@ -29,8 +29,6 @@ var unreachable = map[standing.Event]string{
 	standing.ProviderAltered:  "it ends nothing: TestAProviderDisabledEndsWhatCameThroughIt enables one again and revives nothing",
 	standing.PolicyChanged:    "it ends nothing by itself: what a changed policy then refuses is tested use by use in internal/issue",
 	standing.UserLinked:       "it ends nothing: TestAPersonLinksAnAccountWithTwoFreshProofs",
-	standing.FactorAdded:      "it ends nothing: TestWhatChangesOfMethodsEnd in internal/store, on both engines",
-	standing.FactorRemoved:    "the same test, and TestRemovingOnesOwnMethodEndsEverythingElse in internal/factor",
 }
 
 func TestEveryRowOfTheTableIsExpectedAndEveryPathNamed(t *testing.T) {

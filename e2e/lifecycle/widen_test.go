@@ -16,6 +16,8 @@ var widest = map[standing.Event][]artefact{
 	standing.RoleRemoved:      hers,
 	standing.UserUnassigned:   hers,
 	standing.RightsGiven:      hers,
+	standing.FactorAdded:      hers,
+	standing.FactorRemoved:    hers,
 	standing.FactorGiven:      all(hers, []artefact{ticket}),
 	standing.SessionSignedOut: hers,
 	standing.SessionRevoked:   hers,
@@ -47,18 +49,19 @@ func TestEveryWideningEndsMore(t *testing.T) {
 		}
 	}
 	w := newWorld(t, "")
-	// As a file, but for what would end Henry's session whenever he is assigned.
+	// As a file, but for what would end Henry's session whenever he is assigned, and
+	// Ada's before she could remove what she has added.
 	var file strings.Builder
 	file.WriteString("[lifecycle]\n")
 	for e := range widest {
-		if e != standing.RightsGiven {
+		if e != standing.RightsGiven && e != standing.FactorAdded {
 			file.WriteString(string(e) + " = \"everything\"\n")
 		}
 	}
 	w.must(t, http.MethodPost, "/v1.0/curfew/apply", file.String())
 	t.Run("widest", func(t *testing.T) {
 		for row, dead := range widest {
-			if row == standing.KeyStolen || row == standing.RightsGiven {
+			if row == standing.KeyStolen || row == standing.RightsGiven || row == standing.FactorAdded {
 				continue
 			}
 			e := eventOf(t, row)
@@ -78,6 +81,8 @@ func TestEveryWideningEndsMore(t *testing.T) {
 		{standing.SessionSignedOut, "grants", all(halfDone, oneGrant, []artefact{sessionHere, refreshOther, tokenOnline, consentPage})},
 		{standing.SessionSignedOut, standing.Unset, eventOf(t, standing.SessionSignedOut).dead},
 		{standing.RoleRemoved, standing.Unset, herTokens},
+		{standing.FactorAdded, "everything", hers},
+		{standing.FactorAdded, standing.Unset, nil},
 		{standing.RightsGiven, "tokens", herTokens},
 		{standing.RightsGiven, "everything", hers},
 		{standing.RightsGiven, standing.Unset, nil},

@@ -36,6 +36,7 @@ func rendered(t testing.TB) map[string][]byte {
 	a.Grants, a.Done, a.Theme = nil, "Every other browser session ended at 12:04:12.", webkit.Dark
 	put("account-done")(accountPage.HTML(a))
 	factors(put)
+	resets(put)
 	return out
 }
 

@@ -54,6 +54,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 	mux.HandleFunc("POST /signin/passkey", s.postEntry)
 	mux.HandleFunc("GET /signin/pass", s.getPass)
 	mux.HandleFunc("POST /signin/pass", s.postPass)
+	s.registerReset(mux)
 }
 
 // done are the sentences about what was just done, by the word in the address.

@@ -31,6 +31,9 @@ func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request, status int, 
 		}
 		v.PasskeyURL, v.PassURL = "/signin/passkey"+to, "/signin/pass"+to
 	}
+	if s.SignIn.Mail != nil {
+		v.ForgotURL = "/forgot"
+	}
 	if s.Ways != nil {
 		var err error
 		if v.Ways, err = s.Ways(r.Context()); err != nil {

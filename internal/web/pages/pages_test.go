@@ -54,7 +54,7 @@ func rendered(t testing.TB) map[string][]byte {
 	s.App = strings.Repeat("Verylongapplicationname", 6)
 	put("signin-other")(signInPage.HTML(s))
 	s = signIn()
-	s.PasskeyURL, s.PassURL = "/signin/passkey", "/signin/pass"
+	s.PasskeyURL, s.PassURL, s.ForgotURL = "/signin/passkey", "/signin/pass", "/forgot"
 	s.Ways = []Way{{"Partner", "/federation/partner/start"}, {strings.Repeat("Verylongprovidername", 3), "/federation/long/start"}}
 	put("ways")(signInPage.HTML(s))
 	c := ChangePassword{Flow: flow("Change password", "/signin/password"), UserName: "ada@contoso.example", Forced: true, MinLength: 12}

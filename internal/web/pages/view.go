@@ -61,6 +61,8 @@ type SignIn struct {
 	// PasskeyURL is the page that signs in by passkey, PassURL that for a temporary
 	// access pass; empty: not offered.
 	PasskeyURL, PassURL string
+	// ForgotURL is the page that sends a link for a new password; empty: none does.
+	ForgotURL string
 }
 
 // Way is a form that signs in through another identity provider (field flow).
