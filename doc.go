@@ -74,6 +74,7 @@
 //	         internal/web/feed           the feed of the guards
 //	         internal/web/portal         the administrator's pages
 //	         internal/web/portal/desk    what its rooms share: who asks, frame, notice, the generic pages
+//	         internal/web/portal/policies policies, locations, spared accounts, what if
 //	         internal/web/portal/deliveries what other people's servers could not be told
 //	         internal/web/portal/portaltest a house to see the pages in; for tests
 //	         internal/web/portal/figure  the geometry of their drawings
@@ -92,7 +93,7 @@
 // signin, manage; govern to manage; web/* to webkit; role, policy, grant, audit to
 // directory; grant to policy; claims to grant; policy/wire to policy, directory; standing to directory, policy,
 // grant; config, egress to fault; graph, registration, access, methods, signins and own to api; they and api to odata;
-// account to pages; portal and its rooms to desk, figure, receipt, registry; desk to receipt, registry; portal/receipt to figure;
+// account to pages; portal and its rooms to desk, figure, receipt, registry; desk to receipt, registry; portal/registry to figure; portal/receipt to figure;
 // cmd/curfew to demo; guard to the rooms inside it, and
 // dpop to jose;
 // guardtest to guard; store and journal to engine; storetest to store.

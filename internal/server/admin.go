@@ -6,6 +6,7 @@ import (
 	"github.com/curfew-id/curfew/internal/web/portal"
 	"github.com/curfew-id/curfew/internal/web/portal/deliveries"
 	"github.com/curfew-id/curfew/internal/web/portal/desk"
+	"github.com/curfew-id/curfew/internal/web/portal/policies"
 )
 
 // adminPages adds the rooms of the portal; base is the public URL.
@@ -13,4 +14,5 @@ func (s *Server) adminPages(mux *http.ServeMux, base string) {
 	d := &desk.Desk{SignIn: s.signin, Manage: s.manage, Relay: s.relay, Deliver: s.deliver, Base: base, Secure: s.cfg.Secure(), Domain: s.domain, Log: s.log, Now: s.now}
 	(&portal.Server{Desk: d, Revoke: s.revoke}).Register(mux)
 	(&deliveries.Server{Desk: d}).Register(mux)
+	(&policies.Server{Desk: d, Govern: s.govern}).Register(mux)
 }

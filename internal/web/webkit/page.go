@@ -56,12 +56,13 @@ type Field struct {
 	// Show adds the button that shows a password; it needs the script.
 	Show bool
 	Max  int // maxlength; 0: 255
-	// Lines makes it a text of several lines, so many of them in sight. Their
-	// indentation is lost on the way.
+	// Lines makes it a text of several lines, so many of them in sight.
 	Lines int
 	// Choices make it a set of radio buttons, of which Value is chosen; the error
 	// and the label are then those of the whole set.
 	Choices []Choice
+	// Select shows the choices as one line that opens.
+	Select bool
 	// Check makes it a checkbox, ticked when Value is not empty.
 	Check bool
 }
@@ -245,12 +246,21 @@ func (p Page[T]) Write(w http.ResponseWriter, status int, v T) error {
 	return err
 }
 
-// squeeze drops empty lines and indentation, which is a fifth of a long table. No
-// template uses pre; what stands in a textarea is a list with an item on each line, or
-// JSON.
+// squeeze drops empty lines and indentation, which is a fifth of a long table, but
+// for what stands in a textarea, which may be JSON. No template uses pre.
 func squeeze(b []byte) []byte {
 	out := make([]byte, 0, len(b))
+	kept := false
 	for line := range bytes.Lines(b) {
+		if was := kept; was || bytes.Contains(line, []byte("<textarea")) {
+			kept = bytes.LastIndex(line, []byte("</textarea>")) <= bytes.LastIndex(line, []byte("<textarea"))
+			if was {
+				out = append(out, line...)
+				continue
+			}
+			out = append(out, bytes.TrimLeft(line, " \t")...)
+			continue
+		}
 		if line = bytes.TrimSpace(line); len(line) > 0 {
 			out = append(append(out, line...), '\n')
 		}

@@ -19,16 +19,15 @@ type Form struct {
 	Save func(webkit.Form, manage.Act) (string, registry.Mistakes, error)
 }
 
-// reasonField is the field at the foot of a form.
-func reasonField(value, problem string) webkit.Field {
+// ReasonField is the field at the foot of a form.
+func ReasonField(value, problem string) webkit.Field {
 	return webkit.Field{Name: "reason", Label: "Reason (optional)", Hint: "Goes into the audit log, and on the receipt if something ends.", Value: value, Error: problem, Autocomplete: "off", Max: MaxReason}
 }
 
 // Show sends the form, as of now.
 func (p *Form) Show(v *Visit, status int) error {
 	p.Shell = v.Shell(p.Heading)
-	in := navItems[v.Section]
-	p.Crumbs = []webkit.Link{{Text: in.Text, URL: in.URL}, {Text: p.Heading}}
+	p.Crumbs = []webkit.Link{v.In(), {Text: p.Heading}}
 	if p.Refusal != nil {
 		status = http.StatusForbidden
 	}
@@ -37,9 +36,20 @@ func (p *Form) Show(v *Visit, status int) error {
 		p.Hidden = []Hidden{{"version", strconv.FormatInt(p.Version, 10)}}
 	}
 	if p.Reason.Name == "" {
-		p.Reason = reasonField("", "")
+		p.Reason = ReasonField("", "")
 	}
-	return Show(v, formPage, status, p.FormPage)
+	return Show(v, FormTemplate, status, p.FormPage)
+}
+
+// VersionField keeps the version that a form was filled from.
+func VersionField(version int64) Hidden {
+	return Hidden{Name: "version", Value: strconv.FormatInt(version, 10)}
+}
+
+// In is the page of the navigation that the reader is in.
+func (v *Visit) In() webkit.Link {
+	in := navItems[v.Section]
+	return webkit.Link{Text: in.Text, URL: in.URL}
 }
 
 // FilledFrom is the version that a form was filled from. What cannot be read is no
@@ -58,7 +68,7 @@ func (p *Form) Post(v *Visit) error {
 	if err != nil {
 		return err
 	}
-	p.Reason = reasonField(f.Get("reason"), "")
+	p.Reason = ReasonField(f.Get("reason"), "")
 	m := registry.Mistakes{}
 	where := ""
 	switch {

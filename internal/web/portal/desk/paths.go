@@ -16,6 +16,12 @@ const (
 	PathNewResource  = "/portal/new-resource"
 	PathGuards       = "/portal/guards"
 	PathDeliveries   = "/portal/deliveries"
+	PathPolicies     = "/portal/policies"
+	PathNewPolicy    = "/portal/new-policy"
+	PathSpared       = "/portal/spared-accounts"
+	PathLocations    = "/portal/locations"
+	PathNewLocation  = "/portal/new-location"
+	PathWhatIf       = "/portal/what-if"
 	PathReceipts     = "/portal/receipts"
 	PathAudit        = "/portal/audit"
 	PathRevokeAll    = "/portal/revoke-all"
@@ -37,3 +43,6 @@ func ReceiptPath(id string) string { return PathReceipts + "/" + url.PathEscape(
 
 // PathBulkNow is where the confirmation of an act on several users is posted.
 const PathBulkNow = PathBulk + "/now"
+
+// PolicyPath is the page of a policy.
+func PolicyPath(id string) string { return PathPolicies + "/" + url.PathEscape(id) }

@@ -17,6 +17,9 @@ const (
 	SectionUsers
 	SectionApplications
 	SectionResources
+	SectionPolicies
+	SectionLocations
+	SectionWhatIf
 	SectionGuards
 	SectionDeliveries
 	SectionReceipts
@@ -49,6 +52,9 @@ var navItems = [...]NavItem{
 	SectionUsers:        {Group: "Directory", Text: "Users", URL: PathUsers, Icon: "user"},
 	SectionApplications: {Group: "Access", Text: "Applications", URL: PathApplications, Icon: "apps"},
 	SectionResources:    {Text: "Resources", URL: PathResources, Icon: "layers"},
+	SectionPolicies:     {Group: "Conditional access", Text: "Policies", URL: PathPolicies, Icon: "closes"},
+	SectionLocations:    {Text: "Locations", URL: PathLocations, Icon: "globe"},
+	SectionWhatIf:       {Text: "What if", URL: PathWhatIf, Icon: "search"},
 	SectionGuards:       {Group: "Enforcement", Text: "Guards", URL: PathGuards, Icon: "shield", Warn: true},
 	SectionDeliveries:   {Text: "Deliveries", URL: PathDeliveries, Icon: "mail", Warn: true},
 	SectionReceipts:     {Group: "Records", Text: "Receipts", URL: PathReceipts, Icon: "receipt"},

@@ -19,6 +19,7 @@ func (paths) Bulk() string      { return PathBulk }
 func (paths) Guards() string    { return PathGuards }
 func (paths) Resources() string { return PathResources }
 func (paths) Receipts() string  { return PathReceipts }
+func (paths) WhatIf() string    { return PathWhatIf }
 func (paths) RevokeAll() string { return PathRevokeAll }
 func (paths) Account() string   { return PathAccount }
 func (paths) SignOut() string   { return PathSignOut }
@@ -35,6 +36,7 @@ var (
 	OncePage    = webkit.NewPage[Once](set, "once")
 	ThingsPage  = webkit.NewPage[Things](set, "things")
 	ThingPage   = webkit.NewPage[Thing](set, "thing")
-	formPage    = webkit.NewPage[FormPage](set, "form-page")
-	refusedPage = webkit.NewPage[RefusedPage](set, "refused")
+	// FormTemplate is what [Form] shows itself with.
+	FormTemplate = webkit.NewPage[FormPage](set, "form-page")
+	refusedPage  = webkit.NewPage[RefusedPage](set, "refused")
 )

@@ -50,8 +50,16 @@ type Thing struct {
 	Cards []registry.Card
 	// Duo sets the cards in two columns where there is room.
 	Duo bool
+	// Code, when set, stands below the cards.
+	Code *Code
 	// Audit, when set, stands below the cards.
 	Audit *AuditTable
+}
+
+// Code is text to copy, such as JSON. Rows of it are in sight.
+type Code struct {
+	Title, Hint, Text string
+	Rows              int
 }
 
 // Columns are the cards as two columns: the first half, and the rest.
@@ -64,15 +72,17 @@ func (t Thing) Columns() [][]registry.Card {
 type FormPage struct {
 	Shell
 	Heading, Intro string
-	Problem        *webkit.Problem
-	Sets           []webkit.Fieldset
-	Reason         webkit.Field
-	Verb           Verb
-	Button         string // empty: the verb's label
-	Action         string
-	KeepURL        string
-	Hidden         []Hidden
-	Refusal        *Refusal
+	// Consequences are what saving does, once that is known.
+	Consequences []Consequence
+	Problem      *webkit.Problem
+	Sets         []webkit.Fieldset
+	Reason       webkit.Field
+	Verb         Verb
+	Button       string // empty: the verb's label
+	Action       string
+	KeepURL      string
+	Hidden       []Hidden
+	Refusal      *Refusal
 }
 
 // PageTitle is the frame, marked when the form came back with errors.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/web/portal/figure"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
@@ -35,6 +36,8 @@ type Card struct {
 	// Note is a sentence below the title.
 	Note  string
 	Facts []Fact
+	// Chart stands above the table that holds the same facts.
+	Chart *figure.Days
 	Table *Table
 	// Empty stands in place of the table; Command is what to type then.
 	Empty, Command string
