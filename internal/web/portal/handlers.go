@@ -12,6 +12,8 @@ import (
 type Server struct {
 	*desk.Desk
 	Revoke *revoke.Service
+	// Tabs are further tabs on the profile of a person, after the first.
+	Tabs []desk.UserTab
 
 	cuts receipt.Cuts
 }

@@ -96,11 +96,9 @@ func (s *Server) getUser(v *visit) error {
 	if p.User.Service {
 		verbs = verbs[:2]
 	}
-	var ds []role.Decision
+	o := v.Offers()
 	for _, verb := range verbs {
-		d := role.Allowed(v.Actor, action[verb], p.target)
-		ds = append(ds, d)
-		view.Commands = append(view.Commands, Command{Verb: verb, URL: VerbPath(p.id, verb), Refused: !d.OK})
+		view.Commands = append(view.Commands, o.Command(verb, action[verb], p.target, VerbPath(p.id, verb)))
 	}
 	tab := v.Q.Get("tab")
 	switch tab {
@@ -112,20 +110,27 @@ func (s *Server) getUser(v *visit) error {
 		view.Membership, err = v.membership(p)
 	case "applications":
 		view.Cards, err = v.userApps(p, func(verb Verb) bool {
-			d := role.Allowed(v.Actor, appActs[verb.Slug].action, role.Target{ID: p.User.ID})
-			verbs, ds = append(verbs, verb), append(ds, d)
-			return d.OK
+			return o.May(verb, appActs[verb.Slug].action, role.Target{ID: p.User.ID})
 		})
 	default:
+		i := slices.IndexFunc(s.Tabs, func(t desk.UserTab) bool { return t.Word == tab })
+		if i >= 0 {
+			view.Cards, err = s.Tabs[i].Cards(v.Visit, o, desk.Person{ID: p.User.ID, Name: p.name, Target: p.target})
+			break
+		}
 		tab = ""
 		err = v.userAccess(p, &view)
 	}
 	if err != nil {
 		return err
 	}
-	view.Refusal = v.Refusal(verbs, ds, p.User.ID, p.name, UserPath(p.id))
-	for _, t := range []Tab{{Text: "Access", Count: -1}, {Text: "Audit", URL: "?tab=audit", Count: -1}, {Text: "Applications", URL: "?tab=applications", Count: -1},
-		{Text: "Groups and roles", URL: "?tab=groups", Count: len(p.Groups) + len(p.Held.Roles)}} {
+	view.Refusal = o.Refusal(p.User.ID, p.name, UserPath(p.id))
+	tabs := []Tab{{Text: "Access", Count: -1}, {Text: "Audit", URL: "?tab=audit", Count: -1}, {Text: "Applications", URL: "?tab=applications", Count: -1},
+		{Text: "Groups and roles", URL: "?tab=groups", Count: len(p.Groups) + len(p.Held.Roles)}}
+	for i, t := range s.Tabs {
+		tabs = slices.Insert(tabs, i+1, Tab{Text: t.Text, URL: "?tab=" + t.Word, Count: -1})
+	}
+	for _, t := range tabs {
 		t.Current = strings.TrimPrefix(t.URL, "?tab=") == tab
 		t.URL = UserPath(p.id) + t.URL
 		view.Tabs = append(view.Tabs, t)

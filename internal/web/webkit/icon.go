@@ -19,6 +19,7 @@ var icons = map[string]string{
 	"down":     `<path d="M8 2v7.5M4.5 6.5L8 10l3.5-3.5M2.5 13.5h11"/>`,
 	"edit":     `<path d="M3 13l.75-3L10.5 3.25l2.25 2.25L6 12.25z"/>`,
 	"ended":    `<circle class="f" cx="8" cy="8" r="6.25"/><path class="k" d="M5.2 8.3l2 2 3.6-4.2"/>`,
+	"enter":    `<path d="M6.5 2.5h7v11h-7M2.5 8h7M7 5.5L9.5 8 7 10.5"/>`,
 	"exit":     `<path d="M9.5 2.5h-7v11h7M6.5 8h7M11 5.5L13.5 8 11 10.5"/>`,
 	"eye":      `<path d="M1.5 8S4 3.75 8 3.75 14.5 8 14.5 8 12 12.25 8 12.25 1.5 8 1.5 8z"/><circle cx="8" cy="8" r="1.75"/>`,
 	"failed":   `<path d="M5.5 2h5L14 5.5v5L10.5 14h-5L2 10.5v-5z"/><path d="M8 5v3.5M8 11h.01"/>`,

@@ -17,7 +17,8 @@ type Offers struct {
 // Offers begins a page that offers nothing yet.
 func (v *Visit) Offers() *Offers { return &Offers{v: v} }
 
-func (o *Offers) add(verb Verb, action role.Action, t role.Target) bool {
+// May offers a verb that stands somewhere else, and says whether it is open.
+func (o *Offers) May(verb Verb, action role.Action, t role.Target) bool {
 	d := role.Allowed(o.v.Actor, action, t)
 	o.verbs, o.ds = append(o.verbs, verb), append(o.ds, d)
 	return d.OK
@@ -25,12 +26,12 @@ func (o *Offers) add(verb Verb, action role.Action, t role.Target) bool {
 
 // Command offers a verb in the command bar.
 func (o *Offers) Command(verb Verb, action role.Action, t role.Target, address string) Command {
-	return Command{Verb: verb, URL: address, Refused: !o.add(verb, action, t)}
+	return Command{Verb: verb, URL: address, Refused: !o.May(verb, action, t)}
 }
 
 // Button offers a verb in a card.
 func (o *Offers) Button(verb Verb, action role.Action, t role.Target, address string) registry.Button {
-	return Button(verb, address, !o.add(verb, action, t))
+	return Button(verb, address, !o.May(verb, action, t))
 }
 
 // Refusal says why some are refused; nil when none is. The target has a name, and an

@@ -22,6 +22,7 @@ const (
 	PathLocations    = "/portal/locations"
 	PathNewLocation  = "/portal/new-location"
 	PathWhatIf       = "/portal/what-if"
+	PathSignIns      = "/portal/sign-ins"
 	PathReceipts     = "/portal/receipts"
 	PathAudit        = "/portal/audit"
 	PathRevokeAll    = "/portal/revoke-all"

@@ -22,6 +22,7 @@ const (
 	SectionWhatIf
 	SectionGuards
 	SectionDeliveries
+	SectionSignIns
 	SectionReceipts
 	SectionAudit
 )
@@ -57,7 +58,8 @@ var navItems = [...]NavItem{
 	SectionWhatIf:       {Text: "What if", URL: PathWhatIf, Icon: "search"},
 	SectionGuards:       {Group: "Enforcement", Text: "Guards", URL: PathGuards, Icon: "shield", Warn: true},
 	SectionDeliveries:   {Text: "Deliveries", URL: PathDeliveries, Icon: "mail", Warn: true},
-	SectionReceipts:     {Group: "Records", Text: "Receipts", URL: PathReceipts, Icon: "receipt"},
+	SectionSignIns:      {Group: "Records", Text: "Sign-ins", URL: PathSignIns, Icon: "enter"},
+	SectionReceipts:     {Text: "Receipts", URL: PathReceipts, Icon: "receipt"},
 	SectionAudit:        {Text: "Audit", URL: PathAudit, Icon: "list"},
 }
 

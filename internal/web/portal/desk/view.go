@@ -2,6 +2,7 @@ package desk
 
 import (
 	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/web/portal/registry"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
@@ -68,6 +69,23 @@ func (t Thing) Columns() [][]registry.Card {
 	return [][]registry.Card{t.Cards[:half], t.Cards[half:]}
 }
 
+// UserTab is a further tab on the profile of a person, which a room beside the portal
+// fills.
+type UserTab struct {
+	// Word is the tab in the address.
+	Word, Text string
+	// Cards are what stands on it; what they offer goes into o, so that the page says
+	// why something is refused.
+	Cards func(v *Visit, o *Offers, p Person) ([]registry.Card, error)
+}
+
+// Person is whom a profile is about.
+type Person struct {
+	ID     directory.UserID
+	Name   string // as pages call the person
+	Target role.Target
+}
+
 // FormPage is a form that takes a page: fieldsets, a reason, two buttons.
 type FormPage struct {
 	Shell
@@ -111,20 +129,23 @@ type Once struct {
 // Things is a list of applications or of resources.
 type Things struct {
 	Shell
-	Heading  string
-	Commands []Command
-	Refusal  *Refusal
-	Done     string
-	Query    string
-	Search   string // label of the field; empty: no search
-	Filters  []Filter
-	Hidden   []Hidden
-	Found    int
-	Table    *registry.Table
-	Paging   Paging
-	ListURL  string // without search and filters
+	Heading   string
+	Commands  []Command
+	Refusal   *Refusal
+	Done      string
+	Query     string
+	Search    string // label of the field; empty: no search
+	Filters   []Filter
+	Hidden    []Hidden
+	Found     int // negative: not counted; FoundText then
+	FoundText string
+	Table     *registry.Table
+	Paging    Paging
+	ListURL   string // without search and filters
 	// Empty and Command stand in place of the list while there is nothing at all.
 	Empty, Command string
+	// Nothing is the same without a command.
+	Nothing string
 }
 
 // Cards are drawn as of now, with links to people for those who may see them.
