@@ -3,16 +3,24 @@ package server
 import (
 	"net/http"
 
+	"github.com/curfew-id/curfew/internal/review"
+	graphsignins "github.com/curfew-id/curfew/internal/web/graph/signins"
 	"github.com/curfew-id/curfew/internal/web/portal"
 	"github.com/curfew-id/curfew/internal/web/portal/deliveries"
 	"github.com/curfew-id/curfew/internal/web/portal/desk"
+	"github.com/curfew-id/curfew/internal/web/portal/person"
 	"github.com/curfew-id/curfew/internal/web/portal/policies"
+	"github.com/curfew-id/curfew/internal/web/portal/signins"
 )
 
 // adminPages adds the rooms of the portal; base is the public URL.
 func (s *Server) adminPages(mux *http.ServeMux, base string) {
 	d := &desk.Desk{SignIn: s.signin, Manage: s.manage, Relay: s.relay, Deliver: s.deliver, Base: base, Secure: s.cfg.Secure(), Domain: s.domain, Log: s.log, Now: s.now}
-	(&portal.Server{Desk: d, Revoke: s.revoke}).Register(mux)
+	log := &signins.Server{Desk: d, Review: &review.Service{DB: s.db, Journal: s.journal}, File: graphsignins.Stream}
+	log.Register(mux)
+	who := &person.Server{Desk: d, Factor: s.factor}
+	who.Register(mux)
+	(&portal.Server{Desk: d, Revoke: s.revoke, Tabs: []desk.UserTab{log.Tab(), who.Methods()}}).Register(mux)
 	(&deliveries.Server{Desk: d}).Register(mux)
 	(&policies.Server{Desk: d, Govern: s.govern}).Register(mux)
 }

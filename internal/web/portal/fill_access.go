@@ -7,6 +7,7 @@ import (
 
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/relay"
+	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/portal/figure"
 	"github.com/curfew-id/curfew/internal/web/portal/receipt"
 	"github.com/curfew-id/curfew/internal/web/webkit"
@@ -18,7 +19,7 @@ func overall(x *relay.Exposure) Ending {
 	if len(x.Sessions)+len(x.Grants) > 0 {
 		e.Kind = AtOnce
 	}
-	for _, t := range tokens(x) {
+	for _, t := range desk.Tokens(x) {
 		n := receipt.EndingOf(t.Ends, t.ResourceName)
 		if n.Kind > e.Kind || n.Kind == e.Kind && (n.Within > e.Within || n.At.After(e.At)) {
 			e = n
@@ -30,22 +31,12 @@ func overall(x *relay.Exposure) Ending {
 // guardedEnd is the bound of what guards end, beside something that lives on.
 func guardedEnd(x *relay.Exposure) Ending {
 	e := Ending{Kind: AtOnce}
-	for _, t := range tokens(x) {
+	for _, t := range desk.Tokens(x) {
 		if t.Ends.Kind == relay.Within {
 			e = Ending{Kind: Within, Within: max(e.Within, t.Ends.Within)}
 		}
 	}
 	return e
-}
-
-// resourceNames lists, in the order of the timeline, where tokens are good.
-func resourceNames(ts []relay.TokenView) (names []string) {
-	for _, t := range ts {
-		if !slices.Contains(names, t.ResourceName) {
-			names = append(names, t.ResourceName)
-		}
-	}
-	return names
 }
 
 // access fills the first tab. rv is the receipt that the page shows, if any, and
@@ -117,7 +108,7 @@ func kindOf(agent string) string {
 }
 
 func factsNow(c webkit.Clock, x *relay.Exposure) []Fact {
-	ts := tokens(x)
+	ts := desk.Tokens(x)
 	grants := Fact{"Grants", webkit.Num(len(x.Grants)), ""}
 	var apps []directory.AppID
 	for _, g := range x.Grants {
@@ -130,18 +121,18 @@ func factsNow(c webkit.Clock, x *relay.Exposure) []Fact {
 	}
 	tokensFact := Fact{"Access tokens", webkit.Num(len(ts)), ""}
 	if len(ts) > 0 {
-		tokensFact.Remark = "in " + strings.Join(resourceNames(ts), ", ")
+		tokensFact.Remark = "in " + strings.Join(desk.ResourceNames(ts), ", ")
 	}
 	last := Fact{"If nobody does anything", "Nothing live", ""}
 	var at, unused time.Time
 	for _, t := range ts {
-		at = later(at, t.Expires)
+		at = desk.Later(at, t.Expires)
 	}
 	for _, b := range x.Sessions {
-		unused = later(unused, b.Ends)
+		unused = desk.Later(unused, b.Ends)
 	}
 	for _, g := range x.Grants {
-		unused = later(unused, g.Ends)
+		unused = desk.Later(unused, g.Ends)
 	}
 	switch {
 	case !at.IsZero() && !unused.IsZero():
@@ -170,18 +161,11 @@ func spanOf(e Ending) string {
 	return e.Long(webkit.Clock{})
 }
 
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
-}
-
 // factsAfter count what is still open, the tokens behind a guard that has not
 // confirmed included.
 func factsAfter(c webkit.Clock, x *relay.Exposure, rv *relay.ReceiptView) []Fact {
 	ended := func(n int) string { return webkit.Num(n) + " ended" }
-	open := len(tokens(x)) - len(x.Residual)
+	open := len(desk.Tokens(x)) - len(x.Residual)
 	var where []string
 	var last time.Time
 	behind := map[directory.ResourceID]bool{}
@@ -191,7 +175,7 @@ func factsAfter(c webkit.Clock, x *relay.Exposure, rv *relay.ReceiptView) []Fact
 		}
 		behind[r.Resource] = true
 		open += r.Tokens
-		last = later(last, r.At)
+		last = desk.Later(last, r.At)
 		switch r.State {
 		case relay.Closes:
 			where = append(where, r.Protects+" by "+c.Sec(r.At))

@@ -59,7 +59,7 @@ func (v *visit) receipt(rv *relay.ReceiptView, refresh string) Receipt {
 			x.Protects = "What is still out there"
 		}
 		if row.State == relay.Confirmed || row.State == relay.Closed && row.At.After(rv.At) {
-			r.LastChange = later(r.LastChange, row.At)
+			r.LastChange = desk.Later(r.LastChange, row.At)
 		}
 		r.Rows = append(r.Rows, x)
 	}

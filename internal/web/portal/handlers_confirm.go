@@ -3,9 +3,6 @@ package portal
 import (
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
-	"time"
 
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
@@ -36,11 +33,11 @@ func (v *visit) userConfirm(p *person, verb Verb) (*Confirm, error) {
 			{Kind: EndUnknown, What: "What had ended", When: "stays ended", Why: "Every browser and app has to sign in again."}}
 		return c, nil
 	}
-	x, err := v.exposure(p)
+	x, err := v.Exposure(p.User.ID)
 	if err != nil {
 		return nil, err
 	}
-	c.Consequences = v.consequences(x, len(x.Sessions), len(x.Grants), tokens(x))
+	c.Consequences = v.Consequences(x, len(x.Sessions), len(x.Grants), desk.Tokens(x))
 	switch verb {
 	case RevokeSessions:
 		c.Question = "Revoke " + p.name + "'s sessions?"
@@ -62,83 +59,6 @@ func (v *visit) userConfirm(p *person, verb Verb) (*Confirm, error) {
 		c.Consequences = append(c.Consequences, Consequence{Kind: AtOnce, What: "The old password", When: "ends at once", Why: "You get a temporary one, shown once. " + p.first() + " must change it at the next sign-in."})
 	}
 	return c, nil
-}
-
-// exposure is what is open for a user; empty for whoever may not see it.
-func (v *visit) exposure(p *person) (*relay.Exposure, error) {
-	x, err := v.s.Relay.Exposure(v.Ctx(), v.Actor, p.User.ID)
-	if fault.Is(err, fault.Denied) {
-		return &relay.Exposure{User: p.User.ID, Now: v.Now()}, nil
-	}
-	return x, err
-}
-
-// consequences say what an act ends, and when: first what curfew itself ends, then
-// what guards end, then what lives on.
-func (v *visit) consequences(x *relay.Exposure, sessions, grants int, ts []relay.TokenView) (out []Consequence) {
-	c := v.Clock(x.Now)
-	var parts []string
-	if sessions > 0 {
-		parts = append(parts, webkit.Count(sessions, "browser session", "browser sessions"))
-	}
-	if grants > 0 {
-		parts = append(parts, webkit.Count(grants, "grant", "grants"))
-	}
-	switch {
-	case len(parts) > 0 && sessions+grants == 1:
-		out = append(out, Consequence{Kind: AtOnce, What: webkit.And(parts), When: "ends at once", Why: "It asks for a new sign-in."})
-	case len(parts) > 0:
-		out = append(out, Consequence{Kind: AtOnce, What: webkit.And(parts), When: "end at once", Why: "Every app asks for a new sign-in."})
-	}
-	var guarded []relay.TokenView
-	var rest []Consequence
-	var slowest time.Duration
-	lives := map[directory.ResourceID][]relay.TokenView{}
-	for _, t := range ts {
-		if t.Ends.Kind == relay.Within {
-			guarded, slowest = append(guarded, t), max(slowest, t.Ends.Within)
-		} else {
-			lives[t.Resource] = append(lives[t.Resource], t)
-		}
-	}
-	if n := len(guarded); n > 0 {
-		guards, answering := 0, 0
-		for _, l := range x.Lanes {
-			if slices.ContainsFunc(guarded, func(t relay.TokenView) bool { return t.Resource == l.Resource }) {
-				guards, answering = guards+l.Guards, answering+l.Answering
-			}
-		}
-		why := webkit.Count(guards, "guard", "guards") + ", all answering."
-		if answering < guards {
-			why = webkit.Count(guards, "guard", "guards") + ", " + webkit.Num(guards-answering) + " silent: that one refuses everything by itself."
-		}
-		out = append(out, Consequence{Kind: Within, What: tokensIn(n, resourceNames(guarded)), When: verbed(n, "end") + " within " + webkit.Span(slowest), Why: why})
-	}
-	for _, own := range lives {
-		var last time.Time
-		for _, t := range own {
-			last = later(last, t.Ends.At)
-		}
-		name := own[0].ResourceName
-		rest = append(rest, Consequence{Kind: NotBefore, What: tokensIn(len(own), []string{name}), When: verbed(len(own), "live") + " until " + c.Sec(last), Why: name + " has no guard. Nothing can end it sooner."})
-	}
-	slices.SortFunc(rest, func(a, b Consequence) int { return strings.Compare(a.When+a.What, b.When+b.What) })
-	if out = append(out, rest...); len(out) == 0 {
-		out = []Consequence{{Kind: NothingLive, What: "Nothing is live", When: "nothing to end", Why: "What is in flight is refused all the same."}}
-	}
-	return out
-}
-
-func tokensIn(n int, names []string) string {
-	return webkit.Count(n, "access token", "access tokens") + " in " + webkit.And(names)
-}
-
-// verbed puts a verb to a number of things: "ends", "end".
-func verbed(n int, verb string) string {
-	if n == 1 {
-		return verb + "s"
-	}
-	return verb
 }
 
 func (s *Server) getVerb(v *visit) error {
@@ -244,7 +164,7 @@ func (v *visit) part(verb Verb, pick func(*relay.Exposure, *Confirm) bool) (*per
 	if err != nil {
 		return nil, nil, err
 	}
-	x, err := v.exposure(p)
+	x, err := v.Exposure(p.User.ID)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -278,7 +198,7 @@ func (v *visit) sessionConfirm() (*person, *Confirm, error) {
 					ts = append(ts, g.Tokens...)
 				}
 			}
-			c.Consequences = append(v.consequences(x, 1, grants, ts), Consequence{Kind: EndUnknown, What: "Other browsers and apps", When: "stay as they are", Why: ""})
+			c.Consequences = append(v.Consequences(x, 1, grants, ts), Consequence{Kind: EndUnknown, What: "Other browsers and apps", When: "stay as they are", Why: ""})
 			return true
 		}
 		return false
@@ -292,7 +212,7 @@ func (v *visit) grantConfirm() (*person, *Confirm, error) {
 				continue
 			}
 			c.Question = "Revoke the grant of " + g.AppName + "?"
-			c.Consequences = append(v.consequences(x, 0, 1, g.Tokens), Consequence{Kind: EndUnknown, What: "Browser sessions", When: "stay as they are", Why: g.AppName + " can get a new grant in a browser that is signed in."})
+			c.Consequences = append(v.Consequences(x, 0, 1, g.Tokens), Consequence{Kind: EndUnknown, What: "Browser sessions", When: "stay as they are", Why: g.AppName + " can get a new grant in a browser that is signed in."})
 			return true
 		}
 		return false

@@ -80,7 +80,7 @@ func (v *visit) bulkConfirm(b *bulk) (*Confirm, error) {
 		if b.verb == EnableAccount {
 			continue
 		}
-		x, err := v.exposure(p)
+		x, err := v.Exposure(p.User.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -99,7 +99,7 @@ func (v *visit) bulkConfirm(b *bulk) (*Confirm, error) {
 		c.Consequences = []Consequence{{Kind: AtOnce, What: "New sign-ins", When: "work at once", Why: ""}, {Kind: EndUnknown, What: "What had ended", When: "stays ended", Why: ""}}
 	default:
 		c.Question = "Revoke the sessions of " + whom + "?"
-		c.Consequences = v.consequences(all, len(all.Sessions), len(all.Grants), tokens(all))
+		c.Consequences = v.Consequences(all, len(all.Sessions), len(all.Grants), desk.Tokens(all))
 		if b.verb == DisableAccount {
 			c.Question, c.Undo = "Disable "+webkit.Count(n, "account", "accounts")+"?", "Enabling again brings nothing back."
 			c.Consequences = append(c.Consequences, Consequence{Kind: AtOnce, What: "New sign-ins", When: "refused at once", Why: "Until somebody enables the accounts again."})
@@ -204,7 +204,7 @@ func (v *visit) notOver(receipts []*manage.Receipt) string {
 		}
 		for _, row := range rv.Left {
 			if row.State == relay.Lives {
-				until[row.Protects] = later(until[row.Protects], row.At)
+				until[row.Protects] = desk.Later(until[row.Protects], row.At)
 			}
 		}
 	}

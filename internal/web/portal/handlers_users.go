@@ -11,7 +11,6 @@ import (
 
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
-	"github.com/curfew-id/curfew/internal/relay"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/webkit"
@@ -298,22 +297,13 @@ func (v *visit) userRow(u *directory.User, roles []string) (UserRow, error) {
 	case err != nil:
 		return row, err
 	}
-	row.Sessions, row.Grants, row.Tokens, row.Ends = len(x.Sessions), len(x.Grants), len(tokens(x)), overall(x)
+	row.Sessions, row.Grants, row.Tokens, row.Ends = len(x.Sessions), len(x.Grants), len(desk.Tokens(x)), overall(x)
 	for _, b := range x.Sessions {
 		if b.AuthTime.After(row.LastSignIn) {
 			row.LastSignIn = b.AuthTime
 		}
 	}
 	return row, nil
-}
-
-// tokens are all access tokens that are open for a user.
-func tokens(x *relay.Exposure) []relay.TokenView {
-	var all []relay.TokenView
-	for _, g := range x.Grants {
-		all = append(all, g.Tokens...)
-	}
-	return append(append(all, x.AppTokens...), x.Residual...)
 }
 
 func account(u *directory.User) Account {

@@ -124,7 +124,7 @@ func (s Server) find(c *call) error {
 const writeTime = 30 * time.Second
 
 // export streams everything. What goes wrong after the first line cannot be told
-// by a status any more: the connection breaks off.
+// by a status any more: the connection breaks off, see [Stream].
 func (s Server) export(c *call) error {
 	q, rest, err := asked(c)
 	if err != nil {
@@ -137,20 +137,26 @@ func (s Server) export(c *call) error {
 	if format != "jsonl" && format != "csv" {
 		return odata.Unreadable("format is jsonl or csv.")
 	}
-	rc := http.NewResponseController(c.W)
+	return Stream(c.W, format, func(f func(*review.Entry) error) error { return s.Review.Export(c.Ctx(), c.Actor, q, f) })
+}
+
+// Stream writes sign-ins as a file, jsonl or csv: all that each gives to its function.
+// It returns an error as long as nothing was sent; afterwards it breaks off.
+func Stream(w http.ResponseWriter, format string, each func(func(*review.Entry) error) error) error {
+	rc := http.NewResponseController(w)
 	begun, n := false, 0
-	sheet := csv.NewWriter(c.W)
+	sheet := csv.NewWriter(w)
 	begin := func() error {
 		begun = true
-		c.W.Header().Set("Content-Disposition", `attachment; filename="signins.`+format+`"`)
-		c.W.Header().Set("Content-Type", map[string]string{"jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8; header=present"}[format])
+		w.Header().Set("Content-Disposition", `attachment; filename="signins.`+format+`"`)
+		w.Header().Set("Content-Type", map[string]string{"jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8; header=present"}[format])
 		_ = rc.SetWriteDeadline(time.Now().Add(writeTime)) // recorders in tests have none
 		if format == "csv" {
 			return sheet.Write(heads())
 		}
 		return nil
 	}
-	err = s.Review.Export(c.Ctx(), c.Actor, q, func(e *review.Entry) error {
+	err := each(func(e *review.Entry) error {
 		if !begun {
 			if err := begin(); err != nil {
 				return err
@@ -164,7 +170,7 @@ func (s Server) export(c *call) error {
 		}
 		b, err := api.Encode(written(e))
 		if err == nil {
-			_, err = c.W.Write(append(b, '\n'))
+			_, err = w.Write(append(b, '\n'))
 		}
 		return err
 	})

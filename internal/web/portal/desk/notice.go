@@ -24,6 +24,8 @@ type Command struct {
 type Refusal struct {
 	// Sentence in bold: "Anita holds Global Administrator. Your role cannot act on it."
 	Sentence string
+	// Rest is what can be done about it, where that is not a role.
+	Rest string
 	// Acts are what needs more: "revoke sessions, disable the account or reset the password".
 	Acts string
 	// Needs are the roles of which one is enough; You hold MyRoles.

@@ -171,6 +171,6 @@ func lockedOut(e *govern.Effect) *desk.Refusal {
 	if len(e.Lockout.By) > 0 {
 		n.Sentence = "After this no Global Administrator could sign in any more, because of " + few(e.Lockout.By, 3) + "."
 	}
-	n.Sentence += " Spare an account of all policies first, or let it only report. Who means it can force it: curfew policy enable --force."
+	n.Rest = "Spare an account of all policies first, or let it only report. Who means it can force it: curfew policy, with --force."
 	return n
 }

@@ -206,7 +206,7 @@ func (s *Server) deletePlace(v *desk.Visit) (*desk.Confirm, *govern.Document, er
 	if names := usersOf(policies, d.ID()); len(names) > 0 {
 		c.Consequences = nil
 		if c.Refusal == nil {
-			c.Refusal = &desk.Refusal{Sentence: "It is named by " + few(names, 3) + ". Take it out there first.", Untold: true}
+			c.Refusal = &desk.Refusal{Sentence: "It is named by " + few(names, 3) + ".", Rest: "Take it out there first.", Untold: true}
 		}
 	}
 	return c, d, nil

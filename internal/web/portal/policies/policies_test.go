@@ -168,7 +168,7 @@ func TestDocumentIsRefusedWithThePathOfWhatIsWrong(t *testing.T) {
 	h.Open("ada", h.As("ada").Live.Session.ID)
 	id := h.create(govern.Policy, `{"displayName":"Kept","state":"disabled","conditions":{`+everyone+`,"locations":{"includeLocations":["All"]}},"grantControls":{"operator":"OR","builtInControls":["block"]}}`)
 	path = desk.PolicyPath(id) + "/edit"
-	p, d := grace.Get(path)
+	_, d := grace.Get(path)
 	f := url.Values{"version": {d.All("form")[1].Attr["x"]}}
 	for _, e := range d.All("input") {
 		if e.Attr["type"] == "hidden" {
@@ -177,7 +177,7 @@ func TestDocumentIsRefusedWithThePathOfWhatIsWrong(t *testing.T) {
 	}
 	doc := `{"displayName":"Kept","state":"enabled","conditions":{"users":{"includeUsers":["All"],"excludeUsers":["` + h.IDs["grace"].String() + `"]},"applications":{"includeApplications":["All"]},"clientAppTypes":["all"]},"grantControls":{"operator":"OR","builtInControls":["block"]}}`
 	f.Set("document", doc)
-	p, d = grace.Check(grace.Do(http.MethodPost, path, f), http.StatusOK, path)
+	p, d := grace.Check(grace.Do(http.MethodPost, path, f), http.StatusOK, path)
 	portaltest.Want(t, p, "Nothing is saved yet", "1 browser session and 2 grants", "are refused at the next use")
 	if h.state(id) != policy.Off {
 		t.Fatal("it was saved at once")
@@ -294,7 +294,7 @@ func TestLocationsAndSparedAccounts(t *testing.T) {
 	p, _ = grace.Get(to)
 	portaltest.Want(t, p, "192.0.2.0/24", "2001:db8::/32", "Trusted")
 	path := strings.TrimSuffix(to, "?done=place")
-	p, d := grace.Get(path + "/edit")
+	_, d := grace.Get(path + "/edit")
 	version := ""
 	for _, e := range d.All("input") {
 		if e.Attr["name"] == "version" {

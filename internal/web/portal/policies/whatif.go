@@ -313,7 +313,7 @@ func (s *Server) ifChanged(v *desk.Visit, b *book, view *WhatIf, m registry.Mist
 	}
 	view.Answer = &Answer{Mark: registry.Mark{Icon: "info", Tone: "t-2"}, Text: what}
 	if n := lockedOut(e); n != nil {
-		view.Answer = &Answer{Mark: registry.Mark{Icon: "failed", Tone: "t-danger"}, Text: what + " " + strings.SplitAfter(n.Sentence, ". ")[0]}
+		view.Answer = &Answer{Mark: registry.Mark{Icon: "failed", Tone: "t-danger"}, Text: what + " " + n.Sentence}
 	}
 	view.Consequences, view.Cards = b.consequences(e), b.fates(e)
 	return nil

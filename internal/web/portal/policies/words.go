@@ -90,9 +90,7 @@ func (b *book) people(w policy.Who) (all []string) {
 	if w.AnyGuest || w.Guests != 0 {
 		all = append(all, "guests")
 	}
-	for _, r := range role.Names(w.Roles) {
-		all = append(all, r)
-	}
+	all = append(all, role.Names(w.Roles)...)
 	for _, g := range w.Groups {
 		all = append(all, "the group "+b.group(g))
 	}
@@ -149,7 +147,6 @@ var (
 	clientWords   = []string{"browsers", "apps", "Exchange ActiveSync", "Exchange ActiveSync (supported)", "other clients"}
 	platformWords = []string{"Android", "iOS", "Windows", "Windows Phone", "macOS", "Linux"}
 	riskWords     = []string{"not known", "none", "low", "medium", "high"}
-	flowWords     = []string{"", "device code", "transferred sign-in"}
 )
 
 // picked are the words of a set of bits.

@@ -2,7 +2,6 @@ package signins_test
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -16,6 +15,7 @@ import (
 	"github.com/curfew-id/curfew/internal/review"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/store/journal"
+	graphsignins "github.com/curfew-id/curfew/internal/web/graph/signins"
 	"github.com/curfew-id/curfew/internal/web/portal"
 	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/portal/portaltest"
@@ -38,25 +38,11 @@ func newHouse(t testing.TB) *house {
 	}
 	t.Cleanup(func() { h.journal.Close() })
 	h.House = portaltest.New(t, func(x *portaltest.House, mux *http.ServeMux) {
-		h.server = &signins.Server{Desk: x.Desk, Review: &review.Service{DB: x.DB, Journal: h.journal}, File: lines}
+		h.server = &signins.Server{Desk: x.Desk, Review: &review.Service{DB: x.DB, Journal: h.journal}, File: graphsignins.Stream}
 		h.server.Register(mux)
 		(&portal.Server{Desk: x.Desk, Revoke: x.Revoke, Tabs: []desk.UserTab{h.server.Tab()}}).Register(mux)
 	})
 	return h
-}
-
-// lines is a file of ids.
-func lines(w http.ResponseWriter, format string, each func(func(*review.Entry) error) error) error {
-	begun := false
-	err := each(func(e *review.Entry) error {
-		begun = true
-		_, err := io.WriteString(w, format+" "+e.ID.String()+"\n")
-		return err
-	})
-	if begun && err != nil {
-		panic(http.ErrAbortHandler)
-	}
-	return err
 }
 
 // add writes a sign-in down, one minute before the last.
@@ -126,7 +112,7 @@ func TestSignInsAreFilteredAndOneSaysWhatEachPolicyDid(t *testing.T) {
 		portaltest.WantNot(t, body, x.out...)
 		// The file holds what the page shows.
 		f := grace.Do(http.MethodGet, desk.PathSignIns+"/export/jsonl?"+q, nil)
-		if n, m := strings.Count(f.Body, "jsonl "), strings.Count(body.Body, `href="`+desk.PathSignIns+"/"); f.Status != http.StatusOK || n != m {
+		if n, m := strings.Count(f.Body, "\n"), strings.Count(body.Body, `href="`+desk.PathSignIns+"/"); f.Status != http.StatusOK || n != m || !strings.HasPrefix(f.Header.Get("Content-Disposition"), "attachment") || f.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%q: %d in the file, %d on the page, %d", q, n, m, f.Status)
 		}
 		portaltest.Want(t, p, strings.ReplaceAll("/export/csv"+map[bool]string{true: "?"}[q != ""], "&", "&amp;"))
