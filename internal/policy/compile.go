@@ -432,6 +432,9 @@ func (s *Set) asked(i int) ask {
 
 func (p *Places) empty() bool { return !p.All && !p.Trusted && len(p.IDs) == 0 }
 
+// Spares reports whether no policy touches an account.
+func (s *Set) Spares(id directory.UserID) bool { return s.spared[id] }
+
 // Empty reports whether there is nothing to decide by, nor to report.
 func (s *Set) Empty() bool { return s.on.or(s.report).empty() }
 

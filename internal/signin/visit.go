@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/curfew-id/curfew/internal/access"
+	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
@@ -59,12 +60,30 @@ func (s *Service) keep(tx *store.Tx, x *grant.Session, held directory.Held, a At
 	if err != nil {
 		return err
 	}
+	if r.Set.Spares(x.User) {
+		if err := s.noteSpared(tx, x.User); err != nil {
+			return err
+		}
+	}
 	switch r.Limits.Persistent {
 	case policy.Always:
 		x.Kept = true
 	case policy.Never:
 		x.Kept = false
 	}
+	return nil
+}
+
+// noteSpared writes down that an account was used that no policy touches: that is for
+// the day on which everybody else is locked out, and on any other day an alarm.
+func (s *Service) noteSpared(tx *store.Tx, id directory.UserID) error {
+	u, err := tx.User(id)
+	if err != nil {
+		return err
+	}
+	tx.Audit(audit.Record{Action: "Sign in by account spared by conditional access", Target: store.UserParty(u)})
+	name := u.ID.String()
+	tx.AfterCommit(func() { s.log().Warn("an account that no policy touches has signed in", "user", name) })
 	return nil
 }
 

@@ -112,3 +112,37 @@ func TestPoliciesDecideWhetherASessionIsKept(t *testing.T) {
 		}
 	})
 }
+
+// Using an account that no policy touches is on record, each time.
+func TestASparedAccountThatSignsInIsOnRecord(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *room) {
+		ada := r.user(adaName, adaFirst)
+		records := func() (n int) {
+			t.Helper()
+			if err := r.DB.Read(t.Context(), func(tx *store.Tx) error {
+				all, err := tx.Audits(store.AuditQuery{Target: ada.ID.String(), Limit: 100})
+				for _, x := range all {
+					if x.Action == "Sign in by account spared by conditional access" {
+						if n++; x.Actor.ID != ada.ID.String() || x.IP == "" {
+							t.Errorf("%+v", x)
+						}
+					}
+				}
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		r.in(attempt(adaName, adaFirst))
+		if n := records(); n != 0 {
+			t.Errorf("%d records of an account that is not spared", n)
+		}
+		r.rule(&store.Document{Kind: store.SparedDocument, ID: ada.ID.String(), Doc: "{}"})
+		r.in(attempt(adaName, adaFirst))
+		r.in(attempt(adaName, adaFirst))
+		if n := records(); n != 2 {
+			t.Errorf("%d records of two sign-ins", n)
+		}
+	})
+}
