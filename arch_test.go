@@ -102,7 +102,7 @@ var plan = map[string]room{
 	"internal/rotate":     verb("internal/keys", "internal/revoke"),
 	"internal/relay":      verb("internal/keys"),
 	"internal/deliver":    verb("internal/keys"),
-	"internal/govern":     verb("internal/manage"),
+	"internal/govern":     verb("internal/access", "internal/manage"),
 	"internal/factor":     verb("internal/keys", "internal/revoke", "internal/signin", "internal/manage"),
 	"internal/federate":   verb("internal/keys", "internal/revoke", "internal/signin", "internal/manage"),
 

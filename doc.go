@@ -92,7 +92,7 @@
 //
 // Sideways allowed: signin, issue, manage, rotate to revoke; issue, rotate, relay,
 // deliver to keys; issue to clientauth; signin, issue to access; federate, factor to keys, revoke,
-// signin, manage; govern to manage; web/* to webkit; role, policy, grant, audit to
+// signin, manage; govern to access, manage; web/* to webkit; role, policy, grant, audit to
 // directory; grant to policy; claims to grant; policy/wire to policy, directory; standing to directory, policy,
 // grant; config, egress to fault; graph, registration, access, methods, signins and own to api; they and api to odata;
 // account to pages; portal and its rooms to desk, figure, receipt, registry; desk to receipt, registry; portal/registry to figure; portal/receipt to figure;

@@ -228,11 +228,20 @@ func (c *console) suppose(ctx context.Context, api *client.Client, x *thought) e
 	if c.listsJSON() {
 		return c.Line(p)
 	}
-	return c.plan("", p)
+	over := "at the next use"
+	if in["user"] != nil {
+		over = "at once" // by a cutoff
+	}
+	return c.planUntil("", p, over)
 }
 
-// plan prints what a change would do.
+// plan prints what a change of policies would do.
 func (c *console) plan(name string, p *client.Planned) error {
+	return c.planUntil(name, p, "at the next use")
+}
+
+// planUntil prints what a change would do; over is when what ends is refused.
+func (c *console) planUntil(name string, p *client.Planned, over string) error {
 	if c.JSON {
 		return c.Line(struct {
 			outcome
@@ -266,7 +275,7 @@ func (c *console) plan(name string, p *client.Planned) error {
 		if len(f.Needs) > 0 {
 			fate = "asks for " + strings.Join(f.Needs, ", ")
 		}
-		until := "at the next use"
+		until := over
 		switch {
 		case f.Fate == "opens":
 			until = term.None

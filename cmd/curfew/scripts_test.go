@@ -302,7 +302,13 @@ func TestScripts(t *testing.T) {
 				}
 			},
 			"signin": func(ts *testscript.TestScript, neg bool, args []string) {
-				ts.Check(ts.Value(worldKey{}).(*world).signIn(args[0]+"@contoso.example", args[1]))
+				err := ts.Value(worldKey{}).(*world).signIn(args[0]+"@contoso.example", args[1])
+				if neg && err == nil {
+					ts.Fatalf("%s was let in", args[0])
+				}
+				if !neg {
+					ts.Check(err)
+				}
 			},
 			// exchange SCOPE: the service Notes exchanges what signin got.
 			"exchange": func(ts *testscript.TestScript, neg bool, args []string) {

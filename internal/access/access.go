@@ -188,6 +188,17 @@ func (s *Service) gather(tx *store.Tx, u *Use, r *Ruling) (err error) {
 	return err
 }
 
+// Facts are what a set of policies is told of a use: of another set than the one that
+// decides, for who wants to know what a change of policies would do.
+func (s *Service) Facts(tx *store.Tx, u *Use, set *policy.Set) (policy.Facts, error) {
+	if s == nil {
+		s = &Service{}
+	}
+	r := &Ruling{Set: set}
+	err := s.gather(tx, u, r)
+	return r.Facts, err
+}
+
 // At decides about the use of a browser session as of now, for pages that want to
 // know what is missing before anything is done: u says what is to be reached and how
 // the request came. Whether the session is alive is the caller's. Kinds as Judge.

@@ -56,6 +56,7 @@ type edit struct {
 	party       audit.Party // of sparing
 	what        string      // a sentence
 	changes     []audit.Change
+	explained   [policy.Opens + 1]int // fates, by kind
 }
 
 // plan compiles the world before and after.

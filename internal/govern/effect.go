@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/internal/access"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/policy"
@@ -84,7 +85,8 @@ const (
 type alive struct {
 	session *grant.Session
 	grant   *grant.Grant
-	from    *grant.Session // where a grant was given; nil: not known any more
+	app     *directory.App // of a grant
+	from    *grant.Session // where it was given; nil: not known any more
 	person  *person
 	ends    time.Time // unless it is used again
 }
@@ -102,7 +104,7 @@ func (c *step) session(s *grant.Session, ps *people) (*alive, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &alive{session: s, from: s, person: p, ends: s.Ends(c.s.Lifetimes)}
+	a := &alive{session: s, person: p, ends: s.Ends(c.s.Lifetimes)}
 	b, k, born := a.belongs()
 	cuts, err := c.CutsAfter(b, k, born)
 	if err != nil || len(standing.Check(standing.Facts{Now: c.Now, User: p.user, Ends: a.ends, Cuts: cuts})) > 0 {
@@ -134,6 +136,7 @@ func (c *step) grant(g *grant.Grant, ps *people) (*alive, error) {
 	if len(standing.Check(standing.Facts{Now: c.Now, User: p.user, App: app, NeedsApp: true, Ends: a.ends, End: g.End, Above: above.Facts, Orphan: above.Orphan})) > 0 {
 		return nil, nil
 	}
+	a.app = app
 	if !above.End.IsZero() && above.End.Before(a.ends) {
 		a.ends = above.End
 	}
@@ -146,21 +149,21 @@ func (c *step) grant(g *grant.Grant, ps *people) (*alive, error) {
 	return a, err
 }
 
-// uses are the facts under which something alive is used next: one for each
-// resource that a grant is for.
-func (c *step) uses(a *alive) []policy.Facts {
-	f := a.person.facts(c)
-	c.from(&f, a.from)
+// uses are the facts under which something alive is used next: from where its session
+// was opened, one for each resource that a grant is for.
+func (c *step) uses(a *alive, set *policy.Set) ([]policy.Facts, error) {
 	if a.grant == nil {
-		f.Client, f.Resource = accountApp, directory.OwnAPI
-		f.SecondTime = a.session.SecondTime
-		return []policy.Facts{f}
+		u := (&access.Use{Client: access.Account, Resource: directory.OwnAPI, IP: a.session.IP, Program: policy.Browser}).OfSession(a.session)
+		f, err := c.facts(a.person, u, set)
+		return []policy.Facts{f}, err
 	}
-	g := a.grant
-	f.Client, f.Methods, f.AuthTime, f.SecondTime = g.App, policy.MethodsOf(g.AMR), g.AuthTime, g.SecondTime
-	f.Program = 0
+	u := (&access.Use{Program: access.ProgramOf(a.app, "")}).OfGrant(a.grant)
+	if a.from != nil {
+		u.IP = a.from.IP
+	}
+	f, err := c.facts(a.person, u, set)
 	var all []policy.Facts
-	for _, p := range g.Scopes {
+	for _, p := range a.grant.Scopes {
 		if p.Resource != "" {
 			f.Resource = p.Resource
 			all = append(all, f)
@@ -169,7 +172,7 @@ func (c *step) uses(a *alive) []policy.Facts {
 	if all == nil {
 		all = append(all, f)
 	}
-	return all
+	return all, err
 }
 
 // outlives is when the last access token of a grant ends at a resource that nobody
@@ -356,11 +359,16 @@ func (n *counting) done() *Effect {
 
 // effect tells what the change of a document would do.
 func (s *Service) effect(ctx context.Context, e *edit) (*Effect, error) {
+	done, err := s.look()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	n := s.counting()
-	n.judge = func(c *step, all []*alive) ([]Fate, error) { return e.fates(c, all), nil }
-	err := s.DB.Read(ctx, func(tx *store.Tx) error {
+	n.judge = func(c *step, all []*alive) ([]Fate, error) { return e.fates(c, all) }
+	err = s.DB.Read(ctx, func(tx *store.Tx) error {
 		c := &step{Tx: tx, s: s}
-		admins, err := c.administrators()
+		admins, err := c.administrators(e.are)
 		if err == nil {
 			n.Lockout, err = c.told(e.then, e.are.LocksOut(admins))
 		}
@@ -376,11 +384,19 @@ func (s *Service) effect(ctx context.Context, e *edit) (*Effect, error) {
 }
 
 // fates says what becomes of each when the policies change.
-func (e *edit) fates(c *step, all []*alive) []Fate {
+func (e *edit) fates(c *step, all []*alive) ([]Fate, error) {
+	set := e.are // which terms of use somebody has accepted is asked for only where it matters
+	if len(set.Terms()) == 0 {
+		set = e.before
+	}
 	var facts []policy.Facts
 	var whose []int
 	for i, a := range all {
-		for _, f := range c.uses(a) {
+		uses, err := c.uses(a, set)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range uses {
 			facts, whose = append(facts, f), append(whose, i)
 		}
 	}
@@ -391,6 +407,10 @@ func (e *edit) fates(c *step, all []*alive) []Fate {
 			continue
 		}
 		*f = Fate{Kind: x.Kind}
+		if e.explained[x.Kind] == 2*MaxFates { // more than are told one by one
+			continue
+		}
+		e.explained[x.Kind]++
 		if x.Kind == policy.Asks {
 			f.Needs = e.are.Names(x.After.Needs)
 		}
@@ -404,5 +424,5 @@ func (e *edit) fates(c *step, all []*alive) []Fate {
 			}
 		}
 	}
-	return fates
+	return fates, nil
 }

@@ -5,9 +5,11 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/curfew-id/curfew/internal/access"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
@@ -87,7 +89,11 @@ func TestADryRunTellsWhatEndsAndWhatStaysUntilWhen(t *testing.T) {
 				if err != nil || a == nil {
 					t.Fatal(a, err)
 				}
-				for _, f := range c.uses(a) {
+				uses, err := c.uses(a, set)
+				if err != nil {
+					return err
+				}
+				for _, f := range uses {
 					if v := set.Decide(&f); v.Decision != want {
 						t.Errorf("%s: %v, want %v", g.App, v.Decision, want)
 					}
@@ -125,10 +131,20 @@ func TestADryRunTellsWhatEndsAndWhatStaysUntilWhen(t *testing.T) {
 		if what != "Changes nothing." || e.Rows != 0 {
 			t.Errorf("%q %+v", what, e)
 		}
+		// Who has accepted terms of use is not asked for them.
+		tou := h.create(Terms, `{"displayName":"House rules","text":"Close the door."}`, How{})
+		h.update(func(tx *store.Tx) error { return tx.AcceptTerms(h.ids["ada"], tou.ID()) })
+		h.grant(h.session("grace", "192.0.2.7"), "drive")
+		terms := strings.Replace(doc("Terms", "enabled", "drive", "}"+mfa), `["mfa"]`, `[],"termsOfUse":["`+tou.ID()+`"]`, 1)
+		_, e, err = h.WhatIf(ctx, h.actor("grace"), Suppose{Kind: Policy, Doc: []byte(terms)})
+		h.must(err)
+		if e.Grants.Asks != 1 || fate(t, e, fresh, nil).Kind != 0 {
+			t.Errorf("%+v", e.Grants)
+		}
 		// A thought is not refused for locking everybody out; it tells so.
 		_, e, err = h.WhatIf(ctx, h.actor("grace"), Suppose{Kind: Policy, Doc: []byte(doc("Nobody", "enabled", "All", "}"+block))})
 		h.must(err)
-		if !e.Lockout.Out || e.Sessions.Ends != 3 {
+		if !e.Lockout.Out || e.Sessions.Ends != 4 {
 			t.Errorf("%+v", e)
 		}
 	})
@@ -138,6 +154,26 @@ func TestADryRunTellsWhatEndsAndWhatStaysUntilWhen(t *testing.T) {
 func told2(e *Effect) string {
 	b, _ := json.Marshal(e)
 	return string(b)
+}
+
+// A what-if reads for seconds: who asks while others do is asked to wait.
+func TestOnlySoManyLookAtATime(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "")
+	var all []func()
+	for range maxLooking {
+		done, err := h.look()
+		h.must(err)
+		all = append(all, done)
+	}
+	off := Suppose{Kind: Policy, Doc: []byte(doc("x", "disabled", "mail", "}"+mfa))}
+	_, _, err := h.WhatIf(t.Context(), h.actor("grace"), off)
+	want(t, err, fault.Limited)
+	for _, done := range all {
+		done()
+	}
+	_, _, err = h.WhatIf(t.Context(), h.actor("grace"), off)
+	h.must(err)
 }
 
 func TestMoreThanIsLookedAtIsToldAsAPart(t *testing.T) {
@@ -234,12 +270,12 @@ func TestASignInIsEvaluated(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, "")
 	ctx := t.Context()
-	h.Country = func(a netip.Addr) (policy.Country, bool) {
+	h.Access = &access.Service{DB: h.DB, Country: func(a netip.Addr) (policy.Country, bool) {
 		if a == netip.MustParseAddr("203.0.113.9") {
 			return policy.Country{'N', 'Z'}, true
 		}
 		return policy.Nowhere, true
-	}
+	}}
 	h.create(Location, place, How{})
 	h.create(Policy, doc("Two factors for Mail", "enabled", "mail", "}"+mfa), How{})
 	h.create(Policy, doc("Not from outside", "enabledForReportingButNotEnforced", "drive", `,"locations":{"includeLocations":["All"],"excludeLocations":["AllTrusted"]}}`+block), How{})

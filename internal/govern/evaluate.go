@@ -5,9 +5,11 @@ import (
 	"errors"
 	"net/netip"
 
+	"github.com/curfew-id/curfew/internal/access"
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/policy"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/store"
@@ -76,16 +78,22 @@ func (s *Service) Evaluate(ctx context.Context, actor directory.Actor, x SignIn)
 		if err != nil {
 			return err
 		}
-		base := p.facts(c)
-		base.Address, base.Country, base.Platform, base.Program, base.Flow, base.Device = x.Address, x.Country, x.Platform, x.Program, x.Flow, x.Device
-		base.SignInRisk, base.UserRisk = x.SignInRisk, x.UserRisk
-		if x.Country == (policy.Country{}) {
-			base.Country = c.country(x.Address)
+		u := &access.Use{Platform: x.Platform, Program: x.Program, Flow: x.Flow, Device: x.Device.ID, AMR: []string{grant.AMRPassword}, AuthTime: c.Now}
+		if x.Address.IsValid() {
+			u.IP = x.Address.String()
 		}
-		base.Methods, base.AuthTime = x.Methods|policy.Password.Set(), c.Now
-		if policy.TwoFactors(base.Methods) {
+		base, err := c.facts(p, u, set)
+		if err != nil {
+			return err
+		}
+		if base.Methods |= x.Methods; policy.TwoFactors(base.Methods) {
 			base.SecondTime = c.Now
 		}
+		known(&base.Country, x.Country)
+		known(&base.SignInRisk, x.SignInRisk)
+		known(&base.UserRisk, x.UserRisk)
+		known(&base.Device.Compliant, x.Device.Compliant)
+		known(&base.Device.Trust, x.Device.Trust)
 		all, err := c.targets(base, x)
 		if err != nil {
 			return err
@@ -128,6 +136,14 @@ func (s *Service) Evaluate(ctx context.Context, actor directory.Actor, x SignIn)
 	return out, err
 }
 
+// known is what was said, if anything was.
+func known[T comparable](to *T, said T) {
+	var nothing T
+	if said != nothing {
+		*to = said
+	}
+}
+
 // stricter are the stricter of two limits, each by itself.
 func stricter(a, b policy.Limits) policy.Limits {
 	least := func(a, b *policy.Limits, of func(*policy.Limits) int64) bool {
@@ -153,7 +169,7 @@ func (c *step) targets(base policy.Facts, x SignIn) (all []policy.Facts, err err
 		base.Action = x.Action
 		return []policy.Facts{base}, nil
 	case x.Context != 0:
-		base.Client, base.Resource = accountApp, directory.OwnAPI
+		base.Client, base.Resource = access.Account, directory.OwnAPI
 		base.Contexts.Add(x.Context)
 		return []policy.Facts{base}, nil
 	case len(x.Apps) == 0:
@@ -165,10 +181,12 @@ func (c *step) targets(base policy.Facts, x SignIn) (all []policy.Facts, err err
 		f := base
 		_, errApp := c.Tx.App(directory.AppID(id))
 		_, errRes := c.Tx.Resource(directory.ResourceID(id))
-		switch own := directory.ResourceID(id) == directory.OwnAPI; {
+		switch {
+		case own(id) && id != string(directory.OwnAPI): // pages, reached through it
+			f.Client, f.Resource = directory.AppID(id), directory.OwnAPI
 		case errApp == nil:
 			f.Client = directory.AppID(id)
-		case errRes == nil || own:
+		case errRes == nil || own(id):
 			f.Resource = directory.ResourceID(id)
 		case !errors.Is(errApp, store.ErrNotFound):
 			return nil, errApp

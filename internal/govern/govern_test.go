@@ -2,6 +2,7 @@ package govern
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"sync"
@@ -237,6 +238,9 @@ func TestBadDocumentsAreRefusedWithTheirPath(t *testing.T) {
 		{Policy, "", `[1]`, "$", "an object"},
 		{Policy, "", `{"displayName":"x","displayName":"y"}`, "$.displayName", "named twice"},
 		{Policy, "", strings.Replace(doc("x", "enabled", "mail", "}"+mfa), "state", "stat", 1), "$.stat", "unknown"},
+		{Policy, "", `{` + strings.Repeat(`"":1,`, 3000) + `"a":1}`, `$[""]`, "named twice"},
+		{Policy, "", many(3000), "$", "more than 2000 entries"},
+		{Policy, "", strings.Repeat(`{"a":`, 20) + "1" + strings.Repeat("}", 20), "$.a.a.a", "nested too deep"},
 		{Policy, "", doc("x", "enabled", "nowhere", "}"+mfa), "$.conditions.applications.includeApplications[0]", "does not exist"},
 		{Policy, "", strings.Replace(doc("x", "enabled", "mail", "}"+mfa), `["All"]`, `["11111111-1111-1111-1111-111111111111"]`, 1), "$.conditions.users.includeUsers[0]", "does not exist"},
 		{Policy, "", doc("x", "enabled", "mail", `,"locations":{"includeLocations":["22222222-2222-2222-2222-222222222222"]}}`+mfa), "$.conditions.locations.includeLocations[0]", "does not exist"},
@@ -260,11 +264,42 @@ func TestBadDocumentsAreRefusedWithTheirPath(t *testing.T) {
 		} else {
 			_, err = h.Change(ctx, h.actor("grace"), c.kind, c.ref, []byte(c.doc), How{})
 		}
-		want(t, err, fault.Invalid, "At "+c.path+":", c.says)
+		if want(t, err, fault.Invalid, "At "+c.path, c.says); !strings.Contains(c.says, "deep") {
+			want(t, err, fault.Invalid, "At "+c.path+":")
+		}
 	}
 	if n := len(h.audits("Update conditional access policy")); n != 0 {
 		t.Errorf("%d changes", n)
 	}
+}
+
+// The directory's own pages have no rows, and can be named all the same.
+func TestPoliciesCanBeAboutOurOwnPages(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "")
+	for _, id := range []string{"curfew", "curfew-portal", "curfew-account"} {
+		h.create(Policy, doc("About "+id, "enabledForReportingButNotEnforced", id, "}"+mfa), How{})
+		e, err := h.Evaluate(t.Context(), h.actor("grace"), SignIn{User: h.ids["ada"], Apps: []string{id}})
+		h.must(err)
+		applies := 0
+		for _, r := range e.Results {
+			if r.Applies {
+				applies++
+			}
+		}
+		if applies != map[string]int{"curfew": 1, "curfew-portal": 2, "curfew-account": 2}[id] {
+			t.Errorf("%s: %d apply", id, applies)
+		}
+	}
+}
+
+// many is an object of n members.
+func many(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,"a%d":1`, i)
+	}
+	return "{" + b.String()[1:] + "}"
 }
 
 func TestWhatAPolicyNamesStays(t *testing.T) {

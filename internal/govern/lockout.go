@@ -27,7 +27,7 @@ func (e *LockedOut) Error() string { return "nobody could get in" }
 // policy away that did it must not need force. Reports that change nothing are not
 // asked: a set that blocks no more than the one before locks nobody out.
 func (c *step) mind(e *edit, force bool) error {
-	facts, err := c.administrators()
+	facts, err := c.administrators(e.are)
 	if err != nil || force {
 		return err
 	}

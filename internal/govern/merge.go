@@ -21,8 +21,11 @@ type node struct {
 	text   string
 }
 
-// maxDepth is that of documents; what lies deeper is refused by the reader too.
-const maxDepth = 12
+// Bounds of documents, as the reader has them.
+const (
+	maxDepth   = 12
+	maxMembers = 2000 // of one object
+)
 
 // parse reads one JSON value. What two readers could understand differently, a
 // member named twice, is refused here: merging would choose one of them. Kind:
@@ -65,6 +68,9 @@ func parseAt(b []byte, path string, depth int) (node, error) {
 			return n, at(path, "not one JSON value")
 		}
 		below := path + step1(name)
+		if len(n.names) == maxMembers {
+			return n, at(path, "more than "+strconv.Itoa(maxMembers)+" entries")
+		}
 		if slices.Contains(n.names, name) {
 			return n, at(below, "named twice")
 		}

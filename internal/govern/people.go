@@ -1,10 +1,10 @@
 package govern
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
 
+	"github.com/curfew-id/curfew/internal/access"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/policy"
@@ -68,53 +68,12 @@ func (c *step) registered(u *directory.User) (m policy.Methods, err error) {
 	return m, err
 }
 
-// facts are those of a person who signs in anew, from where nobody knows.
-func (p *person) facts(c *step) policy.Facts {
-	return policy.Facts{Now: c.Now, User: p.user.ID, Groups: p.groups, Roles: p.held.Roles, Registered: p.registered}
-}
-
-// from adds where a session was opened, and by what.
-func (c *step) from(f *policy.Facts, s *grant.Session) {
-	if s == nil {
-		return
-	}
-	f.Address, f.Platform = address(s.IP), platform(s.Agent)
-	f.Country = c.country(f.Address)
-	f.Methods, f.AuthTime = policy.MethodsOf(s.AMR), s.AuthTime
-	f.Flow, f.Program = policy.NoFlow, policy.Browser
-}
-
-func (c *step) country(a netip.Addr) policy.Country {
-	if c.s.Country == nil || !a.IsValid() {
-		return policy.Country{}
-	}
-	x, ok := c.s.Country(a)
-	if !ok {
-		return policy.Country{}
-	}
-	return x
-}
-
-// address reads what a session remembers; the zero Addr: it could not be read.
-func address(s string) netip.Addr {
-	a, err := netip.ParseAddr(s)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return a.Unmap()
-}
-
-// platform reads the words in which a session remembers what opened it.
-func platform(agent string) policy.Platform {
-	for _, x := range []struct {
-		word string
-		is   policy.Platform
-	}{{"Windows Phone", policy.WindowsPhone}, {"Windows", policy.Windows}, {"Android", policy.Android}, {"iOS", policy.IOS}, {"iPhone", policy.IOS}, {"iPad", policy.IOS}, {"macOS", policy.MacOS}, {"Linux", policy.Linux}} {
-		if strings.Contains(agent, x.word) {
-			return x.is
-		}
-	}
-	return 0
+// facts are what policies are told of a use by somebody.
+func (c *step) facts(p *person, u *access.Use, set *policy.Set) (policy.Facts, error) {
+	u.User, u.Held, u.Groups, u.Grouped = p.user.ID, p.held, p.groups, true
+	f, err := c.s.Access.Facts(c.Tx, u, set)
+	f.Registered = p.registered
+	return f, err
 }
 
 // Bounds of what is looked at of administrators.
@@ -126,7 +85,7 @@ const (
 // administrators are the sign-ins, to where policies are changed, of everybody who
 // holds Global Administrator and could sign in: from where their sessions were
 // opened, the newest of them, and from a place that nobody knows.
-func (c *step) administrators() (facts []policy.Facts, err error) {
+func (c *step) administrators(set *policy.Set) (facts []policy.Facts, err error) {
 	all, err := c.Tx.Assignments()
 	if err != nil {
 		return nil, err
@@ -156,26 +115,23 @@ func (c *step) administrators() (facts []policy.Facts, err error) {
 		if !p.user.Enabled || !p.user.Deleted.IsZero() || p.user.Service || !p.held.Has(role.GlobalAdministrator) {
 			continue
 		}
-		f := p.facts(c)
-		f.Client, f.Resource = portalApp, directory.OwnAPI
-		facts = append(facts, f)
 		sessions, err := c.Tx.Sessions(id, maxPlaces)
 		if err != nil {
 			return nil, err
 		}
-		for _, s := range sessions {
-			f := p.facts(c)
-			f.Client, f.Resource = portalApp, directory.OwnAPI
-			c.from(&f, s)
-			f.Methods = 0 // they sign in anew
+		for _, x := range append([]*grant.Session{nil}, sessions...) {
+			u := &access.Use{Client: access.Portal, Resource: directory.OwnAPI}
+			if x != nil {
+				u = u.OfSession(x)
+				u.IP, u.Program = x.IP, policy.Browser
+			}
+			u.AMR = nil // they sign in anew
+			f, err := c.facts(p, u, set)
+			if err != nil {
+				return nil, err
+			}
 			facts = append(facts, f)
 		}
 	}
 	return facts, nil
 }
-
-// The portal and the account pages, as policies see them.
-const (
-	portalApp  directory.AppID = "curfew-portal"
-	accountApp directory.AppID = "curfew-account"
-)

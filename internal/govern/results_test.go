@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/curfew-id/curfew/internal/access"
+	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/policy"
 	"github.com/curfew-id/curfew/internal/store"
@@ -25,7 +27,7 @@ func TestResultsSayWhatAPolicyDidAndWouldHaveDone(t *testing.T) {
 	h.must(err)
 	t.Cleanup(func() { h.Journal.Close() })
 	// use writes down a use of an application with some methods, as the rooms that sign in do.
-	use := func(kind journal.Kind, app string, given policy.Methods) {
+	use := func(kind journal.Kind, app directory.AppID, given policy.Methods) {
 		t.Helper()
 		h.must(h.DB.Read(ctx, func(tx *store.Tx) error {
 			set, err := tx.Policies()
@@ -37,11 +39,11 @@ func TestResultsSayWhatAPolicyDidAndWouldHaveDone(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			f := x.facts(c)
-			f.Client, f.Methods, f.AuthTime = "mail", given, tx.Now
-			if app != "mail" {
-				f.Client = "drive"
+			f, err := c.facts(x, &access.Use{Client: app, AuthTime: tx.Now}, set)
+			if err != nil {
+				return err
 			}
+			f.Methods = given
 			v := set.Decide(&f)
 			h.Journal.Add(&journal.Entry{Kind: kind, Flow: "code", User: h.ids["ada"], App: f.Client, Applied: h.Journal.Judged(set, &f, &v)})
 			return nil

@@ -4,16 +4,16 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/internal/access"
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/manage"
-	"github.com/curfew-id/curfew/internal/policy"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/store"
 	"github.com/curfew-id/curfew/internal/store/journal"
@@ -23,11 +23,28 @@ import (
 type Service struct {
 	DB        *store.DB
 	Lifetimes grant.Lifetimes
-	// Country says where an address is; nil, or false: there is no database.
-	Country func(netip.Addr) (policy.Country, bool)
+	// Access gathers what policies are told of a use; nil: it knows no country,
+	// nothing of devices, and no risk.
+	Access *access.Service
 	// Journal is the log of sign-ins; nil: there is none.
 	Journal *journal.Journal
 	Log     *slog.Logger
+
+	looking atomic.Int32 // what-ifs that go through rows now
+}
+
+// maxLooking bounds the what-ifs that go through rows at a time: each reads for
+// seconds, in steps, and renewals need the same readers.
+const maxLooking = 2
+
+// look admits one more what-if, until done is called. Kind: Limited.
+func (s *Service) look() (done func(), err error) {
+	done = func() { s.looking.Add(-1) }
+	if s.looking.Add(1) > maxLooking {
+		done()
+		return nil, fault.New(fault.Limited, "Others are asking what a change would do. Try again in a moment.")
+	}
+	return done, nil
 }
 
 // How says how something is changed.

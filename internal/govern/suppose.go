@@ -73,10 +73,6 @@ func (s *Service) whatIfPerson(ctx context.Context, actor directory.Actor, x Sup
 		n := s.counting()
 		event, why := standing.UserDisabled, "account disabled"
 		what = "Disables " + u.Name + "."
-		admins, err := c.administrators()
-		if err != nil {
-			return err
-		}
 		loses := x.Role == "" || x.Role == role.GlobalAdministrator
 		if x.Role != "" {
 			r, ok := role.Find(x.Role)
@@ -106,6 +102,10 @@ func (s *Service) whatIfPerson(ctx context.Context, actor directory.Actor, x Sup
 			return err
 		}
 		set, err := w.compile()
+		if err != nil {
+			return err
+		}
+		admins, err := c.administrators(set)
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/curfew-id/curfew/internal/access"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/policy"
@@ -154,6 +155,12 @@ func (w *world) name(id string) string {
 	return id
 }
 
+// own reports whether an id is that of the directory's API or of its own pages, which
+// no row is about.
+func own(id string) bool {
+	return id == string(directory.OwnAPI) || id == string(access.Portal) || id == string(access.Account)
+}
+
 // known answers what exists, as of this transaction. The first error of a look-up
 // is left in failed: what could not be looked up counts as not there until then.
 func (c *step) known(w *world, failed *error) wire.Known {
@@ -177,7 +184,7 @@ func (c *step) known(w *world, failed *error) wire.Known {
 			if _, err := c.Tx.App(directory.AppID(id)); there(err) {
 				return true
 			}
-			if directory.ResourceID(id) == directory.OwnAPI {
+			if own(id) {
 				return true
 			}
 			_, err := c.Tx.Resource(directory.ResourceID(id))

@@ -161,7 +161,7 @@ func (s *Server) construct(ctx context.Context, master []byte, lifetimes grant.L
 			return s.signin.Hasher.Hash(ctx, password, true)
 		},
 		CheckPassword: s.signin.CheckNew}
-	s.govern = &govern.Service{DB: s.db, Lifetimes: lifetimes, Country: s.geo.Country, Journal: s.journal, Log: s.log}
+	s.govern = &govern.Service{DB: s.db, Access: s.access, Lifetimes: lifetimes, Journal: s.journal, Log: s.log}
 	s.manage.Govern = func(tx *store.Tx, actor directory.Actor, kind string, d *manifest.Document) (string, error) {
 		return s.govern.Declare(tx, actor, govern.Kind(kind), d.Name, d.Document)
 	}
