@@ -30,7 +30,7 @@ type Service struct {
 	Device func(*store.Tx, directory.DeviceID) (policy.Device, error)
 	// Risk reads what was computed; nil: nothing was.
 	Risk func(*store.Tx, *Use) (Risk, error)
-	// Registered reads the methods that a person could give; nil: a password.
+	// Registered reads the methods that a person could give; nil: [Registered].
 	Registered func(*store.Tx, directory.UserID) (policy.Methods, error)
 }
 
@@ -138,11 +138,12 @@ func (s *Service) Judge(tx *store.Tx, u *Use) (*Ruling, error) {
 		return r, nil
 	}
 	// What the person could give decides nothing, it only chooses what to ask for.
-	r.Facts.Registered = policy.Password.Set()
+	read := Registered
 	if s.Registered != nil {
-		if r.Facts.Registered, err = s.Registered(tx, u.User); err != nil {
-			return nil, err
-		}
+		read = s.Registered
+	}
+	if r.Facts.Registered, err = read(tx, u.User); err != nil {
+		return nil, err
 	}
 	r.Verdict = set.Decide(&r.Facts)
 	return r, r.refuse(u)

@@ -125,6 +125,12 @@ func TestPagesAreToldWhatIsMissing(t *testing.T) {
 		if !errors.As(err, &refused) || refused.Needs != policy.NeedMFA || refused.Number != 50079 || len(refused.Names) != 1 || refused.Names[0] != "mfa" {
 			t.Errorf("%+v %v", refused, err)
 		}
+		// Who has something that could be given is asked for it, and not to set it up.
+		m := &directory.Method{ID: directory.NewID[directory.Method](w.Clock.Now()), User: w.Ada.ID, Kind: directory.MethodTOTP, Name: "Phone", Created: w.Clock.Now(), Doc: "{}"}
+		w.Update(func(tx *store.Tx) error { _, err := tx.AddMethod(m, store.UserChange{}); return err })
+		if _, err := s.At(t.Context(), x.ID, at); !errors.As(err, &refused) || refused.Number != 50076 {
+			t.Errorf("with a method: %+v %v", refused, err)
+		}
 		w.Update(func(tx *store.Tx) error { return tx.ProveSecond(x.ID, tx.Now, []string{"otp"}) })
 		if r, err := s.At(t.Context(), x.ID, at); err != nil || r.Facts.Platform != 0 || r.Facts.Flow != policy.NoFlow {
 			t.Errorf("%+v %v", r, err)

@@ -46,26 +46,11 @@ func (ps *people) of(id directory.UserID) (*person, error) {
 	for _, g := range groups {
 		p.groups = append(p.groups, g.ID)
 	}
-	if p.registered, err = ps.c.registered(u); err != nil {
+	if p.registered, err = access.Registered(ps.c.Tx, id); err != nil {
 		return nil, err
 	}
 	ps.all[id] = p
 	return p, nil
-}
-
-// registered are the methods that somebody could give. A temporary pass is not among
-// them: it ends by itself, and what is judged is to hold longer.
-func (c *step) registered(u *directory.User) (m policy.Methods, err error) {
-	if u.Password.Hash != "" {
-		m |= policy.Password.Set()
-	}
-	all, err := c.Tx.Methods(u.ID)
-	for kind, is := range map[directory.MethodKind]policy.Method{directory.MethodTOTP: policy.SoftwareOTP, directory.MethodPasskey: policy.Passkey, directory.MethodCodes: policy.RecoveryCode} {
-		if directory.HasMethod(all, c.Now, kind) {
-			m |= is.Set()
-		}
-	}
-	return m, err
 }
 
 // facts are what policies are told of a use by somebody.

@@ -141,6 +141,9 @@ func (a *applying) run(m *manifest.Manifest) error {
 	add := func(kind, name string, f func() error) {
 		todo = append(todo, func() error { return a.each(kind, name, f) })
 	}
+	if len(m.Locations)+len(m.Policies) > 0 { // before users, as the store's lock order has it
+		todo = append(todo, a.HoldPolicies)
+	}
 	if d := m.Directory; d != nil {
 		add("Directory", d.Name, func() error { _, err := a.nameDirectory(d.Domain, d.Name); return err })
 	}
