@@ -28,6 +28,7 @@ var unreachable = map[standing.Event]string{
 	standing.LoggedOutThere:   "TestBackChannelLogoutFromUpstreamIsHonoured in internal/server, on both engines",
 	standing.ProviderAltered:  "it ends nothing: TestAProviderDisabledEndsWhatCameThroughIt enables one again and revives nothing",
 	standing.PolicyChanged:    "it ends nothing by itself: what a changed policy then refuses is tested use by use in internal/issue",
+	standing.Concerned:        "it ends nothing by itself: TestWhoMovesIntoOrOutOfAPolicyIsJudgedAgainOrEnded in internal/store, on both engines",
 	standing.UserLinked:       "it ends nothing: TestAPersonLinksAnAccountWithTwoFreshProofs",
 }
 

@@ -441,13 +441,16 @@ func (s *Set) Empty() bool { return s.on.or(s.report).empty() }
 // Groups are the groups that policies name: [Facts.Groups] needs no others.
 func (s *Set) Groups() []directory.GroupID { return slices.Clip(s.named) }
 
-// Roles are the roles that policies name, by id.
-func (s *Set) Roles() (all []directory.RoleID) {
-	for id := range s.roles {
-		all = append(all, id)
+// Concerns reports whether a policy that is on names any of them.
+func (s *Set) Concerns(groups []directory.GroupID, roles []directory.RoleID) bool {
+	named := set{}
+	for _, g := range groups {
+		named = named.or(s.groups[g].in).or(s.groups[g].ex)
 	}
-	slices.Sort(all)
-	return all
+	for _, r := range roles {
+		named = named.or(s.roles[r].in).or(s.roles[r].ex)
+	}
+	return !named.and(s.on).empty()
 }
 
 // Terms are the terms of use that policies name: [Facts.Terms] needs no others.

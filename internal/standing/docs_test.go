@@ -86,6 +86,9 @@ func grants(r standing.Row) string {
 		return "end, but for those of the current session"
 	}
 	return cell(r, func(p standing.Part) string {
+		if p.Reach == cutoff.Judge {
+			return "" // judged at each use, as ever
+		}
 		return map[standing.Whose]string{standing.Everybodys: "everybody's end", standing.TheUsers: "end", standing.TheSessions: "those of that session without `offline_access` end",
 			standing.GivenInIt: "those with it end", standing.TheGrants: "that one ends, and what was made from it", standing.TheApps: "those of that application end", standing.TheUsersIn: "those of that person in that application end"}[p.Whose]
 	})
@@ -96,6 +99,9 @@ func tokens(r standing.Row) string {
 		return "end; those of the current session are renewed by refresh"
 	}
 	return cell(r, func(p standing.Part) string {
+		if p.Reach == cutoff.Judge {
+			return map[standing.Whose]string{standing.Everybodys: "everybody's are", standing.TheUsers: "are"}[p.Whose] + " judged again, each at its next use"
+		}
 		if p.Whose == standing.TheIdentitys {
 			return "those that the application has as itself end"
 		}

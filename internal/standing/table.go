@@ -43,6 +43,7 @@ const (
 	ProviderAltered  Event = "provider_changed"
 	UserLinked       Event = "linked"
 	PolicyChanged    Event = "policy_changed"
+	Concerned        Event = "policy_concerns"
 	FactorAdded      Event = "method_added"
 	FactorGiven      Event = "method_given"
 	FactorRemoved    Event = "method_removed"
@@ -101,7 +102,7 @@ var Table = []Row{
 	{Event: FactorGiven, Text: "temporary access pass given by an administrator", Cause: MethodAdded, Ends: nobody},
 	{Event: FactorRemoved, Text: "own authenticator, passkey or recovery codes removed or replaced", Cause: MethodRemoved, Ends: everything, Spares: true},
 	{Event: FactorReset, Text: "authenticator, passkey, recovery codes or temporary access pass taken away by an administrator", Cause: MethodReset, Ends: everything},
-	{Event: RoleRemoved, Text: "role removed, or a group that gives it", Cause: RightsRemoved, Ends: []Part{{TheUsers, cutoff.Tokens}}},
+	{Event: RoleRemoved, Text: "role removed, or a group that gives it or that a policy names", Cause: RightsRemoved, Ends: []Part{{TheUsers, cutoff.Tokens}}},
 	{Event: UserUnassigned, Text: "no longer assigned to an application, directly or by a group", Cause: RightsRemoved, Ends: []Part{{TheUsersIn, cutoff.Tokens}}},
 	{Event: RightsGiven, Text: "role, assignment or group added", Cause: RightsAdded, Ends: nobody},
 	{Event: UserEnabled, Text: "account enabled", Cause: Enabled, Ends: nobody},
@@ -129,6 +130,7 @@ var Table = []Row{
 	{Event: ProviderAltered, Text: "identity provider registered, enabled or changed otherwise", Cause: ProviderChanged, Ends: nobody},
 	{Event: UserLinked, Text: "person linked to an identity provider", Cause: Linked, Ends: nobody},
 	{Event: PolicyChanged, Text: "conditional access policy, or what policies refer to, changed", Cause: PoliciesChanged, Ends: nobody},
+	{Event: Concerned, Text: "role given, or group joined, that a conditional access policy names", Cause: RightsAdded, Ends: []Part{{TheUsers, cutoff.Judge}}},
 	{Event: HistoryGone, Text: "history lost: a backup restored", Cause: HistoryLost, Ends: []Part{{Everybodys, cutoff.Everything}}},
 }
 

@@ -47,6 +47,7 @@ func TestEachEventCutsWhatItsRowSays(t *testing.T) {
 		standing.ProviderAltered:  nil,
 		standing.UserLinked:       nil,
 		standing.PolicyChanged:    nil,
+		standing.Concerned:        {"user:ada judge"},
 		standing.FactorAdded:      nil,
 		standing.FactorGiven:      nil,
 		standing.FactorRemoved:    user,

@@ -57,7 +57,7 @@ func TestNothingCanBeNarrowed(t *testing.T) {
 	for name, says := range map[string]string{
 		"user_revoked tokens":      "can be neither narrowed nor widened",
 		"user_disabled nothing":    "can be neither narrowed nor widened",
-		"role_removed nothing":     "role removed, or a group that gives it) can be widened to everything, and never narrowed",
+		"role_removed nothing":     "role removed, or a group that gives it or that a policy names) can be widened to everything, and never narrowed",
 		"role_removed tokens":      "never narrowed",
 		"signed_out ":              "widened to grants or everything",
 		"rights_added Everything":  "widened to tokens or everything",

@@ -18,6 +18,7 @@ import (
 type rightsBefore struct {
 	held directory.Held
 	apps []directory.AppID // assigned to
+	in   []directory.GroupID
 	user audit.Party
 }
 
@@ -61,10 +62,14 @@ func (tx *Tx) touchRights(id directory.UserID) error {
 	if err != nil {
 		return err
 	}
+	in, err := tx.groupIDs(id)
+	if err != nil {
+		return err
+	}
 	if tx.rights == nil {
 		tx.rights = map[directory.UserID]rightsBefore{}
 	}
-	tx.rights[id] = rightsBefore{held: h, apps: apps, user: UserParty(u)}
+	tx.rights[id] = rightsBefore{held: h, apps: apps, in: in, user: UserParty(u)}
 	return nil
 }
 
@@ -87,6 +92,14 @@ func (tx *Tx) diffRights() error {
 			return err
 		}
 		v := standing.Victim{User: id.String()}
+		in, err := tx.groupIDs(id)
+		if err != nil {
+			return err
+		}
+		m := moved{victim: v, user: before.user, left: missing(before.in, in), joined: missing(in, before.in), given: missing(after.Roles, before.held.Roles)}
+		if len(m.left)+len(m.joined)+len(m.given) > 0 {
+			tx.moved = append(tx.moved, m)
+		}
 		if subset(before.held.Roles, after.Roles) {
 			for _, app := range without(before.apps, apps) {
 				v.App = string(app)

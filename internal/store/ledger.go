@@ -93,7 +93,7 @@ func (tx *Tx) finish() error {
 	}
 	// A write without a line needs no place in the ledger, but where others write
 	// at the same time its actor is judged under the lock like any other's.
-	if len(tx.lines) == 0 && (!tx.db.Postgres() || !tx.by.judged()) {
+	if len(tx.lines) == 0 && len(tx.moved) == 0 && (!tx.db.Postgres() || !tx.by.judged()) {
 		if err := tx.judgeActor(tx.Head); err != nil {
 			return err
 		}
@@ -113,6 +113,9 @@ func (tx *Tx) finish() error {
 		return err
 	}
 	if err := tx.judgeAdmins(); err != nil {
+		return err
+	}
+	if err := tx.concern(h.pos); err != nil {
 		return err
 	}
 	if len(tx.lines) == 0 {

@@ -177,6 +177,14 @@ func (tx *Tx) Policies() (*policy.Set, error) {
 	if tx.rules != nil {
 		return tx.rules, nil
 	}
+	set, err := tx.policiesAt(tx.Head)
+	tx.rules = set
+	return set, err
+}
+
+// policiesAt are the policies as current as a position, of which this transaction sees
+// all lines.
+func (tx *Tx) policiesAt(at cutoff.Pos) (*policy.Set, error) {
 	if !tx.db.view.contains(tx.Head, tx.mark) {
 		tx.db.doubt.Store(true)
 		return nil, errLost
@@ -184,7 +192,7 @@ func (tx *Tx) Policies() (*policy.Set, error) {
 	kept := tx.db.rules.Load()
 	seen, mark, ruled := tx.db.view.ruledAt()
 	good := kept != nil && kept.pos >= ruled && !tx.ruling
-	if good && seen < tx.Head {
+	if good && seen < at {
 		lines, err := tx.linesSince(seen, mark, 0)
 		if err != nil {
 			return nil, err
@@ -194,8 +202,7 @@ func (tx *Tx) Policies() (*policy.Set, error) {
 		}
 	}
 	if good {
-		tx.rules = kept.set
-		return tx.rules, nil
+		return kept.set, nil
 	}
 	docs, err := tx.documents("") // in one statement: locations and policies fit each other
 	if err != nil {
@@ -205,8 +212,7 @@ func (tx *Tx) Policies() (*policy.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	tx.rules = set
-	if committed := tx.db.Postgres() || !tx.write || seen >= tx.Head; committed && !tx.ruling {
+	if committed := tx.db.Postgres() || !tx.write || seen >= at; committed && !tx.ruling {
 		next := &rules{set: set, pos: tx.Head}
 		for {
 			kept := tx.db.rules.Load()

@@ -38,8 +38,9 @@ type Tx struct {
 	held    map[directory.UserID]directory.Held // what an actor was judged by
 	apps    bool                                // an application was written
 	wide    *standing.Widening                  // as read; nil: not yet
-	admins  bool                                // somebody may have stopped being Global Administrator
-	ahead   *cutoff.Set                         // lines after the view's position, up to aheadTo
+	moved   []moved
+	admins  bool        // somebody may have stopped being Global Administrator
+	ahead   *cutoff.Set // lines after the view's position, up to aheadTo
 	aheadTo cutoff.Pos
 	locked  bool
 	rules   *policy.Set // as of this transaction; nil: not looked at yet
