@@ -126,7 +126,7 @@ func (s *Service) PassSignIn(ctx context.Context, a signin.Attempt) (*signin.Sig
 	code := plain(a.Password)
 	u, giveBack, err := s.named(ctx, a)
 	if err != nil {
-		s.SignIn.Failed(u, nil, a, err)
+		s.SignIn.Noted(u, nil, a, err)
 		return nil, err
 	}
 	id := directory.UserID{}
@@ -156,7 +156,7 @@ func (s *Service) PassSignIn(ctx context.Context, a signin.Attempt) (*signin.Sig
 	}
 	if m == nil {
 		err := wrong()
-		s.SignIn.Failed(u, nil, a, err)
+		s.SignIn.Noted(u, nil, a, err)
 		return nil, err
 	}
 	signed, err := s.enter(ctx, a, func(tx *store.Tx) (signin.Proof, error) {
@@ -173,7 +173,7 @@ func (s *Service) PassSignIn(ctx context.Context, a signin.Attempt) (*signin.Sig
 		giveBack()
 	}
 	if err != nil {
-		s.SignIn.Failed(u, nil, a, err)
+		s.SignIn.Noted(u, nil, a, err)
 	}
 	return signed, err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/curfew-id/curfew/internal/signin"
 	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/store/storetest"
 )
 
 // enter signs in by passkey alone.
@@ -293,6 +294,31 @@ func TestACutKillsWhatIsHalfDone(t *testing.T) {
 			if _, err := h.enter(a); err != nil {
 				t.Errorf("a new sign-in: %v", err)
 			}
+		}
+	})
+}
+
+// A session that a passkey opens is kept as long as policies let any, and stands in
+// the log of sign-ins like any.
+func TestASessionOpenedByAPasskeyIsLikeAnyOther(t *testing.T) {
+	onBoth(t, func(t *testing.T, h *house) {
+		h.person("ada")
+		a := h.passkey(h.signIn("ada"))
+		enter := func() *signin.Signed {
+			c, err := h.BeginPasskeySignIn(t.Context(), "browser", ordinary)
+			h.must(err)
+			in, err := h.PasskeySignIn(t.Context(), c.Ticket, "browser", a.get(c), signin.Attempt{IP: ordinary, Keep: true})
+			h.must(err)
+			return h.at(in.Cookie)
+		}
+		if !enter().Session.Kept {
+			t.Error("what was asked to be kept is not")
+		}
+		h.must(h.DB.Update(t.Context(), func(tx *store.Tx) error {
+			return storetest.Rule(tx, storetest.Policy(1, "", `"sessionControls":{"persistentBrowser":{"isEnabled":true,"mode":"never"}}`))
+		}))
+		if enter().Session.Kept {
+			t.Error("kept although policies keep none")
 		}
 	})
 }

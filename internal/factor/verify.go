@@ -40,7 +40,7 @@ func (s *Service) VerifyCode(ctx context.Context, signed *signin.Signed, code st
 	code = plain(code)
 	giveBack, err := s.tryCode(ctx, signed, code)
 	if err != nil {
-		s.SignIn.Failed(nil, signed, signin.Attempt{}, err)
+		s.SignIn.Noted(nil, signed, signin.Attempt{}, err)
 		return nil, err
 	}
 	var used *directory.Method
@@ -53,7 +53,7 @@ func (s *Service) VerifyCode(ctx context.Context, signed *signin.Signed, code st
 		return signin.Proof{AMR: []string{amr}, First: used.Kind == directory.MethodPass}, nil
 	})
 	if errors.Is(err, ErrCode) {
-		s.SignIn.Failed(nil, signed, signin.Attempt{}, err)
+		s.SignIn.Noted(nil, signed, signin.Attempt{}, err)
 		return nil, err // counted
 	}
 	giveBack()
@@ -160,6 +160,7 @@ func (s *Service) prove(ctx context.Context, signed *signin.Signed, remember boo
 	if err != nil {
 		return nil, err
 	}
+	s.SignIn.Noted(nil, p.Signed, signin.Attempt{}, nil)
 	s.log().Info("second factor", "outcome", "given", "amr", strings.Join(p.Session.AMR, "+"), "user", p.User.ID.String(), "session", p.Session.ID.String(), "request", signed.Actor.Request)
 	return p, nil
 }
@@ -200,7 +201,7 @@ func (s *Service) VerifyPasskey(ctx context.Context, signed *signin.Signed, tick
 	}
 	x, err := s.check(ctx, assertion, ticket, signed.Session.ID, "", response)
 	if err != nil {
-		s.SignIn.Failed(nil, signed, signin.Attempt{}, err)
+		s.SignIn.Noted(nil, signed, signin.Attempt{}, err)
 		return nil, err
 	}
 	p, err := s.prove(ctx, signed, remember, func(tx *store.Tx, now *signin.Signed, _ []*directory.Method) (signin.Proof, error) {
@@ -251,7 +252,7 @@ func (s *Service) PasskeySignIn(ctx context.Context, ticket, browser string, res
 	}
 	x, err := s.check(ctx, entrance, ticket, directory.SessionID{}, browser, response)
 	if err != nil {
-		s.SignIn.Failed(nil, nil, a, err)
+		s.SignIn.Noted(nil, nil, a, err)
 		return nil, err
 	}
 	signed, err := s.enter(ctx, a, func(tx *store.Tx) (signin.Proof, error) {
@@ -265,7 +266,7 @@ func (s *Service) PasskeySignIn(ctx context.Context, ticket, browser string, res
 		return signin.Proof{User: x.method.User, AMR: []string{grant.AMRPasskey}, First: true, Second: tx.Now, Born: t.Born}, x.accept(tx)
 	})
 	if err != nil {
-		s.SignIn.Failed(x.user, nil, a, err)
+		s.SignIn.Noted(x.user, nil, a, err)
 	}
 	return signed, s.alarm(ctx, x, a.IP, a.Request, err)
 }

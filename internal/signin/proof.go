@@ -206,13 +206,14 @@ func (s *Service) Raise(tx *store.Tx, now *Signed, p Proof) (*Signed, error) {
 	return raise(tx, now, p, newSecret())
 }
 
-// Failed writes down that somebody has tried to prove who they are and could not:
-// signed, in a session, by a second factor; or u, nil for nobody that is known, at the
-// door.
-func (s *Service) Failed(u *directory.User, signed *Signed, a Attempt, err error) {
+// Noted writes down that somebody has proven who they are, or with err that they could
+// not: signed, in a session, by a second factor; or u, nil for nobody that is known, at
+// the door.
+func (s *Service) Noted(u *directory.User, signed *Signed, a Attempt, err error) {
 	number := 0
 	var x *grant.Session
 	switch {
+	case err == nil:
 	case fault.Is(err, fault.Limited) || fault.Is(err, fault.Revoked) || !fault.Is(err, fault.Unauthenticated):
 	case signed != nil:
 		number = wrongSecond
