@@ -43,27 +43,34 @@ func reached(r directory.ResourceID, scopes []string) directory.ResourceID {
 // and application that it names, as Authorize will ask again. Pages ask it before they
 // ask for consent. Kinds as Authorize.
 func (s *Service) Admit(ctx context.Context, r AuthorizeRequest) error {
-	return s.DB.Read(ctx, func(tx *store.Tx) error {
-		x, _, err := s.liveSession(tx, r.Session)
+	n := s.noteVisit(&r)
+	err := s.DB.Read(ctx, func(tx *store.Tx) error {
+		x, u, err := s.liveSession(tx, r.Session)
 		if err != nil {
 			return err
 		}
-		return s.admit(tx, r.App, x, &r)
+		n.visited(u, x)
+		_, err = s.admit(tx, r.App, x, &r)
+		return err
 	})
+	if err != nil { // else Authorize writes it down
+		n.end(nil, err)
+	}
+	return err
 }
 
-func (s *Service) admit(tx *store.Tx, app *directory.App, x *grant.Session, r *AuthorizeRequest) error {
+func (s *Service) admit(tx *store.Tx, app *directory.App, x *grant.Session, r *AuthorizeRequest) (*access.Ruling, error) {
 	held, err := tx.Held(x.User)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	u := &access.Use{Held: held, Client: app.ID, Resource: reached(r.Plan.Resource.ID, r.Plan.Scopes), Contexts: r.Contexts, Program: access.ProgramOf(app, r.RedirectURI),
 		Platform: access.PlatformOf(r.Agent), IP: r.IP, Interactive: true}
 	ruling, err := s.Access.Judge(tx, u.OfSession(x))
 	if err == nil && ruling.Over(x, tx.Now, s.Lifetimes) {
-		return dead([]standing.Cause{standing.Idle})
+		return nil, dead([]standing.Cause{standing.Idle})
 	}
-	return byPolicy(err)
+	return ruling, byPolicy(err)
 }
 
 // permit asks the policies about the draft whose resource was chosen, and decides

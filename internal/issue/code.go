@@ -70,6 +70,7 @@ type AuthorizeRequest struct {
 	JKT         string   // dpop_jkt: the thumbprint of the key that the code is bound to; empty: any
 	Contexts    []string // authentication contexts that the tokens are to hold: "c1"
 	IP, Agent   string   // of the browser
+	Request     string   // correlation id
 	Pushed      string   // the request_uri under which the request was pushed; empty: it was not
 }
 
@@ -81,11 +82,13 @@ func (s *Service) Authorize(ctx context.Context, r AuthorizeRequest) (string, er
 	code := newSecret()
 	doc := request{Redirect: r.RedirectURI, Challenge: r.Challenge, Nonce: r.Nonce, Issuer: r.Issuer, Session: r.Session, All: r.Plan.All,
 		OIDC: r.Plan.OIDC, Offline: r.Plan.Offline, Scope: r.Scope, Resource: r.Resource, CP1: r.CP1, JKT: r.JKT, Contexts: r.Contexts, Agent: r.Agent}
+	n := s.noteVisit(&r)
 	err := s.DB.Update(ctx, func(tx *store.Tx) error {
 		x, u, err := s.liveSession(tx, r.Session)
 		if err != nil {
 			return err
 		}
+		n.visited(u, x)
 		app, err := tx.App(r.App.ID)
 		if err != nil || !app.Enabled || app.Object != r.App.Object {
 			return gone(err)
@@ -93,7 +96,7 @@ func (s *Service) Authorize(ctx context.Context, r AuthorizeRequest) (string, er
 		if err := allowed(tx, app, u.ID, r.Plan.All); err != nil {
 			return err
 		}
-		if err := s.admit(tx, app, x, &r); err != nil {
+		if n.draft.ruling, err = s.admit(tx, app, x, &r); err != nil {
 			return err
 		}
 		if r.Pushed != "" {
@@ -109,6 +112,7 @@ func (s *Service) Authorize(ctx context.Context, r AuthorizeRequest) (string, er
 		}
 		return tx.CreateTicket(&store.Ticket{Hash: hashOf(code), Kind: kindCode, User: u.ID, App: app.ID, Expires: tx.Now.Add(s.Lifetimes.Code), Doc: string(text)})
 	})
+	n.end(&Tokens{}, err)
 	if err != nil {
 		return "", err
 	}

@@ -28,6 +28,20 @@ func (s *Service) note(flow string, kind journal.Kind, client *Client, m *Meta) 
 	return m.note
 }
 
+// noteVisit begins that of somebody in front of a browser who goes to an application.
+func (s *Service) noteVisit(r *AuthorizeRequest) *note {
+	m := Meta{IP: r.IP, Request: r.Request}
+	n := s.note("authorize", journal.Interactive, &Client{App: r.App}, &m)
+	n.draft = &draft{resource: r.Plan.Resource}
+	return n
+}
+
+// visited says in which session.
+func (n *note) visited(u *directory.User, x *grant.Session) {
+	n.saw(u, nil)
+	n.entry.Session, n.entry.Device, n.entry.Methods, n.entry.Agent = x.ID, x.Device, x.AMR, x.Agent
+}
+
 // saw says whose the request is, before it is judged. g may be nil.
 func (n *note) saw(u *directory.User, g *grant.Grant) {
 	if n != nil {
@@ -38,7 +52,7 @@ func (n *note) saw(u *directory.User, g *grant.Grant) {
 // end writes it down. A request in which nobody proved anything is no sign-in:
 // whoever can send bytes could fill the log with it.
 func (n *note) end(t *Tokens, err error) {
-	if n.to == nil || errors.Is(err, errPending) || n.user == nil && n.client.Public {
+	if n.to == nil || errors.Is(err, errPending) || n.user == nil && (n.client.Public || n.entry.Kind == journal.Interactive) {
 		return
 	}
 	e := &n.entry

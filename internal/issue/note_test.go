@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/directory"
@@ -26,6 +27,63 @@ func (w *world) journal(t *testing.T) *journal.Journal {
 	t.Cleanup(func() { j.Close() })
 	w.issue.Journal = j
 	return j
+}
+
+func TestWhatPoliciesDidIsWrittenDown(t *testing.T) {
+	w := newPolicyWorld(t, storetest.Engines()[0], store.Hooks{})
+	j := w.journal(t)
+	s := w.session()
+	w.Rule(storetest.Policy(1, "", storetest.AsksMFA), storetest.Policy(2, "", `"state":"enabledForReportingButNotEnforced",`+storetest.Blocks))
+	if _, err := w.begin(s, allScopes); err == nil {
+		t.Fatal("one factor was enough")
+	}
+	if err := w.DB.Update(t.Context(), func(tx *store.Tx) error { return tx.ProveSecond(s.ID, w.Clock.Now(), []string{"pwd", "otp"}) }); err != nil {
+		t.Fatal(err)
+	}
+	w.Clock.Add(time.Second)
+	code, err := w.begin(s, allScopes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Clock.Add(time.Second)
+	tokens, err := w.take(code)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Rule(storetest.Policy(3, "", storetest.Blocks))
+	w.Clock.Add(time.Second)
+	if _, err := w.renew(tokens.Refresh, ""); err == nil {
+		t.Fatal("a policy that blocks does not")
+	}
+	all, _, err := j.List(t.Context(), journal.Query{Limit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for i := len(all) - 1; i >= 0; i-- {
+		e := &all[i]
+		line := fmt.Sprint(e.Kind, " ", e.Flow, " ", e.UserName, " ", e.App, " ", e.Resource, " ", e.Error, " ", e.IP, " ", e.Status())
+		if e.Applied != nil {
+			for _, p := range e.Applied.Policies {
+				line += " " + p.ID[len(p.ID)-1:] + ":" + string(p.Outcome)
+			}
+		}
+		got = append(got, line)
+		if (e.Error == 0) != (e.Reason == "") || e.Session != s.ID {
+			t.Errorf("%+v", e)
+		}
+	}
+	who := w.Ada.Name + " tripboard api://mail "
+	want := []string{
+		"1 authorize " + who + "50079 192.0.2.10 3 1:failure 2:reportOnlyFailure", // as the page asked
+		"1 authorize " + who + "50079 192.0.2.10 3 1:failure 2:reportOnlyFailure",
+		"1 authorize " + who + "0 192.0.2.10 2 1:success 2:reportOnlyFailure",
+		"2 code " + who + "0 192.0.2.10 2 1:success 2:reportOnlyFailure",
+		"2 refresh " + who + "53003 192.0.2.10 3 1:success 2:reportOnlyFailure 3:failure",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
 }
 
 func TestEveryUseOfAGrantIsWrittenDown(t *testing.T) {
