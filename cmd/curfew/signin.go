@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net/url"
 	"os"
 	"strconv"
@@ -91,8 +93,6 @@ func signInCommand(c *console) *cobra.Command {
 func signInListCommand(c *console) *cobra.Command {
 	f, limit := &signInFilter{}, 50
 	cmd := &cobra.Command{Use: "list", Short: "List sign-ins, the newest first", Args: cobra.NoArgs,
-		Long: `List sign-ins, the newest first: people at the sign-in page, renewals and other uses of
-what they gave to applications, and applications as themselves; refused ones too.`,
 		Example: "  curfew signin list --user ada@contoso.example --failed --from 24h\n  curfew signin list --error 53003 --json"}
 	cmd.RunE = c.api(func(ctx context.Context, api *client.Client, _ []string) error {
 		v, err := f.values(cmd)
@@ -118,27 +118,14 @@ what they gave to applications, and applications as themselves; refused ones too
 }
 
 func signInRow(c *console, s *client.SignIn) []term.Cell {
-	if s.Missing > 0 {
-		row := term.Cells(c.Sec(s.At), "–", "–", "–", "–", "missing", s.Status.Reason)
-		row[5].Colour = term.Red
-		return row
-	}
-	app := s.AppName
-	if app == "" {
-		app = s.App
-	}
-	row := term.Cells(c.Sec(s.At), dash(s.User), dash(app), dash(s.Flow), dash(s.IP), "ok", "")
-	if s.Status.Number == 0 {
+	row := term.Cells(c.Sec(s.At), dash(s.User), dash(cmp.Or(s.AppName, s.App)), dash(s.Flow), dash(s.IP), "ok", s.Status.Reason)
+	switch {
+	case s.Missing > 0:
+		row[5] = term.Cell{Text: "missing", Colour: term.Red}
+	case s.Status.Number == 0:
 		row[5].Colour = term.Green
-		return row
-	}
-	row[5] = term.Cell{Text: "refused " + strconv.Itoa(s.Status.Number), Colour: term.Red}
-	row[6].Text = s.Status.Reason
-	for _, p := range s.Policies {
-		if p.Outcome == "failure" {
-			row[6].Text = "policy: " + p.Name
-			break
-		}
+	default:
+		row[5] = term.Cell{Text: "refused " + strconv.Itoa(s.Status.Number), Colour: term.Red}
 	}
 	return row
 }
@@ -146,8 +133,6 @@ func signInRow(c *console, s *client.SignIn) []term.Cell {
 func signInExportCommand(c *console) *cobra.Command {
 	f, format, file := &signInFilter{}, "jsonl", ""
 	cmd := &cobra.Command{Use: "export", Short: "Write all sign-ins, or those that a filter leaves, as JSON lines or CSV", Args: cobra.NoArgs,
-		Long: `Write all sign-ins, the newest first, as JSON lines in Graph's form or as CSV. In a sheet, cells that
-begin like a formula begin with an apostrophe. What could not be written to its end is an error.`,
 		Example: "  curfew signin export --from 168h --format csv -o signins.csv"}
 	cmd.RunE = c.api(func(ctx context.Context, api *client.Client, _ []string) error {
 		if format != "jsonl" && format != "csv" {
@@ -164,11 +149,7 @@ begin like a formula begin with an apostrophe. What could not be written to its 
 		if err != nil {
 			return err
 		}
-		if err := api.ExportSignIns(ctx, v, format, out); err != nil {
-			out.Close()
-			return err
-		}
-		return out.Close()
+		return errors.Join(api.ExportSignIns(ctx, v, format, out), out.Close())
 	})
 	f.flags(cmd)
 	cmd.Flags().StringVar(&format, "format", format, "jsonl or csv")
