@@ -352,7 +352,7 @@ func (b *browser) signOut(t *testing.T, path string) {
 
 // Sets of artefacts, so that the grid can be read.
 var (
-	hers       = []artefact{sessionHere, sessionThere, codeHere, deviceHere, refreshHere, refreshThere, refreshOther, tokenHere, tokenThere, tokenOnline, introspected, userinfo, ownAPI, childToken, childRefresh, consentPage}
+	hers       = []artefact{sessionHere, sessionThere, codeHere, deviceHere, refreshHere, refreshThere, refreshOther, tokenHere, tokenThere, tokenOnline, introspected, userinfo, ownAPI, childToken, childRefresh, consentPage, enrolment}
 	herTokens  = []artefact{refreshHere, refreshThere, refreshOther, tokenHere, tokenThere, tokenOnline, introspected, userinfo, ownAPI, childToken, childRefresh}
 	inThisApp  = []artefact{refreshHere, refreshThere, tokenHere, tokenThere, tokenOnline, introspected, userinfo, ownAPI, childToken, childRefresh}
 	oneGrant   = []artefact{refreshHere, tokenHere, introspected, userinfo, ownAPI, childToken, childRefresh}

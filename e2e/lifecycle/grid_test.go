@@ -40,7 +40,7 @@ func grid() []event {
 				}
 			}, []artefact{ticket}},
 		}},
-		{row: standing.UserRevoked, variant: "all but the current session", dead: all(halfDone, []artefact{sessionThere, refreshThere, tokenHere, tokenThere, tokenOnline, introspected, userinfo, ownAPI, childToken}),
+		{row: standing.UserRevoked, variant: "all but the current session", dead: all(halfDone, []artefact{enrolment, sessionThere, refreshThere, tokenHere, tokenThere, tokenOnline, introspected, userinfo, ownAPI, childToken}),
 			lacks: map[string]string{byPortal: "it is for oneself", byGraph: "who comes with a token has no session to keep; all but mine is everyone/revoke", byCLI: "the same", byApply: isAnAct, byImport: isAnAct}, paths: []path{
 				{byAccount, "sign out everywhere else", func(t *testing.T, l *life) {
 					if p := l.here.post(t, "/account/everywhere", url.Values{"keep": {"1"}}); p.status != http.StatusSeeOther {
@@ -93,7 +93,7 @@ func grid() []event {
 					l.w.must(t, http.MethodDelete, "/v1.0/servicePrincipals/"+l.service(t), nil)
 				}, nil},
 			}},
-		{row: standing.PasswordReplaced, dead: all(halfDone, []artefact{sessionThere, refreshThere, tokenHere, tokenThere, tokenOnline, introspected, userinfo, ownAPI, childToken}),
+		{row: standing.PasswordReplaced, dead: all(halfDone, []artefact{enrolment, sessionThere, refreshThere, tokenHere, tokenThere, tokenOnline, introspected, userinfo, ownAPI, childToken}),
 			lacks: map[string]string{byPortal: "it is for oneself", byGraph: "see the other row: a token is in no session", byCLI: "the command line resets, and changes nobody's own", byApply: onlyAtBirth, byImport: onlyAtBirth}, paths: []path{
 				{byAccount, "change password", func(t *testing.T, l *life) {
 					if p := l.here.post(t, "/account/password", url.Values{"current": {password}, "password": {"another fine battery"}, "password2": {"another fine battery"}}); p.status != http.StatusSeeOther {
@@ -132,10 +132,11 @@ func grid() []event {
 				ok[client.Done](t)(l.w.cli.ResetMethods(t.Context(), name, act))
 			}), nil},
 		}},
-		{row: standing.FactorAdded, lacks: map[string]string{byPortal: "it is for oneself", byGraph: "a token is no proof of who is in front of it", byCLI: "the same", byApply: isAnAct, byImport: people}, paths: []path{
+		// What was begun while there was no method takes the proof of the one that there is now.
+		{row: standing.FactorAdded, dead: []artefact{enrolment}, lacks: map[string]string{byPortal: "it is for oneself", byGraph: "a token is no proof of who is in front of it", byCLI: "the same", byApply: isAnAct, byImport: people}, paths: []path{
 			{byAccount, "recovery codes", func(t *testing.T, l *life) { l.recoveryCodes(t) }, nil},
 		}},
-		{row: standing.FactorRemoved, dead: all(halfDone, []artefact{sessionThere, refreshThere, tokenHere, tokenThere, tokenOnline, introspected, userinfo, ownAPI, childToken}),
+		{row: standing.FactorRemoved, dead: all(halfDone, []artefact{enrolment, sessionThere, refreshThere, tokenHere, tokenThere, tokenOnline, introspected, userinfo, ownAPI, childToken}),
 			lacks: map[string]string{byPortal: "it is for oneself", byGraph: "a token is no proof of who is in front of it", byCLI: "the same", byApply: isAnAct, byImport: people}, paths: []path{
 				{byAccount, "removed", func(t *testing.T, l *life) {
 					l.proveSecond(t, l.recoveryCodes(t)[0])
@@ -149,7 +150,7 @@ func grid() []event {
 					l.recoveryCodes(t)
 				}, nil},
 			}},
-		{row: standing.FactorGiven, lacks: map[string]string{byPortal: noMethods, byApply: isAnAct, byImport: people}, paths: []path{
+		{row: standing.FactorGiven, dead: []artefact{enrolment}, lacks: map[string]string{byPortal: noMethods, byApply: isAnAct, byImport: people}, paths: []path{
 			{byGraph, "POST temporaryAccessPassMethods", both(func(t *testing.T, l *life, name, _ string) { l.givePass(t, name) }), nil},
 			{byCLI, "method pass", both(func(t *testing.T, l *life, name, _ string) {
 				if _, _, _, err := l.w.cli.GivePass(t.Context(), name, 0, true, act); err != nil {
@@ -207,12 +208,12 @@ func grid() []event {
 				l.applies(t, "[[user]]\nname = %q\nroles = [\"Directory Readers\"]\n", l.ada)
 			}, nil},
 		}},
-		{row: standing.SessionSignedOut, dead: all(halfDone, []artefact{sessionHere, tokenOnline, consentPage}),
+		{row: standing.SessionSignedOut, dead: all(halfDone, []artefact{sessionHere, tokenOnline, consentPage, enrolment}),
 			lacks: map[string]string{byPortal: "its link leads to the same page", byGraph: "who comes with a token is in no session", byCLI: "curfew disconnect gives back its own grant", byApply: isAnAct, byImport: isAnAct}, paths: []path{
 				{byAccount, "sign out", func(t *testing.T, l *life) { l.here.signOut(t, "/signout") }, nil},
 				{byProtocol, "logout endpoint", func(t *testing.T, l *life) { l.here.signOut(t, "/oauth2/logout") }, nil},
 			}},
-		{row: standing.SessionRevoked, dead: all(halfDone, oneGrant, []artefact{sessionHere, refreshOther, tokenOnline, consentPage}), lacks: files, paths: []path{
+		{row: standing.SessionRevoked, dead: all(halfDone, oneGrant, []artefact{sessionHere, refreshOther, tokenOnline, consentPage, enrolment}), lacks: files, paths: []path{
 			{byGraph, "sessions", func(t *testing.T, l *life) {
 				l.w.must(t, http.MethodPost, "/v1.0/curfew/sessions/"+l.sessionID+"/revoke", map[string]any{})
 			}, nil},

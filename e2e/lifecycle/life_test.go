@@ -1,11 +1,17 @@
 package lifecycle_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base32"
+	"encoding/binary"
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // life is one person in one application with everything that can be handed out,
@@ -26,6 +32,7 @@ type life struct {
 	// used is a refresh token of the same grant as refreshHere, one generation older.
 	used, code string
 	consent    page
+	enrol      page // empty: somebody who has a pass must prove it first
 	ticket     page
 	ticketAt   *browser
 }
@@ -55,11 +62,12 @@ const (
 	ticket        artefact = "half-finished sign-in"
 	appToken      artefact = "app-only token at a guard"
 	appSeen       artefact = "app-only token at introspection"
+	enrolment     artefact = "authenticator app being registered"
 	henrys        artefact = "somebody else's session"
 )
 
 var artefacts = []artefact{sessionHere, sessionThere, codeHere, deviceHere, devicePending, pushed, refreshHere, refreshThere, refreshOther, tokenHere, tokenThere, tokenOnline,
-	introspected, userinfo, ownAPI, childToken, childRefresh, consentPage, ticket, appToken, appSeen, henrys}
+	introspected, userinfo, ownAPI, childToken, childRefresh, consentPage, ticket, appToken, appSeen, enrolment, henrys}
 
 const (
 	mailScope = "openid offline_access api://mail/Mail.Read"
@@ -143,6 +151,9 @@ func (w *world) live(t *testing.T, prepare func(*testing.T, *life)) *life {
 	l.consent = l.here.ask(t, url.Values{"client_id": {l.app}, "scope": {"openid api://mail/Mail.Send"}})
 	if !strings.Contains(l.consent.text, `value="allow"`) {
 		t.Fatalf("no consent page: %d %s", l.consent.status, l.consent.text)
+	}
+	if p := l.here.post(t, "/account/methods/app/begin", url.Values{}); strings.Contains(p.text, `id="key"`) {
+		l.enrol = p
 	}
 	l.ticketAt = w.browser(t)
 	action, form := l.ticketAt.get(t, "/signin").fill(t, "username", l.newcomer, "password", password)
@@ -290,6 +301,13 @@ func (l *life) use(t *testing.T, a artefact) outcome {
 	case consentPage:
 		p := l.here.allow(t, l.consent)
 		return outcome{codeOf(p) != "", fmt.Sprint(p.status, " ", p.to)}
+	case enrolment:
+		if l.enrol.text == "" {
+			return dead("it could not begin")
+		}
+		action, form := l.enrol.fill(t, "code", appCode(t, l.enrol))
+		p := l.here.post(t, action, form)
+		return outcome{strings.Contains(p.to, "added") || strings.Contains(p.to, "/account/methods/codes"), fmt.Sprint(p.status, " ", p.to)}
 	case ticket:
 		action, form := l.ticket.fill(t, "password", "another fine battery", "password2", "another fine battery")
 		if p := l.ticketAt.post(t, action, form); p.status != http.StatusSeeOther {
@@ -299,6 +317,25 @@ func (l *life) use(t *testing.T, a artefact) outcome {
 	}
 	t.Fatalf("nobody knows how to use %s", a)
 	return outcome{}
+}
+
+var keyRE = regexp.MustCompile(`id="key"[^>]*>([A-Z2-7 ]+)<`)
+
+// appCode is what an authenticator app shows now (RFC 6238).
+func appCode(t *testing.T, p page) string {
+	t.Helper()
+	m := keyRE.FindStringSubmatch(p.text)
+	if m == nil {
+		t.Fatalf("no key in %s", p.text)
+	}
+	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ReplaceAll(m[1], " ", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := hmac.New(sha1.New, key)
+	h.Write(binary.BigEndian.AppendUint64(nil, uint64(time.Now().Unix()/30)))
+	sum := h.Sum(nil)
+	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[sum[19]&15:])&0x7fffffff%1_000_000)
 }
 
 // friends is a new browser of the friend's, who decides what is nobody's yet.

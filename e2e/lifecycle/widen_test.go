@@ -78,11 +78,11 @@ func TestEveryWideningEndsMore(t *testing.T) {
 		value string
 		dead  []artefact
 	}{
-		{standing.SessionSignedOut, "grants", all(halfDone, oneGrant, []artefact{sessionHere, refreshOther, tokenOnline, consentPage})},
+		{standing.SessionSignedOut, "grants", all(halfDone, oneGrant, []artefact{sessionHere, refreshOther, tokenOnline, consentPage, enrolment})},
 		{standing.SessionSignedOut, standing.Unset, eventOf(t, standing.SessionSignedOut).dead},
 		{standing.RoleRemoved, standing.Unset, herTokens},
 		{standing.FactorAdded, "everything", hers},
-		{standing.FactorAdded, standing.Unset, nil},
+		{standing.FactorAdded, standing.Unset, []artefact{enrolment}},
 		{standing.RightsGiven, "tokens", herTokens},
 		{standing.RightsGiven, "everything", hers},
 		{standing.RightsGiven, standing.Unset, nil},
