@@ -71,6 +71,12 @@ func (s *Set) canGive(n Needs, have Methods) bool {
 	return n&^s.given(&Facts{Methods: have}) == 0
 }
 
+// Enough reports whether methods meet all that is demanded of methods.
+func (s *Set) Enough(n Needs, m Methods) bool { return s.canGive(n&(NeedMFA|strengthBits), m) }
+
+// Stronger reports whether something is demanded of methods at all.
+func (s *Set) Stronger(n Needs) bool { return n&(NeedMFA|strengthBits) != 0 }
+
 // Refuse says how a verdict is told; false: it allows.
 func (s *Set) Refuse(f *Facts, v *Verdict, at Place) (Refusal, bool) {
 	if v.Decision == Allow {

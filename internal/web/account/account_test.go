@@ -94,7 +94,9 @@ func factors(put func(string) func([]byte, error)) {
 	put("second-passkey-bad")(secondPage.HTML(s))
 	s.Error, s.Way, s.RememberLife, s.Others, s.Flow, s.App = "", wayRecovery, 0, nil, flow(useWords[wayRecovery], "/signin/second"), strings.Repeat("Verylongapplicationname", 6)
 	put("second-recovery")(secondPage.HTML(s))
-	put("set-up")(setUpPage.HTML(SetUp{Flow: flow("Set up a second factor", methodsAt+"/app/begin"), App: "Mail", DisplayName: "Ada Lovelace", UserName: "ada@contoso.example", PasskeyURL: methodsAt + "/passkey", NotYouURL: "/choose"}))
+	put("set-up")(setUpPage.HTML(SetUp{Flow: flow("Set up a second factor", methodsAt+"/app/begin"), App: "Mail", DisplayName: "Ada Lovelace", UserName: "ada@contoso.example", Apps: true, PasskeyURL: methodsAt + "/passkey", NotYouURL: "/choose"}))
+	put("set-up-none")(setUpPage.HTML(SetUp{Flow: flow("Set up a second factor", methodsAt+"/app/begin"), DisplayName: "Ada Lovelace", UserName: "ada@contoso.example", NotYouURL: "/choose"}))
+	put("blocked")(webkit.BlockedPage().HTML(webkit.Blocked{Frame: frame("Your access is blocked"), Text: "You signed in, but a policy does not let you in here.", Code: "53003", App: "Mail", Address: "2001:db8::4711", Trace: "K7Q2M4X9ABCD", Next: webkit.Link{Text: "Back to Mail", URL: "https://mail.contoso.example/cb?error=access_denied"}}))
 	put("entry")(entryPage.HTML(Entry{Flow: flow("Sign in with a passkey", "/signin/passkey"), BackURL: "/signin"}))
 	put("entry-bad")(entryPage.HTML(Entry{Flow: flow("Sign in with a passkey", "/signin/passkey"), App: "Mail", Error: "The passkey was not accepted", BackURL: "/signin"}))
 	p := Pass{Flow: flow("Use a temporary access pass", "/signin/pass"), BackURL: "/signin"}

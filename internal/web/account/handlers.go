@@ -235,13 +235,21 @@ func (s *Server) postTheme(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) getPassword(w http.ResponseWriter, r *http.Request) {
+	next, err := s.NextOf(r)
+	if err != nil {
+		s.Fail(w, r, err)
+		return
+	}
 	if signed := s.Owner(w, r, "/account/password", webkit.ToProofs); signed != nil {
-		s.askPassword(w, r, http.StatusOK, signed, pages.ChangePassword{})
+		s.askPassword(w, r, http.StatusOK, signed, next, pages.ChangePassword{})
 	}
 }
 
-func (s *Server) askPassword(w http.ResponseWriter, r *http.Request, status int, signed *signin.Signed, v pages.ChangePassword) {
-	v.Flow, v.UserName, v.MinLength = pages.Flow{Frame: s.Frame(r, "Change password"), Action: "/account/password"}, signed.User.Name, signin.MinPassword
+func (s *Server) askPassword(w http.ResponseWriter, r *http.Request, status int, signed *signin.Signed, next string, v pages.ChangePassword) {
+	v.Flow, v.UserName, v.MinLength = s.FlowTo(r, "Change password", "/account/password", next), signed.User.Name, signin.MinPassword
+	if next != "" {
+		webkit.FormMayLeave(w)
+	}
 	v.CancelURL, v.Consequence = "/account", "Every other browser and application of yours is signed out at once."
 	pages.Show(s.Server, w, r, pages.ChangePasswordPage, status, v)
 }
@@ -252,12 +260,13 @@ func (s *Server) postPassword(w http.ResponseWriter, r *http.Request) {
 		s.Fail(w, r, err)
 		return
 	}
+	next := s.Next(form.Get("flow"))
 	signed := s.Owner(w, r, "/account/password", webkit.ToProofs)
 	if signed == nil {
 		return
 	}
 	if form.Get("password") != form.Get("password2") {
-		s.askPassword(w, r, http.StatusUnprocessableEntity, signed, pages.ChangePassword{RepeatError: pages.NotTheSame})
+		s.askPassword(w, r, http.StatusUnprocessableEntity, signed, next, pages.ChangePassword{RepeatError: pages.NotTheSame})
 		return
 	}
 	kept := signed.Session.Kept
@@ -269,14 +278,17 @@ func (s *Server) postPassword(w http.ResponseWriter, r *http.Request) {
 		pages.GoTo(w, pages.SignInAt("/account"))
 	case err == nil:
 		s.SetCookie(w, cookie, kept)
-		pages.GoTo(w, "/account?done=password")
+		if next == "" {
+			next = "/account?done=password"
+		}
+		pages.GoTo(w, next)
 	case fault.Is(err, fault.Limited):
 		w.Header().Set("Retry-After", s.RetryAfter(err))
 		fallthrough
 	case errors.Is(err, signin.ErrCurrent):
-		s.askPassword(w, r, pages.FormStatus(err), signed, pages.ChangePassword{CurrentError: text})
+		s.askPassword(w, r, pages.FormStatus(err), signed, next, pages.ChangePassword{CurrentError: text})
 	case errors.Is(err, signin.ErrNew):
-		s.askPassword(w, r, pages.FormStatus(err), signed, pages.ChangePassword{NewError: text})
+		s.askPassword(w, r, pages.FormStatus(err), signed, next, pages.ChangePassword{NewError: text})
 	default:
 		s.Fail(w, r, err)
 	}

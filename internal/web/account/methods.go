@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/factor"
@@ -70,13 +71,16 @@ func (s *Server) row(m factor.Method) MethodRow {
 	return row
 }
 
-// askSetUp is the page in a sign-in where somebody has nothing yet to prove themselves
-// with.
-func (s *Server) askSetUp(w http.ResponseWriter, r *http.Request, signed *signin.Signed, next string) {
+// askSetUp is the page in a sign-in where somebody has nothing yet that would be enough.
+func (s *Server) askSetUp(w http.ResponseWriter, r *http.Request, signed *signin.Signed, next string, enough []string) {
 	flow := s.FlowTo(r, "Set up a second factor", methodsAt+"/app/begin", next)
 	webkit.FormMayLeave(w)
-	pages.Show(s.Server, w, r, setUpPage, http.StatusOK, SetUp{Flow: flow, App: s.AppOf(r, next), DisplayName: signed.User.DisplayName, UserName: signed.User.Name,
-		PasskeyURL: methodsAt + "/passkey?next=" + url.QueryEscape(next), NotYouURL: "/choose?next=" + url.QueryEscape(next)})
+	v := SetUp{Flow: flow, App: s.AppOf(r, next), DisplayName: signed.User.DisplayName, UserName: signed.User.Name, NotYouURL: "/choose?next=" + url.QueryEscape(next)}
+	v.Apps = enough == nil || slices.Contains(enough, wayCode)
+	if enough == nil || slices.Contains(enough, wayPasskey) {
+		v.PasskeyURL = methodsAt + "/passkey?next=" + url.QueryEscape(next)
+	}
+	pages.Show(s.Server, w, r, setUpPage, http.StatusOK, v)
 }
 
 // enrolment is an app that is being registered, as the form carries it: this browser

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/curfew-id/curfew/internal/factor"
@@ -21,17 +23,26 @@ const (
 	wayPass     = "pass"
 )
 
-// known are the ways that somebody has, the best first.
-func known(w factor.Ways) (all []string) {
+// known are the ways that somebody has and that are enough, the best first.
+func known(w factor.Ways, enough []string) (all []string) {
 	for _, x := range []struct {
 		has bool
 		way string
 	}{{w.Passkey, wayPasskey}, {w.Code, wayCode}, {w.Pass, wayPass}, {w.Recovery, wayRecovery}} {
-		if x.has {
+		if x.has && (enough == nil || slices.Contains(enough, x.way)) {
 			all = append(all, x.way)
 		}
 	}
 	return all
+}
+
+// enough reads which ways are enough where somebody wants to go on to; nil: all. It is
+// a hint of our own that spares people a way that does not lead there, and no more.
+func enough(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Fields(text)
 }
 
 // half returns who has signed in in this browser, whatever policies still ask for, or
@@ -80,7 +91,8 @@ func (s *Server) getSecond(w http.ResponseWriter, r *http.Request) {
 		}
 		s.set(w, rememberCookie, "", -time.Second)
 	}
-	s.askSecond(w, r, http.StatusOK, signed, next, r.URL.Query().Get("way"), Second{})
+	q := r.URL.Query()
+	s.askSecond(w, r, http.StatusOK, signed, next, q.Get("way"), Second{With: q.Get("with")})
 }
 
 // askSecond shows the page for one of the ways, or the one where the first is set up.
@@ -90,11 +102,15 @@ func (s *Server) askSecond(w http.ResponseWriter, r *http.Request, status int, s
 		s.notProven(w, r, next, err)
 		return
 	}
-	if !ways.Any() {
-		s.askSetUp(w, r, signed, next)
+	all := known(ways, enough(v.With))
+	if len(all) == 0 {
+		s.askSetUp(w, r, signed, next, enough(v.With))
 		return
 	}
-	all := known(ways)
+	more := ""
+	if v.With != "" {
+		more = "&with=" + url.QueryEscape(v.With)
+	}
 	v.Way = all[0]
 	for _, x := range all {
 		if x == way {
@@ -103,7 +119,7 @@ func (s *Server) askSecond(w http.ResponseWriter, r *http.Request, status int, s
 	}
 	for _, x := range all {
 		if x != v.Way {
-			v.Others = append(v.Others, webkit.Link{Text: useWords[x], URL: pages.SecondAt(next) + "&way=" + x})
+			v.Others = append(v.Others, webkit.Link{Text: useWords[x], URL: pages.SecondAt(next) + more + "&way=" + x})
 		}
 	}
 	action := "/signin/second"
@@ -142,7 +158,7 @@ func (s *Server) postSecond(w http.ResponseWriter, r *http.Request) {
 	}
 	way := form.Get("way")
 	if errors.Is(err, factor.ErrCode) || fault.Is(err, fault.Limited) {
-		s.askSecond(w, r, pages.FormStatus(err), signed, next, way, s.refusedSecond(w, err, remember))
+		s.askSecond(w, r, pages.FormStatus(err), signed, next, way, s.refusedSecond(w, err, form))
 		return
 	}
 	s.notProven(w, r, next, err)
@@ -162,7 +178,7 @@ func (s *Server) postSecondPasskey(w http.ResponseWriter, r *http.Request) {
 	}
 	remember := form.Has("remember")
 	if form.Get("response") == "" {
-		s.askSecond(w, r, http.StatusUnprocessableEntity, signed, next, wayPasskey, Second{Error: needsScript, Remember: remember})
+		s.askSecond(w, r, http.StatusUnprocessableEntity, signed, next, wayPasskey, Second{Error: needsScript, Remember: remember, With: form.Get("with")})
 		return
 	}
 	p, err := s.Factor.VerifyPasskey(r.Context(), signed, form.Get("ticket"), []byte(form.Get("response")), remember)
@@ -170,7 +186,7 @@ func (s *Server) postSecondPasskey(w http.ResponseWriter, r *http.Request) {
 	case err == nil:
 		s.proven(w, next, p)
 	case errors.Is(err, factor.ErrPasskey), fault.Is(err, fault.Limited), fault.Is(err, fault.Denied):
-		s.askSecond(w, r, pages.FormStatus(err), signed, next, wayPasskey, s.refusedSecond(w, err, remember))
+		s.askSecond(w, r, pages.FormStatus(err), signed, next, wayPasskey, s.refusedSecond(w, err, form))
 	default:
 		s.notProven(w, r, next, err)
 	}
@@ -180,8 +196,8 @@ func (s *Server) postSecondPasskey(w http.ResponseWriter, r *http.Request) {
 const needsScript = "A passkey needs JavaScript, which this browser did not run"
 
 // refusedSecond is what the page says of a refusal.
-func (s *Server) refusedSecond(w http.ResponseWriter, err error, remember bool) Second {
-	v := Second{Remember: remember}
+func (s *Server) refusedSecond(w http.ResponseWriter, err error, form webkit.Form) Second {
+	v := Second{Remember: form.Has("remember"), With: form.Get("with")}
 	var many *signin.TooMany
 	switch {
 	case errors.As(err, &many):

@@ -160,6 +160,7 @@ type Second struct {
 	App, DisplayName, UserName string
 	NotYouURL                  string
 	Way                        string
+	With                       string // the ways that are enough; empty: all
 	Error                      string
 	Until                      time.Time // when the next try is let through; zero: now
 	Others                     []webkit.Link
@@ -213,7 +214,9 @@ func (s Second) RememberCheck() webkit.Check {
 type SetUp struct {
 	pages.Flow
 	App, DisplayName, UserName string
-	PasskeyURL, NotYouURL      string
+	Apps                       bool   // an authenticator app is enough
+	PasskeyURL                 string // empty: a passkey is not
+	NotYouURL                  string
 }
 
 // Entry signs in by passkey alone (field flow; the script fills ticket and response).

@@ -176,6 +176,9 @@ func (s *Server) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	if fault.KindOf(err) == fault.Internal && s.Log != nil && r.Context().Err() == nil {
 		s.Log.ErrorContext(r.Context(), "pages", "error", err, "request", id)
 	}
+	if s.blocked(w, r, err, "", webkit.Link{}) {
+		return
+	}
 	v := webkit.ErrorFor(s.Frame(r, ""), err, id)
 	status := webkit.StatusOf(err)
 	if code := codeOf(err); code != "" {
@@ -191,6 +194,17 @@ func (s *Server) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	if werr := webkit.ErrorPage().Write(w, status, v); werr != nil && s.Log != nil && r.Context().Err() == nil {
 		s.Log.ErrorContext(r.Context(), "error page", "error", werr, "request", id)
 	}
+}
+
+// blocked shows the page of a policy's refusal against which nothing helps; false: it is
+// none.
+func (s *Server) blocked(w http.ResponseWriter, r *http.Request, err error, app string, next webkit.Link) bool {
+	v, ok := webkit.BlockedFor(s.Frame(r, ""), r, err, app)
+	if ok {
+		v.Next = next
+		Show(s, w, r, webkit.BlockedPage(), http.StatusForbidden, v)
+	}
+	return ok
 }
 
 // GoTo sends the browser on, after a form with the method it must use then.

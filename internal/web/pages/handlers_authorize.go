@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/curfew-id/curfew/internal/access"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
@@ -94,7 +95,7 @@ func (s *Server) goOn(w http.ResponseWriter, r *http.Request, x *request, proofT
 	asked := issue.AuthorizeRequest{App: x.app, Session: signed.Session.ID, Plan: x.plan, Scope: x.scope, Resource: x.resource, RedirectURI: x.redirect, Challenge: x.challenge,
 		Nonce: x.nonce, Issuer: x.issuer, CP1: x.claims.CP1, JKT: x.jkt, Pushed: x.pushed, IP: webkit.Address(r), Agent: r.UserAgent(), Request: webkit.RequestID(r.Context())}
 	if err := s.Issue.Admit(r.Context(), asked); err != nil { // what policies demand comes before consent
-		s.refused(w, r, x, err)
+		s.refused(w, r, x, proofText, err)
 		return
 	}
 	missing, adminOnly, err := s.Issue.Missing(r.Context(), x.app, signed.User.ID, x.plan)
@@ -125,18 +126,36 @@ func (s *Server) goOn(w http.ResponseWriter, r *http.Request, x *request, proofT
 		}
 	}
 	if code, err := s.Issue.Authorize(r.Context(), asked); err != nil {
-		s.refused(w, r, x, err)
+		s.refused(w, r, x, proofText, err)
 	} else {
 		s.answer(w, r, x, Pair{"code", code})
 	}
 }
 
 // refused goes on with a request that may not become a code yet: a session that was
-// cut between two looks, or whose proof is too old for a policy, is begun anew.
-func (s *Server) refused(w http.ResponseWriter, r *http.Request, x *request, err error) {
-	if kind := fault.KindOf(err); !x.none && (kind == fault.Revoked || kind == fault.Unauthenticated) {
+// cut between two looks, or whose proof is too old for a policy, is begun anew; what
+// else can be given in the browser is asked for; and where nothing helps a page says so.
+func (s *Server) refused(w http.ResponseWriter, r *http.Request, x *request, proofText string, err error) {
+	next := x.next
+	if proofText != "" {
+		next += "&" + proofParam + "=" + url.QueryEscape(proofText)
+	}
+	policies := (*access.Refused)(nil)
+	to, more := webkit.Again(err, next)
+	switch kind := fault.KindOf(err); {
+	case x.none:
+		s.refuseApp(w, r, x, err)
+	case more && !strings.HasPrefix(to, "/signin?"):
+		GoTo(w, to)
+	case kind == fault.Revoked, kind == fault.Unauthenticated, more:
 		s.askSignIn(w, r, x)
-	} else {
+	case errors.As(err, &policies):
+		back := webkit.Link{}
+		if x.mode != "form_post" && web(x.redirect) {
+			back = webkit.Link{Text: "Back to " + x.app.Name, URL: s.address(x, s.pairs(x, err))}
+		}
+		s.blocked(w, r, err, x.app.Name, back)
+	default:
 		s.refuseApp(w, r, x, err)
 	}
 }

@@ -3,7 +3,6 @@ package webkit
 import (
 	"errors"
 	"net/http"
-	"net/url"
 
 	"github.com/curfew-id/curfew/internal/access"
 	"github.com/curfew-id/curfew/internal/fault"
@@ -42,14 +41,4 @@ func Visitor(r *http.Request, s *signin.Service, secure bool, to *signin.Visit) 
 	}
 	signed.Actor.Request = RequestID(r.Context())
 	return signed, nil
-}
-
-// Again is where somebody whom policies refuse goes to give what is missing, to come
-// back to next; false: there is no such place, or nothing helps.
-func Again(err error, next string) (string, bool) {
-	var r *access.Refused
-	if !errors.As(err, &r) || r.Decision != policy.Ask || r.Needs&^(policy.NeedSignIn|policy.NeedSecond) != 0 {
-		return "", false
-	}
-	return "/signin?prompt=login&next=" + url.QueryEscape(next), true
 }

@@ -1,0 +1,91 @@
+package webkit
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/curfew-id/curfew/internal/access"
+	"github.com/curfew-id/curfew/internal/policy"
+)
+
+// The means of a second factor, as addresses name them.
+var means = []struct {
+	name string
+	of   policy.Methods
+}{
+	{"passkey", policy.Passkey.Set()}, {"code", policy.SoftwareOTP.Set()}, {"pass", policy.PassMulti.Set() | policy.PassOnce.Set()}, {"recovery", policy.RecoveryCode.Set()},
+}
+
+// Again is where somebody whom policies refuse goes to give what is missing, to come
+// back to next; false: there is no such place, or nothing helps. One thing at a time:
+// coming back, it is judged anew.
+func Again(err error, next string) (string, bool) {
+	var r *access.Refused
+	if !errors.As(err, &r) || r.Decision != policy.Ask || r.Needs&(policy.NeedCompliantDevice|policy.NeedHybridDevice) != 0 {
+		return "", false
+	}
+	to := "?next=" + url.QueryEscape(next)
+	switch n := r.Needs &^ (policy.NeedSignIn | policy.NeedSecond | policy.NeedPasswordChange); {
+	case r.Needs&policy.NeedSignIn != 0:
+		return "/signin" + to + "&prompt=login", true
+	case r.Needs&policy.NeedPasswordChange != 0:
+		return "/account/password" + to, true
+	case r.Needs&policy.NeedSecond == 0 && !r.Ruling.Set.Stronger(n):
+		return "", false // terms of use
+	default:
+		var with []string
+		for _, m := range means {
+			if r.Ruling.Set.Enough(n, r.Ruling.Facts.Methods|m.of) {
+				with = append(with, m.name)
+			}
+		}
+		if len(with) < len(means) {
+			to += "&with=" + strings.Join(with, "+")
+		}
+		return "/signin/second" + to, true
+	}
+}
+
+// Blocked is the page of who has signed in and is let in nowhere all the same: the kind
+// of thing that keeps them out, and what an administrator needs to find out which. What
+// the policies say is nobody's business who may hold a stolen password.
+type Blocked struct {
+	Frame
+	Text           string
+	Code           string // AADSTS
+	App            string // may be empty
+	Address, Trace string
+	Next           Link // zero: nowhere
+}
+
+// outside says why nothing helps that could be done in the browser.
+var outside = map[int]string{
+	53003: "You signed in, but a policy does not let you in here: because of where you are, what you use, or what you want to reach. Signing in again does not help.",
+	50097: "You signed in, but only registered devices are let in here, and this one was not recognised.",
+	50005: "You signed in, but only certain devices are let in here, and this one does not say what it is.",
+	53000: "You signed in, but this device does not meet what your organisation asks of devices.",
+	53001: "You signed in, but this device is not one of your organisation's.",
+	50158: "You signed in, but terms of use have to be accepted first, and that cannot be done here yet.",
+}
+
+// BlockedFor is the view of a refusal that nothing helps against; false: it is none.
+func BlockedFor(f Frame, r *http.Request, err error, app string) (Blocked, bool) {
+	var x *access.Refused
+	if !errors.As(err, &x) {
+		return Blocked{}, false
+	}
+	f.Title = "Your access is blocked"
+	text := outside[x.Number]
+	if text == "" {
+		text = x.Text
+	}
+	return Blocked{Frame: f, Text: text, Code: strconv.Itoa(x.Number), App: app, Address: Address(r), Trace: RequestID(r.Context())}, true
+}
+
+var blockedPage = NewPage[Blocked](Parse(nil, nil), "blocked")
+
+// BlockedPage renders a [Blocked].
+func BlockedPage() Page[Blocked] { return blockedPage }
