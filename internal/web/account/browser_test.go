@@ -9,6 +9,7 @@ import (
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 
+	"github.com/curfew-id/curfew/internal/store/storetest"
 	"github.com/curfew-id/curfew/internal/web/webkit/webkittest"
 )
 
@@ -170,6 +171,46 @@ func TestAPasskeyInABrowser(t *testing.T) {
 	b.at("Sign in")
 	b.visit("/account")
 	b.at("Sign in")
+}
+
+// A policy demands more than a password: a passkey is made inside the sign-in and used;
+// the next time it is asked for after the password; alone it is enough.
+func TestAPolicyIsMetByAPasskeyInABrowser(t *testing.T) {
+	h := newHouse(t)
+	b := h.browse()
+	h.rule(storetest.Policy(1, "", storetest.AsksMFA))
+	b.visit("/signin?next=%2Fdevice")
+	b.password()
+	b.at("Connect a device") // what it shows is nobody's secret
+	b.visit("/account")
+	b.at("Set up a second factor first")
+	b.click("#to-passkey")
+	b.at("Add a passkey")
+	b.click("#passkey")
+	b.at("Use your passkey")
+	b.click("#passkey")
+	b.at("Recovery codes")
+	b.click("a.line")
+	b.at("My account")
+	b.signOut()
+	b.visit("/signin?next=%2Faccount")
+	b.password()
+	b.at("Use your passkey")
+	b.visit("/account") // half is not enough
+	b.at("Use your passkey")
+	b.click("#passkey")
+	b.at("My account")
+	b.signOut()
+	b.visit("/signin?next=%2Faccount")
+	b.at("Sign in")
+	b.click("#passkey")
+	b.at("Sign in with a passkey")
+	b.click("#passkey")
+	b.at("My account")
+	h.rule(storetest.Policy(1, "", storetest.Blocks))
+	b.visit("/account")
+	b.at("Your access is blocked")
+	b.until(`!document.querySelector("[data-copy-from=trace]").hidden && document.querySelector("#trace").textContent.includes("AADSTS53003")`)
 }
 
 // An authenticator app, set up inside a sign-in and used; then a recovery code, once.

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/curfew-id/curfew/internal/access"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/factor"
 	"github.com/curfew-id/curfew/internal/fault"
@@ -59,6 +60,7 @@ type house struct {
 	signin *signin.Service
 	factor *factor.Service
 	h      atomic.Pointer[http.Handler]
+	risk   access.Risk
 	early  sync.Map // by method and path: what happens before the next such request
 }
 
@@ -74,7 +76,11 @@ func newHouse(t *testing.T) *house {
 				return err
 			}
 		}
-		return nil
+		app := *h.App
+		app.RedirectURIs, app.FirstParty = []string{"https://tripboard.example/cb"}, true
+		app.Permissions = []directory.Permission{{Resource: directory.OwnAPI, Scopes: []string{"openid"}}}
+		h.App = &app
+		return tx.SaveApp(&app)
 	})
 	k, err := keys.Open(t.Context(), h.DB, make([]byte, 32), h.Clock.Now)
 	if err != nil {
@@ -90,8 +96,10 @@ func newHouse(t *testing.T) *house {
 // serve wires the rooms for a public address.
 func (h *house) serve(base string) {
 	log, l := slog.New(slog.DiscardHandler), grant.DefaultLifetimes()
+	policies := &access.Service{DB: h.DB, Registered: factor.Registered, Risk: func(*store.Tx, *access.Use) (access.Risk, error) { return h.risk, nil }}
+	h.signin.Access = policies
 	h.factor = &factor.Service{DB: h.DB, Keys: h.keys, SignIn: h.signin, Revoke: h.revoke, Base: base, Name: func() string { return "contoso.example" }, Remember: 14 * 24 * time.Hour, Log: log}
-	issuer := &issue.Service{DB: h.DB, Keys: h.keys, Revoke: h.revoke, Base: base, Tenant: "11111111-2222-3333-4444-555555555555", Lifetimes: l, Now: h.Clock.Now, Log: log}
+	issuer := &issue.Service{Access: policies, DB: h.DB, Keys: h.keys, Revoke: h.revoke, Base: base, Tenant: "11111111-2222-3333-4444-555555555555", Lifetimes: l, Now: h.Clock.Now, Log: log}
 	visitors := &pages.Server{Issue: issuer, SignIn: h.signin, Revoke: h.revoke, Relay: &relay.Service{DB: h.DB, Secret: make([]byte, 32), Now: h.Clock.Now, Lifetimes: l},
 		Manage: &manage.Service{DB: h.DB, Revoke: h.revoke, Now: h.Clock.Now, Log: log}, Secret: make([]byte, 32), Domain: func() string { return "contoso.example" },
 		Park: func(context.Context, string, time.Duration) (string, error) {
@@ -114,6 +122,25 @@ func (h *house) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if p := h.h.Load(); p != nil {
 		(*p).ServeHTTP(w, r)
 	}
+}
+
+// rule puts policies in force.
+func (h *house) rule(all ...*store.Document) {
+	h.t.Helper()
+	h.Update(func(tx *store.Tx) error {
+		old, err := tx.Documents(store.PolicyDocument)
+		for _, d := range old {
+			if err == nil {
+				err = tx.DeleteDocument(d.Kind, d.ID)
+			}
+		}
+		for _, d := range all {
+			if err == nil {
+				err = tx.SaveDocument(d)
+			}
+		}
+		return err
+	})
 }
 
 // before lets something happen when a request has arrived and was not served yet.
@@ -170,7 +197,12 @@ func (b *browser) another() *browser {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return &browser{t: b.t, base: b.base, c: &http.Client{Jar: jar}}
+	return &browser{t: b.t, base: b.base, c: &http.Client{Jar: jar, CheckRedirect: func(r *http.Request, via []*http.Request) error {
+		if "http://"+r.URL.Host != b.base || len(via) > 12 {
+			return http.ErrUseLastResponse
+		}
+		return nil
+	}}}
 }
 
 type page struct {

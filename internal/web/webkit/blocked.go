@@ -31,11 +31,7 @@ func Again(err error, next string) (string, bool) {
 	switch n := r.Needs &^ (policy.NeedSignIn | policy.NeedSecond | policy.NeedPasswordChange); {
 	case r.Needs&policy.NeedSignIn != 0:
 		return "/signin" + to + "&prompt=login", true
-	case r.Needs&policy.NeedPasswordChange != 0:
-		return "/account/password" + to, true
-	case r.Needs&policy.NeedSecond == 0 && !r.Ruling.Set.Stronger(n):
-		return "", false // terms of use
-	default:
+	case r.Needs&policy.NeedSecond != 0 || r.Ruling.Set.Stronger(n): // before the password is changed
 		var with []string
 		for _, m := range means {
 			if r.Ruling.Set.Enough(n, r.Ruling.Facts.Methods|m.of) {
@@ -46,7 +42,10 @@ func Again(err error, next string) (string, bool) {
 			to += "&with=" + strings.Join(with, "+")
 		}
 		return "/signin/second" + to, true
+	case r.Needs&policy.NeedPasswordChange != 0:
+		return "/account/password" + to, true
 	}
+	return "", false // terms of use
 }
 
 // Blocked is the page of who has signed in and is let in nowhere all the same: the kind
