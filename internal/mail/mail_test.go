@@ -223,6 +223,9 @@ func TestWithoutTLSNothingIsSent(t *testing.T) {
 	s.Server.Username, s.Server.Password = "curfew", "secret"
 	s.Post(write(writer.PasswordChanged(ada)))
 	waitFor(t, func() bool { return s.Lost() == 1 })
+	s = p.sender(StartTLS) // where no password would be given away, the letter is not either
+	s.Post(write(writer.PasswordChanged(ada)))
+	waitFor(t, func() bool { return s.Lost() == 1 })
 	q := newPostOffice(t)
 	s = q.sender(StartTLS)
 	s.Roots = nil // a certificate that nobody vouches for
