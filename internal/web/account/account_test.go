@@ -47,6 +47,11 @@ func flow(title, action string) pages.Flow {
 // factors are the pages of second factors, in every state.
 func factors(put func(string) func([]byte, error)) {
 	long := strings.Repeat("Verylongnameofakey", 4)
+	e := &Ended{Clock: webkit.Clock{Now: noon}, Receipt: "rc_4c81-48211", At: noon, Kept: true, Sessions: 2, Grants: 4, Counted: true, Guards: 6, Confirmed: 5, Left: []LeftRow{
+		{"closes", "Drive, at drive-3", "by 12:04:35", "This guard is silent. It refuses everything by itself then."}, {"lives", "Legacy", "until 12:51:07", "No guard. Nothing can end it sooner."}}}
+	put("account-ended")(accountPage.HTML(Account{Frame: frame("My account"), DisplayName: "Ada Lovelace", UserName: "ada@contoso.example", EverywhereAction: "/account/everywhere", Ended: e}))
+	put("ended")(endedPage.HTML(EndedPage{frame("Signed out everywhere"), e}))
+	put("ended-nothing")(endedPage.HTML(EndedPage{frame("Signed out everywhere"), nil}))
 	m := Methods{Frame: frame("Ways to prove who you are"), UserName: "ada@contoso.example"}
 	put("methods-none")(methodsPage.HTML(m))
 	m.Done, m.Codes = done["added"], true

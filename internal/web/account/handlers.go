@@ -3,6 +3,7 @@ package account
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -85,7 +86,7 @@ func (s *Server) getAccount(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v := Account{Frame: s.Frame(r, "My account"), DisplayName: signed.User.DisplayName, UserName: signed.User.Name, EverywhereAction: "/account/everywhere",
-		PasswordURL: "/account/password", IdentitiesURL: "/account/identities", SignOutURL: "/signout", ThemeAction: "/account/theme", Done: done[q.Get("done")]}
+		PasswordURL: "/account/password", IdentitiesURL: "/account/identities", SignOutURL: "/signout", ThemeAction: "/account/theme", Done: done[q.Get("done")], Ended: s.ended(r, signed.Actor, q.Get("receipt"))}
 	sheet, err := s.Factor.Own(r.Context(), signed)
 	if err != nil {
 		s.notProven(w, r, "/account", err)
@@ -159,12 +160,19 @@ func (s *Server) postEverywhere(w http.ResponseWriter, r *http.Request) {
 	}
 	if res.Cookie == "" {
 		s.ClearCookie(w)
-		pages.Show(s.Server, w, r, pages.MessagePage, http.StatusOK, pages.Message{Frame: s.Frame(r, "Signed out"), Heading: "Signed out everywhere",
-			Text: "Every browser and application of yours has to sign in again, this one too.", Next: webkit.Link{Text: "Sign in again", URL: "/signin"}})
+		var e *Ended
+		if res.Receipt != nil {
+			e = s.ended(r, signed.Actor, res.Receipt.ID)
+		}
+		s.showEnded(w, r, e)
 		return
 	}
+	to := "/account?done=elsewhere"
+	if res.Receipt != nil {
+		to = "/account?receipt=" + url.QueryEscape(res.Receipt.ID)
+	}
 	s.SetCookie(w, res.Cookie, signed.Session.Kept)
-	pages.GoTo(w, "/account?done=elsewhere")
+	pages.GoTo(w, to)
 }
 
 func (s *Server) postEndSession(w http.ResponseWriter, r *http.Request) {

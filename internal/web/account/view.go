@@ -31,6 +31,8 @@ type Account struct {
 	MethodsURL string
 	// Done is a sentence about what was just done; may be empty.
 	Done string
+	// Ended is the receipt of a sign-out everywhere, after it; nil: none.
+	Ended *Ended
 }
 
 // OwnSession is one of the reader's browser sessions.
