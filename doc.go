@@ -47,6 +47,7 @@
 //	         internal/access             ask the policies, in the transaction that counts
 //	         internal/signin             prove who it is; sessions
 //	         internal/issue              grant to tokens; introspection
+//	         internal/recheck            an access token judged again, for a guard
 //	         internal/manage             read and change the directory
 //	         internal/review             read the log of sign-ins
 //	         internal/rotate             an administrator's hand on the signing keys
@@ -96,7 +97,7 @@
 // directory; grant to policy; claims to grant; policy/wire to policy, directory; standing to directory, policy,
 // grant; config, egress to fault; graph, registration, access, methods, signins and own to api; they and api to odata;
 // account to pages; portal and its rooms to desk, figure, receipt, registry; desk to receipt, registry; portal/registry to figure; portal/receipt to figure;
-// cmd/curfew to demo; guard to the rooms inside it, and
+// cmd/curfew to demo; recheck to issue, access; guard to the rooms inside it, and
 // dpop to jose;
 // guardtest to guard; store and journal to engine; storetest to store.
 //

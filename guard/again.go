@@ -12,14 +12,16 @@ import (
 
 	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/guard/internal/again"
+	"github.com/curfew-id/curfew/guard/internal/wire"
 )
 
 // A token that a cutoff of reach judge covers is judged again by the server before
 // it is accepted: once, when it is next shown, and then not until the next such
-// cutoff (docs/decisions/0021).
+// cutoff (docs/decisions/0021). Where the answer depends on the address, the token is
+// good from the address it was judged for, and is judged for each other one.
 //
 //	born ── judged up to P ──── line J > P ──▶ owed ── asked ──▶ judged up to H ≥ J
-//	                                            │        │ inactive: refused, and remembered until a later line
+//	    never shown from this address ─────────▶│        │ inactive: refused, and remembered until a later line
 //	                                            │        └ not answered: refused (503)
 //	                                            └ meanwhile every request with it waits for that one question
 
@@ -38,6 +40,7 @@ var errOwed = errors.New("the token is to be judged again")
 var (
 	errUnjudged = errors.New("this service must have the token judged again and cannot reach whoever does that")
 	errBarred   = errors.New("access with this token is not allowed any more")
+	errOutside  = errors.New("access with this token is not allowed from this address")
 	errStepUp   = errors.New("more recent or stronger authentication is required")
 )
 
@@ -78,8 +81,8 @@ func (g *Guard) settle(ctx context.Context, e *entry, from netip.Addr) error {
 // again puts the question for e, or waits for the one under way. Nil: judge it once
 // more, something has changed.
 func (g *Guard) again(ctx context.Context, e *entry, from netip.Addr) error {
-	need := g.owes(e)
-	if need == 0 {
+	need, owed := g.owes(e, from)
+	if !owed {
 		return nil
 	}
 	d, now := &e.doubt, g.now()
@@ -114,14 +117,16 @@ func (g *Guard) again(ctx context.Context, e *entry, from netip.Addr) error {
 	return f.err
 }
 
-// owes is the position up to which e must have been judged; 0: it is.
-func (g *Guard) owes(e *entry) cutoff.Pos {
+// owes is the position up to which e must have been judged to be shown from an
+// address, and whether it was not. Nothing from before what was answered already will
+// do: a node that knows less knows nothing.
+func (g *Guard) owes(e *entry, from netip.Addr) (need cutoff.Pos, owed bool) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
-	if j := g.view.Load().set.Judge(&e.owner); j > e.judgedTo() {
-		return j
-	}
-	return 0
+	p := e.passes.Load()
+	need = g.view.Load().set.Judge(&e.owner)
+	pass := p.Of(from)
+	return max(need, p.Newest()), pass == nil || need > pass.Pos
 }
 
 // inquire asks the server and takes its answer over. One that does not come in time
@@ -142,11 +147,13 @@ func (g *Guard) inquire(ctx context.Context, e *entry, from netip.Addr, need cut
 	}
 	now := g.now()
 	if a.Active {
-		e.admit(a)
+		e.admit(a, from)
 		return nil
 	}
 	why := &Refusal{Kind: Barred, Claims: e.claims, cause: errBarred, at: now.wall, dpop: e.claims.bound.jkt != ""}
 	switch a.Reason {
+	case again.Place:
+		why.Kind, why.cause = Outside, errOutside
 	case again.Revoked:
 		why.Kind, why.cause = Revoked, errRevoked
 	case again.StepUp:
@@ -188,28 +195,21 @@ func (g *Guard) put(ctx context.Context, q *again.Question) (*again.Answer, erro
 	if err := refusedBy(resp, http.StatusOK); err != nil {
 		return nil, err
 	}
-	if mediaType(resp.Header) != "application/json" {
+	if wire.MediaType(resp.Header) != "application/json" {
 		return nil, errors.New("the answer is not JSON")
 	}
 	return q.Read(resp.Body)
 }
 
-// judgedTo is the position up to which e was judged: when it was born, or since.
-func (e *entry) judgedTo() cutoff.Pos { return max(e.claims.Born, cutoff.Pos(e.judged.Load())) }
-
 // admit takes over that the server has judged the token by what stood at a.Judged.
-func (e *entry) admit(a *again.Answer) {
+func (e *entry) admit(a *again.Answer, from netip.Addr) {
 	until := int64(0)
 	if a.Until > 0 && a.Until < e.claims.Expires.Unix() {
 		until = wallNanos(a.Until)
 	}
-	e.until.Store(until)
-	for {
-		was := e.judged.Load()
-		if was >= int64(a.Judged) || e.judged.CompareAndSwap(was, int64(a.Judged)) {
-			return
-		}
-	}
+	e.doubt.mu.Lock()
+	e.passes.Store(e.passes.Load().With(from, a, until))
+	e.doubt.mu.Unlock()
 }
 
 // rejudge is Run's loop for what is held: requests whose token has come in doubt are

@@ -5,7 +5,6 @@ import (
 	crand "crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -59,21 +58,6 @@ func (g *Guard) ask(ctx context.Context, process, cursor string, hurry bool) (ne
 	return a.Cursor, idle, nil
 }
 
-// patient cancels a call whose body stops coming.
-type patient struct {
-	io.Reader
-	timer *time.Timer
-	limit time.Duration
-}
-
-func (p patient) Read(b []byte) (int, error) {
-	n, err := p.Reader.Read(b)
-	if n > 0 {
-		p.timer.Reset(p.limit)
-	}
-	return n, err
-}
-
 func (g *Guard) call(ctx context.Context, q url.Values, limit time.Duration) (*wire.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit+answerCap)
 	defer cancel()
@@ -91,10 +75,10 @@ func (g *Guard) call(ctx context.Context, q url.Values, limit time.Duration) (*w
 	if err := refusedBy(resp, http.StatusOK); err != nil {
 		return nil, err
 	}
-	if mediaType(resp.Header) != "application/json" {
+	if wire.MediaType(resp.Header) != "application/json" {
 		return nil, errors.New("the answer is not JSON")
 	}
-	return wire.Read(patient{http.MaxBytesReader(nil, resp.Body, maxAnswer), timer, limit})
+	return wire.Read(wire.Patient{Reader: http.MaxBytesReader(nil, resp.Body, maxAnswer), Timer: timer, Limit: limit})
 }
 
 // apply takes over an answer whose question began at start. bad is how many

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/curfew-id/curfew/cutoff"
+	"github.com/curfew-id/curfew/guard/internal/again"
 )
 
 // entry is a token whose signature and claims were found good once. What can
@@ -17,14 +18,10 @@ type entry struct {
 	token  string // as the server knows it: what was inside, if it came encrypted
 	exp    int64  // wall ns from which it is refused, leeway included
 	nbf    int64  // wall ns before which it is refused, leeway included
-	// alive is the version of the view at which no cutoff covered the token, and
-	// nothing was owed. While the view has that version, look-ups are skipped.
-	alive atomic.Uint64
-	// judged is the position up to which the server has judged the token again; 0: it
-	// has not. until is a wall ns from which it is refused because the server said so
-	// then; 0: as the token says itself.
-	judged, until atomic.Int64
-	doubt         doubt
+	// passes say up to where the token was judged. While the view has the version
+	// that the pass of an address was found good at, look-ups are skipped.
+	passes atomic.Pointer[again.Passes] // written under doubt.mu
+	doubt  doubt
 }
 
 // cache keeps entries under the whole token, compared in full. Keyed by jti or

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/curfew-id/curfew/guard/internal/again"
 	"github.com/curfew-id/curfew/guard/internal/jose"
 )
 
@@ -110,6 +111,7 @@ func (g *Guard) verify(token string) (*entry, error) {
 	}
 	// Sums in seconds cannot overflow; nanoseconds of far dates would.
 	e := &entry{claims: c, owner: c.owner(), key: k, token: inner}
+	e.passes.Store(again.Born(c.Born, c.located, c.from))
 	e.exp = wallNanos(c.Expires.Unix() + int64(g.cfg.ExpiryLeeway.Seconds()))
 	if !c.NotBefore.IsZero() {
 		e.nbf = wallNanos(c.NotBefore.Unix() - int64(g.cfg.NotBeforeLeeway.Seconds()))
@@ -142,10 +144,11 @@ func (g *Guard) judge(e *entry, now instant, from netip.Addr) error {
 	if e.claims.Born < v.floor {
 		return &Refusal{Kind: Revoked, Claims: e.claims, cause: errRevoked, at: now.wall}
 	}
-	owed := false
-	if e.alive.Load() != v.version {
+	pass := e.passes.Load().Of(from)
+	owed := pass == nil // never seen from there
+	if owed || pass.Alive.Load() != v.version {
 		var dead bool
-		if dead, owed = g.look(e); dead {
+		if dead, owed = g.look(e, pass); dead {
 			return &Refusal{Kind: Revoked, Claims: e.claims, cause: errRevoked, at: now.wall}
 		}
 	}
@@ -157,7 +160,7 @@ func (g *Guard) judge(e *entry, now instant, from netip.Addr) error {
 	if owed {
 		return errOwed
 	}
-	if until := e.until.Load(); until != 0 && now.wall >= until {
+	if pass.Until != 0 && now.wall >= pass.Until {
 		return g.outlived(e, now)
 	}
 	return nil
@@ -175,17 +178,17 @@ func (g *Guard) outlived(e *entry, now instant) error {
 
 // look looks e up under the lock that keeps set, floor and version together: a
 // snapshot may just have replaced a set by one that leaves more to the floor.
-func (g *Guard) look(e *entry) (dead, owed bool) {
+func (g *Guard) look(e *entry, pass *again.Pass) (dead, owed bool) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	v := g.view.Load()
 	if e.claims.Born < v.floor || v.set.Dead(&e.owner, e.claims.Born, tokenKind) {
 		return true, false
 	}
-	if v.set.Judge(&e.owner) > e.judgedTo() {
+	if pass == nil || v.set.Judge(&e.owner) > pass.Pos {
 		return false, true
 	}
-	e.alive.Store(v.version)
+	pass.Alive.Store(v.version)
 	return false, false
 }
 

@@ -11,10 +11,11 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/curfew-id/curfew/guard/internal/wire"
 )
 
 const version = "curfew-guard/0.2"
@@ -37,16 +38,16 @@ func (r *registration) valid() error {
 			return errors.New("an issuer is empty or too long")
 		}
 	}
-	if err := checkURL(r.JWKS); err != nil {
+	if err := wire.CheckURL(r.JWKS); err != nil {
 		return fmt.Errorf("jwks_uri: %w", err)
 	}
 	if r.Introspection != "" {
-		if err := checkURL(r.Introspection); err != nil {
+		if err := wire.CheckURL(r.Introspection); err != nil {
 			return fmt.Errorf("introspection_endpoint: %w", err)
 		}
 	}
 	if r.Authorization != "" {
-		if err := checkURL(r.Authorization); err != nil {
+		if err := wire.CheckURL(r.Authorization); err != nil {
 			return fmt.Errorf("authorization_uri: %w", err)
 		}
 	}
@@ -330,10 +331,4 @@ func (g *Guard) goodbye(ctx context.Context) {
 	}
 	io.Copy(io.Discard, io.LimitReader(resp.Body, 4<<10))
 	resp.Body.Close()
-}
-
-// mediaType returns the type without its parameters.
-func mediaType(h http.Header) string {
-	t, _, _ := strings.Cut(h.Get("Content-Type"), ";")
-	return strings.ToLower(strings.TrimSpace(t))
 }

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +18,7 @@ import (
 	"github.com/curfew-id/curfew/guard/internal/dpop"
 	"github.com/curfew-id/curfew/guard/internal/jose"
 	"github.com/curfew-id/curfew/guard/internal/where"
+	"github.com/curfew-id/curfew/guard/internal/wire"
 )
 
 // Secret is a client secret. It prints as dots, in logs and in JSON too.
@@ -165,7 +165,7 @@ func wallTime(ns int64) time.Time { return time.Unix(0, ns).UTC() }
 // until Run has followed the feed.
 func New(cfg Config) (*Guard, error) {
 	cfg.Issuer = strings.TrimSuffix(cfg.Issuer, "/")
-	if err := checkURL(cfg.Issuer); err != nil {
+	if err := wire.CheckURL(cfg.Issuer); err != nil {
 		return nil, fmt.Errorf("guard: issuer: %w", err)
 	}
 	if cfg.ClientID == "" || cfg.ClientSecret == "" || cfg.Audience == "" {
@@ -176,7 +176,7 @@ func New(cfg Config) (*Guard, error) {
 	}
 	if cfg.URL != "" {
 		cfg.URL = strings.TrimSuffix(cfg.URL, "/")
-		if err := checkURL(cfg.URL); err != nil {
+		if err := wire.CheckURL(cfg.URL); err != nil {
 			return nil, fmt.Errorf("guard: URL: %w", err)
 		}
 	}
@@ -254,25 +254,6 @@ func New(cfg Config) (*Guard, error) {
 // read leaves the address unknown.
 func BehindProxies(proxies ...netip.Prefix) func(*http.Request) netip.Addr {
 	return where.Behind(proxies...)
-}
-
-// checkURL allows https, and http where nobody is in between. The URL is put
-// into challenges, so it may not break their quoting.
-func checkURL(s string) error {
-	u, err := url.Parse(s)
-	if err != nil {
-		return errors.New("not a URL")
-	}
-	if strings.ContainsAny(s, "\",\\ ") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return errors.New("not a plain absolute URL")
-	}
-	switch h := u.Hostname(); {
-	case u.Scheme == "https":
-	case u.Scheme == "http" && (h == "localhost" || h == "::1" || strings.HasPrefix(h, "127.") || strings.HasSuffix(h, ".localhost")):
-	default:
-		return errors.New("must be https, or http on loopback")
-	}
-	return nil
 }
 
 var errRunsOnce = errors.New("guard: Run was called before")

@@ -138,7 +138,7 @@ func (g *Guard) cutHeld(l *cutoff.Line) {
 		only.Merge(*l)
 	}
 	for _, h := range g.holds.all() {
-		if l != nil && !only.Dead(&h.e.owner, h.e.claims.Born, tokenKind) && only.Judge(&h.e.owner) <= h.e.judgedTo() {
+		if l != nil && !only.Dead(&h.e.owner, h.e.claims.Born, tokenKind) && only.Judge(&h.e.owner) == 0 {
 			continue
 		}
 		g.sentence(h, g.judge(h.e, now, h.from))
@@ -173,8 +173,8 @@ func (g *Guard) watch(ctx context.Context) {
 		}
 		for _, h := range g.holds.all() {
 			ends := h.e.exp
-			if until := h.e.until.Load(); until != 0 {
-				ends = min(ends, until)
+			if pass := h.e.passes.Load().Of(h.from); pass != nil && pass.Until != 0 {
+				ends = min(ends, pass.Until)
 			}
 			if ends > now.wall && !closed && !h.e.key.withdrawn.Load() {
 				next.wall = min(next.wall, ends)

@@ -137,6 +137,21 @@ func (g *Guard) RequireACR(maxAge time.Duration, values ...string) func(http.Han
 	})
 }
 
+// RequireContext returns middleware that answers 401 insufficient_user_authentication
+// unless the token satisfies an authentication context, "c1" to "c99": what that takes
+// is for policies of the directory to say. Clients that declared
+// cp1 get a claims challenge to take to the authorization endpoint, others acr_values. It stands behind Middleware, and panics if the name cannot
+// stand in a challenge.
+func (g *Guard) RequireContext(name string) func(http.Handler) http.Handler {
+	mustToken("authentication context", name)
+	return g.demand(func(c *Claims, _ instant) *Refusal {
+		if slices.ContainsFunc(c.Contexts, func(has string) bool { return strings.EqualFold(has, name) }) {
+			return nil
+		}
+		return &Refusal{Kind: StepUp, Claims: c, params: []string{"acr_values", name}, acrs: []string{name}, cause: errors.New("an authentication context is required that the token does not satisfy"), dpop: c.bound.jkt != ""}
+	})
+}
+
 func (g *Guard) demand(judge func(*Claims, instant) *Refusal) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -9,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/curfew-id/curfew/guard/internal/again"
 	"github.com/curfew-id/curfew/guard/internal/dpop"
 )
 
@@ -26,9 +26,10 @@ const (
 	StepUp                   // not proven well or recently enough: 401 insufficient_user_authentication
 	Barred                   // judged again, and not allowed any more: as Revoked
 	Unjudged                 // must be judged again, and could not be: 503
+	Outside                  // not from this address: as Revoked, and the challenge says so
 )
 
-var kindNames = [...]string{Missing: "missing", Request: "request", Invalid: "invalid", Revoked: "revoked", Stale: "stale", Scope: "scope", StepUp: "step up", Barred: "barred", Unjudged: "unjudged"}
+var kindNames = [...]string{Missing: "missing", Request: "request", Invalid: "invalid", Revoked: "revoked", Stale: "stale", Scope: "scope", StepUp: "step up", Barred: "barred", Unjudged: "unjudged", Outside: "outside"}
 
 // String names the kind for logs.
 func (k Kind) String() string {
@@ -110,13 +111,10 @@ func (g *Guard) challenge(scheme string, r *Refusal) string {
 	case Request:
 		add("error", "invalid_request")
 		add("error_description", r.Error())
-	case Revoked, Barred:
+	case Revoked, Barred, Outside:
 		if r.Claims != nil && r.Claims.capable() {
-			// "Mint me one newer than now": the value is this guard's clock, so
-			// the server takes it as "judge again" and never compares it.
-			claims := `{"access_token":{"nbf":{"essential":true,"value":"` + strconv.FormatInt(r.at/int64(time.Second), 10) + `"}}}`
 			add("error", "insufficient_claims")
-			add("claims", base64.StdEncoding.EncodeToString([]byte(claims)))
+			add("claims", again.Claims(r.at, r.Kind == Outside))
 			add("error_description", challengeText)
 			break
 		}
@@ -130,7 +128,7 @@ func (g *Guard) challenge(scheme string, r *Refusal) string {
 		add("error", "insufficient_user_authentication")
 		add("error_description", r.Error())
 		if len(r.acrs) > 0 && r.Claims.capable() {
-			add("claims", stepUpClaims(r.acrs))
+			add("claims", again.StepUpClaims(r.acrs))
 		}
 		for i := 0; i+1 < len(r.params); i += 2 {
 			add(r.params[i], r.params[i+1])
@@ -151,22 +149,6 @@ func invalidCode(cause error) string {
 		return "invalid_dpop_proof"
 	}
 	return "invalid_token"
-}
-
-// stepUpClaims asks for an authentication context in the way Microsoft's
-// libraries hand on to the authorization endpoint (reference/entra.md §5).
-func stepUpClaims(acrs []string) string {
-	wanted := map[string]any{"essential": true}
-	if len(acrs) == 1 {
-		wanted["value"] = acrs[0]
-	} else {
-		wanted["values"] = acrs
-	}
-	b, err := json.Marshal(map[string]any{"access_token": map[string]any{"acrs": wanted}})
-	if err != nil {
-		panic(err) // texts always marshal
-	}
-	return base64.StdEncoding.EncodeToString(b)
 }
 
 type errorBody struct {
@@ -200,7 +182,7 @@ func (g *Guard) Refuse(w http.ResponseWriter, err error) {
 		status, body.Error.Code = http.StatusServiceUnavailable, "ServiceUnavailable"
 	case Scope:
 		status, body.Error.Code = http.StatusForbidden, "Authorization_RequestDenied"
-	case Revoked, Barred:
+	case Revoked, Barred, Outside:
 		if r.Claims != nil && r.Claims.capable() {
 			body.Error.Message = challengeText
 		}

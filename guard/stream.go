@@ -73,7 +73,7 @@ func (g *Guard) readStream(ctx context.Context, process string) error {
 	if err := refusedBy(resp, http.StatusOK); err != nil {
 		return err
 	}
-	if mediaType(resp.Header) != "text/event-stream" {
+	if wire.MediaType(resp.Header) != "text/event-stream" {
 		return errors.New("the answer is not a stream")
 	}
 	g.streaming.Store(true)

@@ -3,6 +3,7 @@ package guard
 import (
 	"encoding/json"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -44,6 +45,11 @@ type Claims struct {
 	AuthTime     time.Time // when the person last proved who they are; zero: not given
 	Born         cutoff.Pos
 
+	// Contexts are the authentication contexts that the token satisfies (acrs).
+	Contexts []string
+
+	located bool         // it was judged for the address it was given to, and is asked for from others
+	from    netip.Addr   // that address; zero: it cannot be read
 	bound   confirmation // what the holder must prove; zero: nothing
 	payload string
 }
@@ -212,6 +218,14 @@ func readClaims(encoded string) (*Claims, error) {
 			list(&c.Directory)
 		case "amr":
 			list(&c.Methods)
+		case "acrs":
+			list(&c.Contexts)
+		case "from":
+			var s string
+			str(&s)
+			c.located = true
+			c.from, _ = netip.ParseAddr(s) // one that cannot be read is nobody's
+			c.from = c.from.Unmap()
 		case "xms_cc":
 			list(&c.Capabilities)
 		case "iat":

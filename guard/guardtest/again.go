@@ -22,7 +22,8 @@ type Question struct {
 
 // Verdict is what the server says about it. The zero Verdict admits the token.
 type Verdict struct {
-	Refused string    // "policy", "step_up" or "revoked"; empty: admitted
+	Refused string    // "policy", "step_up", "place" or "revoked"; empty: admitted
+	Here    bool      // admitted from the address asked about; others are asked about again
 	Until   time.Time // the token is not good any more from then; zero: as it says itself
 	// Judged is the position up to which it was judged; zero: the ledger's head.
 	// Below Question.Pos: by a server that does not know the line yet.
@@ -103,7 +104,7 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) {
 	case v.Refused != "":
 		a["refused"] = v.Refused
 	default:
-		a["jti"], a["exp"] = q.Claims["jti"], q.Claims["exp"]
+		a["jti"], a["exp"], a["here"] = q.Claims["jti"], q.Claims["exp"], v.Here
 		if !v.Until.IsZero() {
 			a["exp"] = v.Until.Unix()
 		}

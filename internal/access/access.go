@@ -1,9 +1,11 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/curfew-id/curfew/internal/directory"
@@ -58,9 +60,11 @@ type Use struct {
 	Program  policy.ClientType
 	Platform policy.Platform
 	IP       string
-	Flow     policy.Flow
-	Device   directory.DeviceID
-	Session  directory.SessionID
+	// Elsewhere: the resource sees another address, from which a token was not good.
+	Elsewhere bool
+	Flow      policy.Flow
+	Device    directory.DeviceID
+	Session   directory.SessionID
 
 	AMR                  []string
 	AuthTime, SecondTime time.Time
@@ -93,11 +97,48 @@ func (u *Use) OfGrant(g *grant.Grant) *Use {
 	return u
 }
 
+// Demand adds authentication contexts that the request asks for.
+func (u *Use) Demand(contexts []string) *Use {
+	for _, c := range contexts {
+		if !slices.Contains(u.Contexts, c) {
+			u.Contexts = append(slices.Clone(u.Contexts), c)
+		}
+	}
+	return u
+}
+
 // Ruling is what the policies said, with everything to explain it by.
 type Ruling struct {
 	policy.Verdict
 	Facts policy.Facts
 	Set   *policy.Set
+}
+
+// Here reports whether it might be another from another address. Only of one that
+// allows.
+func (r *Ruling) Here() bool {
+	if !r.Set.Located() {
+		return false
+	}
+	c := r.Set.Condition(&r.Facts)
+	return c.Located()
+}
+
+// Bind says how a token that is given for a use is bound to where it comes from: good
+// from one address only, with guards to ask about others; short: not longer than an
+// hour, because no guard will ask in between. Where the resource sees another address
+// than this server, and no policy is strict, the second takes the place of the first
+// (reference/entra.md §5). The directory's own API judges each use by itself.
+func (r *Ruling) Bind(u *Use) (from string, short bool) {
+	switch own := u.Resource == "" || u.Resource == directory.OwnAPI; {
+	case r.Limits.Continuous == policy.NotContinuous:
+		return "", true
+	case own || !r.Here():
+		return "", false
+	case u.Elsewhere && r.Limits.Continuous == 0:
+		return "", true
+	}
+	return cmp.Or(u.IP, "unknown"), false
 }
 
 // Explain says what each policy did.

@@ -26,6 +26,18 @@ func (r *Refused) Error() string {
 	return "refused by conditional access: " + r.Decision.String() + ", AADSTS" + strconv.Itoa(r.Number)
 }
 
+// Place reports whether one of the policies that refused is about places: from
+// elsewhere it might not.
+func (r *Refused) Place() bool {
+	for _, x := range r.Ruling.Explain() {
+		p := x.Policy
+		if about := len(p.IncludePlaces.IDs)+len(p.ExcludePlaces.IDs) > 0 || p.IncludePlaces.Trusted || p.ExcludePlaces.Trusted; about && x.Applies && len(x.Missing) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // proofs are the needs that a proof which is too old leaves.
 const proofs = policy.NeedSignIn | policy.NeedSecond
 

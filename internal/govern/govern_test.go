@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
@@ -150,8 +151,8 @@ func TestAPolicyIsCreatedChangedAndDeleted(t *testing.T) {
 				for _, l := range lines {
 					if l.Cause == standing.RowOf(standing.PolicyChanged).Cause {
 						n++
-						if len(l.Cuts) != 0 {
-							t.Errorf("a change of policy cuts %v", l.Cuts)
+						if cutoff.Ends(l.Cuts) || len(l.Cuts) != 1 || l.Receipt != "" {
+							t.Errorf("a change of policy cuts %v, with the receipt %q", l.Cuts, l.Receipt)
 						}
 					}
 				}

@@ -83,8 +83,9 @@ func (s *Service) permit(tx *store.Tx, reg *registrations, d *draft, u *access.U
 	}
 	d.use, d.ruling = u, r
 	life := s.life(reg, d.resource, d.app)
-	if r.Limits.Continuous == policy.NotContinuous {
-		life = min(life, time.Hour) // no guard will ask in between
+	var short bool
+	if d.from, short = r.Bind(u); short {
+		life = min(life, time.Hour)
 	}
 	d.limit = earlier(d.limit, r.Limits.Until)
 	d.expires = earlier(earlier(d.now.Add(life), d.grant.End), d.limit)
@@ -93,7 +94,7 @@ func (s *Service) permit(tx *store.Tx, reg *registrations, d *draft, u *access.U
 
 // useOf is one use of a grant by a request.
 func useOf(g *grant.Grant, app *directory.App, redirect string, m Meta) *access.Use {
-	return (&access.Use{IP: m.IP, Program: access.ProgramOf(app, redirect)}).OfGrant(g)
+	return (&access.Use{IP: m.IP, Elsewhere: m.Elsewhere, Program: access.ProgramOf(app, redirect)}).OfGrant(g).Demand(m.Contexts)
 }
 
 // lastLookAt is lastLook for what was judged by policies: where one has changed since

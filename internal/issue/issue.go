@@ -80,6 +80,9 @@ type Meta struct {
 	Request string // correlation id
 	// CP1: the client declared that it understands claims challenges.
 	CP1 bool
+	// Elsewhere: the resource sees another address and refused a token because of it.
+	Elsewhere bool
+	Contexts  []string // authentication contexts that are demanded: "c1"
 	// Key names the key that the request proves to hold, see [Service.Holds].
 	// Access tokens are bound to it.
 	Key string

@@ -68,6 +68,7 @@ type draft struct {
 	key      string        // the access token is bound to; empty: none
 	outcome  grant.Outcome // of a refresh
 	alarm    grant.Alarm   // of a retry
+	from     string        // the one address it is good from; empty: from everywhere
 	use      *access.Use   // as the policies were asked
 	ruling   *access.Ruling
 }
@@ -98,7 +99,7 @@ func (s *Service) sign(ctx context.Context, d *draft) (*Tokens, error) {
 	if d.ruling.Limits.AppEnforced {
 		a.Controls = []string{appRestricted}
 	}
-	a.CNF = confirm(d.key)
+	a.CNF, a.From, a.ACRS = confirm(d.key), d.from, d.use.Contexts
 	t := &Tokens{Ruling: d.ruling, Scope: d.echo, ExpiresIn: d.expires.Sub(d.now), User: g.User, Grant: g.ID, jti: jti, DPoP: a.CNF != nil && a.CNF.JKT != ""}
 	var err error
 	if t.Access, err = s.accessToken(ctx, d.resource, a); err != nil {

@@ -80,6 +80,11 @@ func (c *Condition) Holds(x Seen) bool {
 	return true
 }
 
+// Located reports whether it depends on where a request comes from.
+func (c *Condition) Located() bool {
+	return slices.ContainsFunc(c.Refused, func(k Case) bool { return k.In != nil || k.Out != nil })
+}
+
 func between(now, from, until time.Time) bool {
 	return (from.IsZero() || !now.Before(from)) && (until.IsZero() || now.Before(until))
 }

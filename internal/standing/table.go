@@ -76,7 +76,7 @@ type Row struct {
 	Event Event
 	Text  string // the event, for people
 	Cause Cause  // on the line of the ledger
-	Ends  []Part // none: the line ends nothing
+	Ends  []Part // none: the line ends nothing; of reach judge: it puts in doubt
 	// Spares: the session in which it is done, and the grants given in it that are
 	// still good, are born again, the session under a new cookie value.
 	Spares bool
@@ -129,7 +129,7 @@ var Table = []Row{
 	{Event: LoggedOutThere, Text: "logged out at the identity provider, which says so: each session that came through that one", Cause: SignedOut, Ends: []Part{{TheSessions, cutoff.Everything}}},
 	{Event: ProviderAltered, Text: "identity provider registered, enabled or changed otherwise", Cause: ProviderChanged, Ends: nobody},
 	{Event: UserLinked, Text: "person linked to an identity provider", Cause: Linked, Ends: nobody},
-	{Event: PolicyChanged, Text: "conditional access policy, or what policies refer to, changed", Cause: PoliciesChanged, Ends: nobody},
+	{Event: PolicyChanged, Text: "conditional access policy, or what policies refer to, changed", Cause: PoliciesChanged, Ends: []Part{{Everybodys, cutoff.Judge}}},
 	{Event: Concerned, Text: "role given, or group joined, that a conditional access policy names", Cause: RightsAdded, Ends: []Part{{TheUsers, cutoff.Judge}}},
 	{Event: HistoryGone, Text: "history lost: a backup restored", Cause: HistoryLost, Ends: []Part{{Everybodys, cutoff.Everything}}},
 }

@@ -46,7 +46,7 @@ func TestEachEventCutsWhatItsRowSays(t *testing.T) {
 		standing.LoggedOutThere:   {"session:s everything"},
 		standing.ProviderAltered:  nil,
 		standing.UserLinked:       nil,
-		standing.PolicyChanged:    nil,
+		standing.PolicyChanged:    {"all: judge"},
 		standing.Concerned:        {"user:ada judge"},
 		standing.FactorAdded:      nil,
 		standing.FactorGiven:      nil,

@@ -38,6 +38,7 @@ const (
 	Revoked Why = "revoked" // it is dead; the line that says so is on its way
 	Policy  Why = "policy"  // a policy does not allow it
 	StepUp  Why = "step_up" // not before somebody has proven who they are, again or better
+	Place   Why = "place"   // not from that address
 )
 
 // Answer is what the server said.
@@ -49,6 +50,8 @@ type Answer struct {
 	// says itself.
 	Until  int64 `json:"exp"`
 	Reason Why   `json:"refused"`
+	// Here: from another address the answer might be another.
+	Here bool `json:"here"`
 }
 
 // maxAnswer bounds an answer, in bytes.

@@ -45,6 +45,8 @@ type Access struct {
 	JTI      string        `json:"jti"`
 	UTI      string        `json:"uti"`
 	CC       []string      `json:"xms_cc,omitempty"`
+	ACRS     []string      `json:"acrs,omitempty"`  // authentication contexts that it satisfies
+	From     string        `json:"from,omitempty"`  // good from this address; guards have it judged again for others
 	CNF      *Confirmation `json:"cnf,omitempty"`   // the key it is bound to
 	IDType   string        `json:"idtyp,omitempty"` // "app" when an application acts as itself
 	Name     string        `json:"preferred_username,omitempty"`

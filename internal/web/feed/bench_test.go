@@ -15,21 +15,24 @@ import (
 	"testing"
 	"time"
 
+	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/relay"
+	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
 )
 
 // BenchmarkFanout measures how long a cut takes from its commit to the last of so
-// many guards, over real HTTP on loopback with both ends in this process.
+// many guards, over real HTTP on loopback with both ends in this process; policy: the
+// same by stream of a changed policy, after which each guard has tokens judged again.
 func BenchmarkFanout(b *testing.B) {
-	for _, how := range []string{"stream", "longpoll"} {
+	for _, how := range []string{"stream", "longpoll", "policy"} {
 		for _, guards := range []int{100, 1000} {
 			b.Run(fmt.Sprintf("%s/%d", how, guards), func(b *testing.B) {
-				if how == "stream" {
-					benchStreams(b, guards)
-				} else {
+				if how == "longpoll" {
 					benchPolls(b, guards)
+				} else {
+					benchStreams(b, guards, how == "policy")
 				}
 			})
 		}
@@ -61,6 +64,12 @@ func (h *house) cut() *store.Cut {
 	h.t.Helper()
 	var c *store.Cut
 	err := h.db.Urgent(context.Background(), func(tx *store.Tx) (err error) {
+		if h.rules { // a changed policy instead
+			if c, err = tx.Event(standing.PolicyChanged, standing.Victim{}, audit.Party{}); err == nil {
+				tx.Cut(c)
+			}
+			return err
+		}
 		c, _, err = tx.RevokeUser(h.ada, directory.SessionID{}, [32]byte{})
 		return err
 	})
@@ -94,9 +103,10 @@ func report(b *testing.B, last []time.Duration) {
 	b.ReportMetric(0, "ns/op") // of a round with its pauses: means nothing
 }
 
-func benchStreams(b *testing.B, guards int) {
+func benchStreams(b *testing.B, guards int, rules bool) {
 	var committed bell
 	h := newHouse(b, committed.hooks())
+	h.rules = rules
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
 	defer all.Wait()

@@ -40,6 +40,7 @@ type house struct {
 	url     string
 	mux     *http.ServeMux
 	serving atomic.Int64
+	rules   bool // cut changes policies instead
 }
 
 func newHouse(t testing.TB, hooks store.Hooks) *house {

@@ -7,14 +7,17 @@ import (
 	"errors"
 	"mime"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/proof"
+	"github.com/curfew-id/curfew/internal/recheck"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
@@ -34,7 +37,7 @@ func wantsSigned(r *http.Request) bool {
 }
 
 // postIntrospect answers whether a token is good (RFC 7662), signed if asked so
-// (RFC 9701).
+// (RFC 9701), or has it judged again for a guard (docs/decisions/0021).
 func (s *Server) postIntrospect(w http.ResponseWriter, r *http.Request, issuer grant.Issuer) error {
 	f, err := readForm(w, r)
 	if err != nil {
@@ -47,6 +50,9 @@ func (s *Server) postIntrospect(w http.ResponseWriter, r *http.Request, issuer g
 	token, err := f.need("token")
 	if err != nil {
 		return err
+	}
+	if f.get("judge") != "" {
+		return s.again(w, r, f, c, token)
 	}
 	x, err := s.Issue.Introspect(r.Context(), c, token, issue.Meta{IP: webkit.Address(r)})
 	if err != nil {
@@ -61,6 +67,31 @@ func (s *Server) postIntrospect(w http.ResponseWriter, r *http.Request, issuer g
 		w.Header().Set("Content-Type", signedIntrospection)
 		w.Write([]byte(signed)) // who does not read it asks again
 		return nil
+	}
+	b, err := json.Marshal(x)
+	if err != nil {
+		return err
+	}
+	return send(w, append(b, '\n'))
+}
+
+// again answers a guard that knows of a line, judge, after which the token it was shown
+// at address is in doubt.
+func (s *Server) again(w http.ResponseWriter, r *http.Request, f form, c *issue.Client, token string) error {
+	q := recheck.Question{Token: token, Address: f.get("address")}
+	pos, err := strconv.ParseInt(f.get("judge"), 10, 64)
+	if q.Pos = cutoff.Pos(pos); err != nil || q.Pos < 1 || q.Pos > cutoff.MaxPos {
+		return malformed("The parameter judge must be a position of the ledger.")
+	}
+	if _, err := netip.ParseAddr(q.Address); err != nil && q.Address != "" {
+		return malformed("The parameter address must be an IP address.")
+	}
+	if s.Again == nil {
+		return fault.New(fault.Unavailable, "Nothing is judged again here.")
+	}
+	x, err := s.Again(r.Context(), c, q)
+	if err != nil {
+		return err
 	}
 	b, err := json.Marshal(x)
 	if err != nil {

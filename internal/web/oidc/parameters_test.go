@@ -93,6 +93,8 @@ func TestEveryParameterSpoiled(t *testing.T) {
 		{name: "device", handler: "postDevice", path: at + "devicecode", form: fixed("client_id", "tripboard", "scope", "openid", "claims", `{"id_token":{}}`, "resource", "api://mail"),
 			optional: []string{"claims", "resource", "scope"}, foreign: map[string]string{"client_id": "mailroom", "scope": "api://nobody/Read", "resource": "api://nobody"}},
 		{name: "introspect", handler: "postIntrospect", path: at + "introspect", form: fixed(append(secretly, "token", access)...), loose: []string{"token"}, foreign: map[string]string{"client_id": "tripboard"}},
+		{name: "introspect, judged again", handler: "postIntrospect", path: at + "introspect", form: fixed(append(secretly, "token", access, "judge", "1", "address", "192.0.2.7")...), loose: []string{"token"},
+			optional: []string{"judge", "address"}, foreign: map[string]string{"client_id": "tripboard"}},
 		{name: "introspect, by assertion", handler: "postIntrospect", path: at + "introspect", form: signed("token", access), loose: []string{"token"}},
 		{name: "revoke", handler: "postRevoke", path: at + "revoke", form: fixed("client_id", "tripboard", "token", "cfr_nothing"), loose: []string{"token"}, foreign: map[string]string{"client_id": "mailroom"}},
 		{name: "revoke, with a secret", handler: "postRevoke", path: at + "revoke", form: fixed(append(secretly, "token", "cfr_nothing")...), loose: []string{"token"}},

@@ -59,7 +59,7 @@ func (s *Server) postToken(w http.ResponseWriter, r *http.Request, issuer grant.
 	if err != nil {
 		return err
 	}
-	m.CP1 = claims.CP1
+	m.CP1, m.Elsewhere, m.Contexts = claims.CP1, claims.Elsewhere, claims.Contexts
 	scope, resource := f.get("scope"), f.all("resource")
 	var t *issue.Tokens
 	switch kind {
@@ -201,7 +201,7 @@ func (s *Server) postDevice(w http.ResponseWriter, r *http.Request, issuer grant
 	}
 	m := issue.Meta{IP: webkit.Address(r), Agent: r.UserAgent(), Request: webkit.RequestID(r.Context())}
 	claims, err := webkit.ParseClaims(f.get("claims"))
-	if err == nil && claims.Unmet {
+	if err == nil && (claims.Unmet || len(claims.Contexts) > 0) { // a device's sign-in is asked for none
 		err = webkit.ErrUnmet
 	}
 	if err != nil {

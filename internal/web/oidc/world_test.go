@@ -25,6 +25,7 @@ import (
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/keys"
+	"github.com/curfew-id/curfew/internal/recheck"
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/store"
 	"github.com/curfew-id/curfew/internal/store/storetest"
@@ -99,7 +100,8 @@ func newWorld(t testing.TB) *world {
 	w.revoke = &revoke.Service{DB: w.DB, Log: log, Lifetimes: grant.DefaultLifetimes(), Now: w.Clock.Now}
 	w.issue = &issue.Service{DB: w.DB, Keys: k, Revoke: w.revoke, Base: base, Tenant: tenant, Lifetimes: grant.DefaultLifetimes(), Now: w.Clock.Now, Log: log}
 	mux := http.NewServeMux()
-	(&oidc.Server{Issue: w.issue, JWKS: k.JWKS, Check: w.check, Domain: func() string { return "contoso.example" }, Log: log}).Register(mux)
+	again := &recheck.Service{DB: w.DB, Issue: w.issue, Lifetimes: w.issue.Lifetimes}
+	(&oidc.Server{Issue: w.issue, Again: again.Judge, JWKS: k.JWKS, Check: w.check, Domain: func() string { return "contoso.example" }, Log: log}).Register(mux)
 	w.handler = mux
 	w.session = w.Session(w.Ada)
 	return w

@@ -93,7 +93,7 @@ func (s *Server) goOn(w http.ResponseWriter, r *http.Request, x *request, proofT
 		return
 	}
 	asked := issue.AuthorizeRequest{App: x.app, Session: signed.Session.ID, Plan: x.plan, Scope: x.scope, Resource: x.resource, RedirectURI: x.redirect, Challenge: x.challenge,
-		Nonce: x.nonce, Issuer: x.issuer, CP1: x.claims.CP1, JKT: x.jkt, Pushed: x.pushed, IP: webkit.Address(r), Agent: r.UserAgent(), Request: webkit.RequestID(r.Context())}
+		Nonce: x.nonce, Issuer: x.issuer, CP1: x.claims.CP1, Contexts: x.claims.Contexts, JKT: x.jkt, Pushed: x.pushed, IP: webkit.Address(r), Agent: r.UserAgent(), Request: webkit.RequestID(r.Context())}
 	if err := s.Issue.Admit(r.Context(), asked); err != nil { // what policies demand comes before consent
 		s.refused(w, r, x, proofText, err)
 		return

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/curfew-id/curfew/internal/access"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/issue"
@@ -17,6 +18,10 @@ import (
 // again, as at every request; it is another machine's clock and is not compared.
 type ClaimsRequest struct {
 	CP1 bool // the client understands claims challenges
+	// Elsewhere: a resource has refused a token because of the address it saw.
+	Elsewhere bool
+	// Contexts are the authentication contexts that are essential: "c1".
+	Contexts []string
 	// Unmet: an authentication context is essential that nobody here can reach.
 	Unmet bool
 	// Single are the scopes of claims that were asked for one by one.
@@ -45,6 +50,19 @@ func (w *wanted) unmet(v string) bool {
 	return w != nil && w.Essential && (w.Value != nil || len(w.Values) > 0) && !w.names(v)
 }
 
+// context is the first of the values that is an authentication context: one of them is
+// enough.
+func (w *wanted) context() (string, bool) {
+	for _, x := range append([]any{w.Value}, w.Values...) {
+		if s, ok := x.(string); ok {
+			if _, ok := access.ContextNumber(s); ok {
+				return strings.ToLower(s), true
+			}
+		}
+	}
+	return "", false
+}
+
 // maxClaims bounds the parameter, in bytes.
 const maxClaims = 16 << 10
 
@@ -69,8 +87,19 @@ func ParseClaims(text string) (ClaimsRequest, error) {
 		return w
 	}
 	out := ClaimsRequest{CP1: read(c.AccessToken, "xms_cc").names("cp1")}
-	for _, w := range []*wanted{read(c.AccessToken, "acr"), read(c.IDToken, "acr"), read(c.AccessToken, "acrs"), read(c.IDToken, "acrs")} {
+	out.Elsewhere = read(c.AccessToken, "xms_caeerror").names("10012")
+	for _, w := range []*wanted{read(c.AccessToken, "acr"), read(c.IDToken, "acr")} {
 		out.Unmet = out.Unmet || w.unmet(issue.ACR)
+	}
+	for _, w := range []*wanted{read(c.AccessToken, "acrs"), read(c.IDToken, "acrs")} {
+		if !w.unmet(issue.ACR) {
+			continue
+		}
+		if name, ok := w.context(); !ok {
+			out.Unmet = true
+		} else if !slices.Contains(out.Contexts, name) {
+			out.Contexts = append(out.Contexts, name)
+		}
 	}
 	for i, m := range []map[string]json.RawMessage{c.Userinfo, c.IDToken} {
 		for _, x := range directory.Claims {

@@ -23,12 +23,14 @@ func TestOfTheClaimsParameterIsObeyedWhatCanBe(t *testing.T) {
 		`{"id_token":{"acr":{"essential":true}}}`:                                                                             {},
 		`{"id_token":{"acr":{"values":["2"]}}}`:                                                                               {},
 		`{"id_token":{"acr":{"essential":true,"value":"2"}}}`:                                                                 {Unmet: true},
-		`{"access_token":{"acrs":{"essential":true,"value":"c1"},"xms_cc":{"values":["cp1"]}}}`:                               {CP1: true, Unmet: true},
-		`{"id_token":{"acrs":{"essential":true,"values":["c1","c2"]}}}`:                                                       {Unmet: true},
-		`{"userinfo":{"name":{"essential":true}}}`:                                                                            {Single: []string{"userinfo:name"}},
-		`{"id_token":{"email":null,"sub":{"value":"x"},"locale":{}},"userinfo":null}`:                                         {Single: []string{"id_token:locale", "id_token:email"}, Subject: "x"},
-		`{"userinfo":{"sub":{"value":"x"},"shoe_size":{"essential":true},"sub_jwk":7}}`:                                       {Subject: "x"},
-		`{"access_token":{"acr":{"essential":true,"value":7}}}`:                                                               {Unmet: true},
+		`{"access_token":{"acrs":{"essential":true,"value":"c1"},"xms_cc":{"values":["cp1"]}}}`:                               {CP1: true, Contexts: []string{"c1"}},
+		`{"id_token":{"acrs":{"essential":true,"values":["c1","c2"]}}}`:                                                       {Contexts: []string{"c1"}},
+		`{"access_token":{"acrs":{"essential":true,"value":"c100"}}}`:                                                         {Unmet: true}, `{"access_token":{"acrs":{"value":"c1"}}}`: {}, `{"id_token":{"acrs":{"essential":true,"value":"gold"}}}`: {Unmet: true},
+		`{"access_token":{"nbf":{"essential":true,"value":"1"},"xms_caeerror":{"value":"10012"}}}`: {Elsewhere: true}, `{"access_token":{"xms_caeerror":{"value":"1"}}}`: {},
+		`{"userinfo":{"name":{"essential":true}}}`:                                      {Single: []string{"userinfo:name"}},
+		`{"id_token":{"email":null,"sub":{"value":"x"},"locale":{}},"userinfo":null}`:   {Single: []string{"id_token:locale", "id_token:email"}, Subject: "x"},
+		`{"userinfo":{"sub":{"value":"x"},"shoe_size":{"essential":true},"sub_jwk":7}}`: {Subject: "x"},
+		`{"access_token":{"acr":{"essential":true,"value":7}}}`:                         {Unmet: true},
 	} {
 		if got, err := ParseClaims(text); !reflect.DeepEqual(got, want) || err != nil {
 			t.Errorf("%s: %+v, %v", text, got, err)
