@@ -47,18 +47,23 @@ func portalRoom(sideways ...string) room {
 
 func verb(sideways ...string) room { return room{floor: 3, sideways: sideways, except: farSide} }
 
-var throughServer = []string{"internal/store", "internal/keys", "internal/revoke", "internal/access", "internal/signin", "internal/issue", "internal/manage", "internal/relay", "internal/review", "internal/deliver", "internal/federate", "internal/factor", "internal/govern", "internal/web/", "guard/guardtest"}
+var throughServer = []string{"internal/store", "internal/keys", "internal/revoke", "internal/access", "internal/signin", "internal/issue", "internal/manage", "internal/relay", "internal/review", "internal/deliver", "internal/device", "internal/federate", "internal/factor", "internal/govern", "internal/web/", "guard/guardtest"}
 
 var webkit = "internal/web/webkit"
 
 // The plan. Change it together with doc.go; a room that is not one of the first
 // design needs a page in docs/decisions, named in later.
 var plan = map[string]room{
-	"":                {floor: 0}, // doc.go itself
-	"cutoff":          {floor: 0},
-	"internal/fault":  {floor: 0},
-	"internal/config": {floor: 0, sideways: []string{"internal/fault"}},
-	"internal/egress": {floor: 0, sideways: []string{"internal/fault"}},
+	"internal/web/device":         surface(webkit, "internal/web/pages"),
+	"internal/web/graph/devices":  surface("internal/web/graph/api", "internal/web/graph/odata"),
+	"internal/device":             verb("internal/revoke", "internal/manage"),
+	"internal/store/internal/raw": {floor: 2},
+	"internal/store/devices":      {floor: 2, sideways: []string{"internal/store", "internal/store/internal/raw"}, except: append([]string{"guard"}, farSide...)},
+	"":                            {floor: 0}, // doc.go itself
+	"cutoff":                      {floor: 0},
+	"internal/fault":              {floor: 0},
+	"internal/config":             {floor: 0, sideways: []string{"internal/fault"}},
+	"internal/egress":             {floor: 0, sideways: []string{"internal/fault"}},
 
 	"internal/directory":   {floor: 1},
 	"internal/role":        {floor: 1, sideways: []string{"internal/directory"}},
@@ -83,7 +88,7 @@ var plan = map[string]room{
 	"internal/client":      {floor: 1},
 	"internal/term":        {floor: 1, except: []string{"internal/", "cutoff"}},
 
-	"internal/store":           {floor: 2, sideways: []string{"internal/store/engine"}, except: append([]string{"guard"}, farSide...)},
+	"internal/store":           {floor: 2, sideways: []string{"internal/store/engine", "internal/store/internal/raw"}, except: append([]string{"guard"}, farSide...)},
 	"internal/store/journal":   {floor: 2, sideways: []string{"internal/store/engine"}, except: append([]string{"guard"}, farSide...)},
 	"internal/store/engine":    {floor: 2, except: append([]string{"guard"}, farSide...)},
 	"internal/store/storetest": {floor: 2, sideways: []string{"internal/store"}},
@@ -135,7 +140,7 @@ var plan = map[string]room{
 	"internal/web/portal/signins":     portalRoom(),
 	"internal/web/portal/portaltest":  {floor: 4, sideways: []string{webkit, "internal/web/webkit/webkittest", "internal/web/portal/desk"}, except: farSide},
 	"internal/gateway": {floor: 4, except: []string{"internal/directory", "internal/role", "internal/policy", "internal/grant", "internal/audit", "internal/standing", "internal/secevent", "internal/proof", "internal/upstream", "internal/deliver",
-		"internal/client", "internal/term", "internal/store", "internal/keys", "internal/revoke", "internal/signin", "internal/issue", "internal/manage", "internal/relay", "internal/review", "internal/federate", "internal/factor", "internal/govern", "guard/guardtest"}},
+		"internal/device", "internal/geo", "internal/client", "internal/term", "internal/store", "internal/keys", "internal/revoke", "internal/signin", "internal/issue", "internal/manage", "internal/relay", "internal/review", "internal/federate", "internal/factor", "internal/govern", "guard/guardtest"}},
 
 	"internal/server": {floor: 5, except: farSide},
 
@@ -151,6 +156,11 @@ var plan = map[string]room{
 // later names, for each room added after the first design, the page in
 // docs/decisions that says why.
 var later = map[string]string{
+	"internal/web/device":             "0020-rooms-of-conditional-access.md",
+	"internal/web/graph/devices":      "0020-rooms-of-conditional-access.md",
+	"internal/device":                 "0020-rooms-of-conditional-access.md",
+	"internal/store/internal/raw":     "0020-rooms-of-conditional-access.md",
+	"internal/store/devices":          "0020-rooms-of-conditional-access.md",
 	"internal/web/graph/odata":        "0002-rooms-after-the-first-design.md",
 	"internal/web/graph/api":          "0013-rooms-of-the-api.md",
 	"internal/web/graph/registration": "0013-rooms-of-the-api.md",

@@ -41,6 +41,8 @@
 //	         internal/upstream           other identity providers: discovery, code exchange
 //	         internal/mail               letters to people: texts, a queue, the operator's mail server
 //	         internal/geo                where an address is, by the operator's MaxMind file
+//	         internal/store/devices      rows of devices, and what follows from their changes
+//	         internal/store/internal/raw the key to a transaction's statements, for rooms below the store
 //	floor 3  internal/keys               create, rotate, publish, sign
 //	         internal/clientauth         prove who a client is
 //	 verbs   internal/revoke             cut
@@ -55,6 +57,7 @@
 //	         internal/factor             second factors: authenticator apps, passkeys, codes, passes
 //	         internal/federate           sign-in through other identity providers; links
 //	         internal/deliver            ledger to other people's servers: back-channel logout, dead letters
+//	         internal/device             browsers known again: registered, proven, lost
 //	         internal/govern             conditional access: who may change it, what would come of it
 //	floor 4  internal/web/webkit         what all surfaces share: pages' frame, cookies, limits
 //	         internal/web/webkit/webkittest what a page must be, and a browser to see it; for tests
@@ -62,8 +65,10 @@
 //	         internal/web/pages          sign-in, consent, sign-out
 //	         internal/web/account        one's own account, on the same pages
 //	         internal/web/federation     the way to other identity providers and back
+//	         internal/web/device         where browsers are registered, and known again
 //	         internal/web/graph          Graph-compatible API, under Microsoft's names
 //	         internal/web/graph/registration  applications, under Microsoft's names
+//	         internal/web/graph/devices  devices, under Microsoft's names
 //	         internal/web/graph/access   conditional access, under Microsoft's names
 //	         internal/web/graph/methods  how people prove who they are, under Microsoft's names
 //	         internal/web/graph/signins  the log of sign-ins, and all of it as a stream
@@ -92,14 +97,14 @@
 //	         e2e/lifecycle               one test for each cell of what ends what
 //
 // Sideways allowed: signin, issue, manage, rotate to revoke; issue, rotate, relay,
-// deliver to keys; issue to clientauth; signin, issue to access; federate, factor to keys, revoke,
+// deliver to keys; issue to clientauth; device to revoke, manage; signin, issue to access; federate, factor to keys, revoke,
 // signin, manage; govern to access, manage; web/* to webkit; role, policy, grant, audit to
 // directory; grant to policy; claims to grant; policy/wire to policy, directory; standing to directory, policy,
 // grant; config, egress to fault; graph, registration, access, methods, signins and own to api; they and api to odata;
 // account to pages; portal and its rooms to desk, figure, receipt, registry; desk to receipt, registry; portal/registry to figure; portal/receipt to figure;
 // cmd/curfew to demo; recheck to issue, access; guard to the rooms inside it, and
 // dpop to jose;
-// guardtest to guard; store and journal to engine; storetest to store.
+// guardtest to guard; store and journal to engine; devices to store; they to raw; storetest to store.
 //
 // A surface (web/*) reaches verbs, floor 1 and floor 0, never the store: what it
 // wants to know or change it asks a verb, which authorises. The verb authorises,

@@ -23,6 +23,12 @@ var elsewhere = map[standing.Event]func(*testing.T){
 // second identity provider beside, and what tests them instead.
 var unreachable = map[standing.Event]string{
 	standing.IdentityReplaced: "who takes an identity away disables its application as well, which is the row of that; the row diff alone is tested in store",
+	standing.DeviceRevoked:    "a browser must prove a key first: TestWhatIsOnADeviceEndsWithIt in internal/store/devices, on both engines",
+	standing.DeviceTurnedOff:  "the same test",
+	standing.DeviceGone:       "the same test",
+	standing.DeviceReported:   "the same test",
+	standing.DeviceTurnedOn:   "it ends nothing: TestADisabledDeviceIsNotRecognisedAndItsSessionsAreOver in internal/device",
+	standing.DeviceJudged:     "it ends nothing: TestWhatADeviceIsSaidToBeEndsNothing in internal/store/devices",
 	standing.ProviderGone:     "TestAProviderDisabledEndsWhatCameThroughIt in internal/server, on both engines",
 	standing.UserUnlinked:     "the same test",
 	standing.LoggedOutThere:   "TestBackChannelLogoutFromUpstreamIsHonoured in internal/server, on both engines",

@@ -51,10 +51,11 @@ type plan struct {
 	users    []directory.UserID
 	sessions []directory.SessionID
 	grants   []directory.GrantID
+	devices  []directory.DeviceID
 }
 
 func (p plan) empty() bool {
-	return !p.everyone && len(p.users) == 0 && len(p.sessions) == 0 && len(p.grants) == 0
+	return !p.everyone && len(p.users) == 0 && len(p.sessions) == 0 && len(p.grants) == 0 && len(p.devices) == 0
 }
 
 // planOf reads a line. An id that cannot be read names nothing of ours.
@@ -76,6 +77,8 @@ func planOf(l *store.LineAt, app directory.AppID) (p plan) {
 			}
 		case cutoff.Session:
 			p.sessions = appendID(p.sessions, c.ID)
+		case cutoff.Device:
+			p.devices = appendID(p.devices, c.ID)
 		case cutoff.Grant:
 			p.grants = appendID(p.grants, c.ID)
 		}
@@ -164,6 +167,17 @@ func (p plan) notices(tx *store.Tx, l *store.LineAt, app *directory.App) (all []
 		for _, r := range rows {
 			if r.Born < l.Pos {
 				all = append(all, notice{user: r.User, session: id, plain: r.Plain})
+			}
+		}
+	}
+	for _, id := range p.devices {
+		rows, err := tx.SignInsOn(id, app.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			if r.Born < l.Pos && !r.Session.IsZero() {
+				all = append(all, notice{user: r.User, session: r.Session, plain: r.Plain})
 			}
 		}
 	}

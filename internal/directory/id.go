@@ -29,7 +29,6 @@ type (
 
 // The things behind ids whose own types live in other rooms.
 type (
-	Device  struct{}
 	Session struct{}
 	Grant   struct{}
 )

@@ -49,7 +49,6 @@ type request struct {
 	Grant     directory.GrantID      `json:"grant,omitzero"`     // what the first use produced
 	Address   string                 `json:"address,omitempty"`  // where a device code was asked from
 	Agent     string                 `json:"agent,omitempty"`    // of the device that asked
-	Device    directory.DeviceID     `json:"device,omitzero"`    // of the session
 	Second    time.Time              `json:"second,omitzero"`
 	Contexts  []string               `json:"contexts,omitempty"`
 	JKT       string                 `json:"jkt,omitempty"` // who redeems it must hold this key (RFC 9449 §10)
@@ -105,7 +104,6 @@ func (s *Service) Authorize(ctx context.Context, r AuthorizeRequest) (string, er
 			}
 		}
 		doc.proven(x)
-		doc.Device = x.Device
 		text, err := json.Marshal(doc)
 		if err != nil {
 			return err
@@ -302,17 +300,22 @@ func (s *Service) bear(tx *store.Tx, client *Client, reg *registrations, t *stor
 	}
 	// A code belongs to the session it was made in, whatever its grant will. A
 	// sign-out that appended no line has taken the row away.
+	var device directory.DeviceID
 	if !doc.Session.IsZero() {
 		if err := tx.HoldSession(doc.Session); err != nil {
 			return nil, err
 		}
-		if _, err := tx.Session(doc.Session); errors.Is(err, store.ErrNotFound) {
+		x, err := tx.Session(doc.Session)
+		if errors.Is(err, store.ErrNotFound) {
 			return nil, errCode
 		} else if err != nil {
 			return nil, err
 		}
+		if device = x.Device; t.Kind == kindDevice {
+			device = directory.DeviceID{} // the tokens go somewhere else
+		}
 	}
-	cuts, err := tx.CutsAfter(directory.Belongs(t.User, doc.Session, directory.GrantID{}, app.ID, doc.Device), cutoff.Browser, t.Born)
+	cuts, err := tx.CutsAfter(directory.Belongs(t.User, doc.Session, directory.GrantID{}, app.ID, device), cutoff.Browser, t.Born)
 	if err != nil {
 		return nil, err
 	}
@@ -339,9 +342,9 @@ func (s *Service) bear(tx *store.Tx, client *Client, reg *registrations, t *stor
 	if d.held, err = tx.Held(u.ID); err != nil {
 		return nil, err
 	}
-	d.grant = &grant.Grant{ID: directory.NewID[directory.Grant](tx.Now), User: u.ID, App: app.ID, Session: doc.Session, Offline: offline, Issuer: doc.Issuer,
+	d.grant = &grant.Grant{ID: directory.NewID[directory.Grant](tx.Now), User: u.ID, App: app.ID, Session: doc.Session, Device: device, Offline: offline, Issuer: doc.Issuer,
 		Scopes: all, Created: tx.Now, LastUsed: tx.Now, End: s.end(tx.Now, app, doc.Redirect), AuthTime: doc.AuthTime, AMR: doc.AMR, CNF: binds(app, meta.Key), State: grant.State{Generation: 1}}
-	d.grant.SecondTime, d.grant.Contexts, d.grant.Device, d.grant.Flow = doc.Second, doc.Contexts, doc.Device, policy.NoFlow
+	d.grant.SecondTime, d.grant.Contexts, d.grant.Flow = doc.Second, doc.Contexts, policy.NoFlow
 	if t.Kind == kindDevice {
 		d.grant.Flow = policy.DeviceCode
 	}

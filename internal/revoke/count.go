@@ -139,7 +139,15 @@ func (s *Service) countCut(tx *store.Tx, r *store.Receipt, c cutoff.Cutoff, rest
 		case !errors.Is(err, store.ErrNotFound): // swept; what was made from it is not
 			return err
 		}
-	default: // an application, a device, the directory: as many as there are users
+	case cutoff.Device:
+		id, perr := directory.ParseID[directory.Device](c.ID)
+		if perr != nil {
+			return perr
+		}
+		if grants, err = s.countDevice(tx, r, id, rest); err != nil {
+			return err
+		}
+	default: // an application, the directory: as many as there are users
 		rest.More++
 		life, err := tx.LongestLife()
 		if err != nil {
@@ -180,6 +188,29 @@ func (s *Service) dead(r *store.Receipt, born, user cutoff.Pos, b cutoff.Belongs
 	o := cutoff.NewOwner(b)
 	own := s.DB.View().Latest(&o, k)
 	return born < user || born < own && own < r.Pos
+}
+
+// countDevice adds the sessions on a device, and returns the grants.
+func (s *Service) countDevice(tx *store.Tx, r *store.Receipt, id directory.DeviceID, rest *store.Rest) ([]*grant.Grant, error) {
+	sessions, err := tx.SessionsOn(id, maxCounted)
+	if err != nil {
+		return nil, err
+	}
+	for _, x := range sessions {
+		if x.Born < r.Pos && r.At.Before(x.Ends(s.Lifetimes)) && !x.Created.After(r.At) &&
+			!s.dead(r, x.Born, 0, cutoff.Belongs{User: x.User.String(), Session: x.ID.String()}, cutoff.Browser) {
+			rest.Sessions++
+		}
+	}
+	grants, err := tx.GrantsOn(id, maxCounted)
+	if len(grants) == maxCounted {
+		rest.More++
+		rest.Last = r.At.Add(28 * time.Hour) // the longest life there is
+	}
+	// Those that the line names are counted by that name.
+	return slices.DeleteFunc(grants, func(g *grant.Grant) bool {
+		return slices.ContainsFunc(r.Cuts, func(c cutoff.Cutoff) bool { return c.Scope == cutoff.Grant && c.ID == g.ID.String() })
+	}), err
 }
 
 // countUser adds sessions and app-only tokens of the user.

@@ -55,6 +55,9 @@ const (
 	DisableDevice  Action = "microsoft.directory/devices/disable"                            // and cut it
 	EnableDevice   Action = "microsoft.directory/devices/enable"
 	DeleteDevice   Action = "microsoft.directory/devices/delete"
+	UpdateDevice   Action = "microsoft.directory/devices/basic/update" // its name
+	JudgeDevice    Action = "curfew/devices/compliance/update"         // whether it is compliant
+	CutDevice      Action = "curfew/devices/cut"                       // end what is on it
 	ReadPolicies   Action = "microsoft.directory/conditionalAccessPolicies/standard/read"
 	CreatePolicy   Action = "microsoft.directory/conditionalAccessPolicies/create"
 	UpdatePolicy   Action = "microsoft.directory/conditionalAccessPolicies/basic/update"
@@ -214,9 +217,13 @@ var rules = map[Action]rule{
 
 	ReadDevices: {to: "read devices", by: readers, self: []string{selfGet, selfPut},
 		scopes: []string{"Device.Read.All", "Directory.Read.All", dirRW}, app: []string{"Device.Read.All", "Directory.Read.All", dirRW}},
-	DisableDevice: same("disable devices", devices, []string{"Device.ReadWrite.All", dirRW}),
+	// A device that is lost is its owner's to disable; whether it may come back is not.
+	DisableDevice: own(same("disable devices", devices, []string{"Device.ReadWrite.All", dirRW})),
 	EnableDevice:  same("enable devices", devices, []string{"Device.ReadWrite.All", dirRW}),
-	DeleteDevice:  same("delete devices", devices, []string{"Device.ReadWrite.All"}),
+	DeleteDevice:  own(same("delete devices", devices, []string{"Device.ReadWrite.All"})),
+	UpdateDevice:  own(same("change devices", devices, []string{"Device.ReadWrite.All", dirRW})),
+	JudgeDevice:   same("say whether devices are compliant", devices, []string{"Device.ReadWrite.All"}),
+	CutDevice:     own(same("revoke what is on a device", devices, []string{"Device.ReadWrite.All", dirRW})),
 
 	ReadPolicies: same("read policies", policyEye, []string{"Policy.Read.All", "Policy.ReadWrite.ConditionalAccess"}),
 	CreatePolicy: same("create policies", policies, policyWrite),
@@ -248,6 +255,12 @@ var rules = map[Action]rule{
 	ReadGuards:   same("read guards", receiptEye, logScopes),
 	ReadLedger:   same("read the ledger", auditors, logScopes),
 	ReadReceipts: {to: "read receipts", by: receiptEye, self: []string{selfGet, selfPut}, scopes: slices.Concat(logScopes, revokeScopes), app: slices.Concat(logScopes, revokeScopes)},
+}
+
+// own lets everyone do it to what is theirs.
+func own(r rule) rule {
+	r.self = []string{selfPut}
+	return r
 }
 
 // owned lets the application's owners do it too.

@@ -212,6 +212,9 @@ microsoft.directory/devices/standard/read: *
 microsoft.directory/devices/disable: Cloud Device Administrator, Intune Administrator, Global Administrator
 microsoft.directory/devices/enable: Cloud Device Administrator, Intune Administrator, Global Administrator
 microsoft.directory/devices/delete: Cloud Device Administrator, Intune Administrator, Global Administrator
+microsoft.directory/devices/basic/update: Cloud Device Administrator, Intune Administrator, Global Administrator
+curfew/devices/compliance/update: Cloud Device Administrator, Intune Administrator, Global Administrator
+curfew/devices/cut: Cloud Device Administrator, Intune Administrator, Global Administrator
 microsoft.directory/conditionalAccessPolicies/standard/read: Security Reader, Global Reader, Conditional Access Administrator, Security Operator, Security Administrator, Global Administrator
 microsoft.directory/conditionalAccessPolicies/create: Conditional Access Administrator, Security Administrator, Global Administrator
 microsoft.directory/conditionalAccessPolicies/basic/update: Conditional Access Administrator, Security Administrator, Global Administrator

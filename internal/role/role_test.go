@@ -57,7 +57,7 @@ func TestOneRoleMustSufficeForAllOfTheTarget(t *testing.T) {
 func TestOwnAccount(t *testing.T) {
 	t.Parallel()
 	me := Target{ID: ada, Held: directory.Held{Roles: ids(t, "Global Administrator")}}
-	for _, a := range []Action{RevokeSessions, RevokeSession, ChangePassword, ReadUsers, ReadRoles, ReadDevices, ReadSignIns, ReadReceipts, RemoveConsent} {
+	for _, a := range []Action{RevokeSessions, RevokeSession, ChangePassword, ReadUsers, ReadRoles, ReadDevices, UpdateDevice, DisableDevice, DeleteDevice, CutDevice, ReadSignIns, ReadReceipts, RemoveConsent} {
 		if d := Allowed(person(t), a, me); !d.OK {
 			t.Errorf("own %s: %s", a, d.Sentence("Ada"))
 		}

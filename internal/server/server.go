@@ -26,7 +26,6 @@ import (
 	"github.com/curfew-id/curfew/internal/egress"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/federate"
-	"github.com/curfew-id/curfew/internal/geo"
 	"github.com/curfew-id/curfew/internal/govern"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/issue"
@@ -78,8 +77,7 @@ type Server struct {
 	// upstream asks other identity providers, federate lets people in through them.
 	upstream *upstream.Client
 	federate *federate.Service
-	// geo says where an address is; nil: there is no file.
-	geo *geo.Database
+	known    // browsers and places
 	// access asks the policies for everything that issues or accepts.
 	access *access.Service
 
@@ -147,7 +145,7 @@ func (s *Server) construct(ctx context.Context, master []byte, lifetimes grant.L
 	if err := s.db.Read(ctx, func(tx *store.Tx) (err error) { d, err = tx.Directory(); return err }); err != nil {
 		return err
 	}
-	s.geo = geo.Open(s.cfg.GeoIP, s.log, s.now)
+	s.constructKnown()
 	base, tenant := s.cfg.PublicURL, d.Tenant.String()
 	s.egress = &egress.Client{}
 	if s.egress.Allow, err = egress.ParseAllow(s.cfg.Egress); err != nil {
@@ -171,6 +169,7 @@ func (s *Server) construct(ctx context.Context, master []byte, lifetimes grant.L
 		IntrospectURI: base + "/oauth2/introspect", AuthorizeURI: base + "/" + tenant + "/oauth2/v2.0/authorize"}
 	s.revoke.Issuers = s.relay.Issuers
 	s.deliver = &deliver.Service{DB: s.db, Keys: s.keys, Issuer: s.issue.Issuer, Egress: s.egress, Now: s.now, Log: s.log}
+	s.device.Revoke = s.revoke
 	s.constructFederation()
 	if err := s.constructFactors(); err != nil {
 		return err

@@ -77,7 +77,7 @@ func sessions(r standing.Row) string {
 		if p.Reach != cutoff.Everything {
 			return ""
 		}
-		return map[standing.Whose]string{standing.Everybodys: "everybody's end", standing.TheUsers: "end", standing.TheSessions: "that one ends"}[p.Whose]
+		return map[standing.Whose]string{standing.Everybodys: "everybody's end", standing.TheUsers: "end", standing.TheSessions: "that one ends", standing.TheDevices: "those on that device end"}[p.Whose]
 	})
 }
 
@@ -90,8 +90,17 @@ func grants(r standing.Row) string {
 			return "" // judged at each use, as ever
 		}
 		return map[standing.Whose]string{standing.Everybodys: "everybody's end", standing.TheUsers: "end", standing.TheSessions: "those of that session without `offline_access` end",
-			standing.GivenInIt: "those with it end", standing.TheGrants: "that one ends, and what was made from it", standing.TheApps: "those of that application end", standing.TheUsersIn: "those of that person in that application end"}[p.Whose]
+			standing.GivenInIt: given(r), standing.TheGrants: "that one ends, and what was made from it", standing.TheApps: "those of that application end", standing.TheUsersIn: "those of that person in that application end",
+			standing.TheDevices: "those of that device end"}[p.Whose]
 	})
+}
+
+// given are grants that a row ends one by one.
+func given(r standing.Row) string {
+	if r.Has(standing.TheDevices) {
+		return "and those given there before it was known"
+	}
+	return "those with it end"
 }
 
 func tokens(r standing.Row) string {
@@ -105,7 +114,7 @@ func tokens(r standing.Row) string {
 		if p.Whose == standing.TheIdentitys {
 			return "those that the application has as itself end"
 		}
-		return map[bool]string{true: "as grants"}[p.Whose == standing.TheSessions || p.Whose == standing.GivenInIt || p.Whose == standing.TheGrants || p.Whose == standing.TheUsersIn] +
+		return map[bool]string{true: "as grants"}[p.Whose == standing.TheSessions || p.Whose == standing.GivenInIt || p.Whose == standing.TheGrants || p.Whose == standing.TheUsersIn || p.Whose == standing.TheDevices] +
 			map[standing.Whose]string{standing.Everybodys: "everybody's end", standing.TheUsers: "end", standing.TheApps: "those of that application end, its own too"}[p.Whose]
 	})
 }
@@ -116,7 +125,7 @@ func halfDone(r standing.Row) string {
 			return ""
 		}
 		return map[standing.Whose]string{standing.Everybodys: "everybody's ends", standing.TheUsers: "ends", standing.TheSessions: "codes of that session end",
-			standing.TheApps: "codes of that application end", standing.TheUsersIn: "codes of that person for that application end"}[p.Whose]
+			standing.TheApps: "codes of that application end", standing.TheUsersIn: "codes of that person for that application end", standing.TheDevices: "codes of sessions on that device end"}[p.Whose]
 	})
 }
 

@@ -28,7 +28,9 @@ const (
 	AppNarrowed      Cause = "app_narrowed"      // a permission of the application was removed
 	SecretRemoved    Cause = "secret_removed"    // app-only tokens of that application
 	ConsentWithdrawn Cause = "consent_withdrawn" //
-	DeviceLost       Cause = "device_lost"       //
+	DeviceLost       Cause = "device_lost"       // somebody said so
+	DeviceDisabled   Cause = "device_disabled"   //
+	DeviceDeleted    Cause = "device_deleted"    //
 	HistoryLost      Cause = "history_lost"      // a backup was restored, or a standby had missed commits
 	KeyDropped       Cause = "key_dropped"       // a signing key that somebody else may hold
 
@@ -58,6 +60,7 @@ const (
 	Linked          Cause = "linked"           // somebody, to another identity provider
 	PoliciesChanged Cause = "policy_changed"   // of conditional access: what was born before must be judged again
 	MethodAdded     Cause = "method_added"     // a second factor, by whomever
+	DeviceAltered   Cause = "device_changed"   // enabled, or found compliant or not
 )
 
 // Cut is a cutoff that covers the artefact and lies after its birth.

@@ -24,6 +24,12 @@ const (
 	GrantReturned    Event = "grant_returned"
 	GrantReused      Event = "grant_reused"
 	UserAppRevoked   Event = "user_app_revoked"
+	DeviceRevoked    Event = "device_revoked"
+	DeviceTurnedOff  Event = "device_disabled"
+	DeviceGone       Event = "device_deleted"
+	DeviceReported   Event = "device_lost"
+	DeviceTurnedOn   Event = "device_enabled"
+	DeviceJudged     Event = "device_compliance_changed"
 	UserWithdrew     Event = "consent_withdrawn"
 	AdminWithdrew    Event = "admin_consent_withdrawn"
 	ClientRevoked    Event = "app_revoked"
@@ -63,6 +69,7 @@ const (
 	TheApps            // of one application, whoever's
 	TheUsersIn         // of one user in one application
 	TheIdentitys       // the tokens that an application has as itself
+	TheDevices         // what is bound to one device
 )
 
 // Part is one cutoff of a row.
@@ -86,6 +93,7 @@ type Row struct {
 var (
 	nobody     []Part
 	everything = []Part{{TheUsers, cutoff.Everything}}
+	onDevice   = []Part{{TheDevices, cutoff.Everything}, {GivenInIt, cutoff.Everything}}
 )
 
 // Table is DESIGN §7, for people and for service accounts alike: what the store's
@@ -112,6 +120,12 @@ var Table = []Row{
 	{Event: GrantReturned, Text: "refresh token given back by its own application (RFC 7009)", Cause: Revoked, Ends: []Part{{TheGrants, cutoff.Everything}}},
 	{Event: GrantReused, Text: "old refresh token or code used again", Cause: Reused, Ends: []Part{{TheGrants, cutoff.Everything}}},
 	{Event: UserAppRevoked, Text: "one application revoked for one user", Cause: Revoked, Ends: []Part{{TheUsersIn, cutoff.Everything}}},
+	{Event: DeviceRevoked, Text: "what is on one device revoked", Cause: Revoked, Ends: onDevice},
+	{Event: DeviceTurnedOff, Text: "device disabled", Cause: DeviceDisabled, Ends: onDevice},
+	{Event: DeviceGone, Text: "device deleted", Cause: DeviceDeleted, Ends: onDevice},
+	{Event: DeviceReported, Text: "device reported lost, by its owner or an administrator", Cause: DeviceLost, Ends: onDevice},
+	{Event: DeviceTurnedOn, Text: "device enabled", Cause: DeviceAltered, Ends: nobody},
+	{Event: DeviceJudged, Text: "device found compliant, or not, or neither any more", Cause: DeviceAltered, Ends: nobody},
 	{Event: UserWithdrew, Text: "consent withdrawn or narrowed, a person's", Cause: ConsentWithdrawn, Ends: []Part{{TheUsersIn, cutoff.Everything}}},
 	{Event: AdminWithdrew, Text: "consent withdrawn or narrowed, the administrators'", Cause: ConsentWithdrawn, Ends: []Part{{TheApps, cutoff.Everything}}},
 	{Event: ClientRevoked, Text: "one application revoked for everybody", Cause: Revoked, Ends: []Part{{TheApps, cutoff.Everything}}},
@@ -153,6 +167,7 @@ type Victim struct {
 	Identity string // object id of the application's own identity
 	Session  string
 	Grants   []string
+	Device   string
 }
 
 // Cuts are the row's cutoffs for one victim.
@@ -179,6 +194,8 @@ func (r Row) Cuts(v Victim) []cutoff.Cutoff {
 			add(cutoff.App, v.App, p.Reach)
 		case TheUsersIn:
 			add(cutoff.UserApp, cutoff.UserAppID(v.User, v.App), p.Reach)
+		case TheDevices:
+			add(cutoff.Device, v.Device, p.Reach)
 		case TheIdentitys:
 			add(cutoff.User, v.Identity, p.Reach)
 		}

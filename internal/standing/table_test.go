@@ -9,7 +9,7 @@ import (
 )
 
 func TestEachEventCutsWhatItsRowSays(t *testing.T) {
-	v := standing.Victim{User: "ada", App: "mail", Identity: "robot", Session: "s", Grants: []string{"g", "h"}}
+	v := standing.Victim{User: "ada", App: "mail", Identity: "robot", Session: "s", Grants: []string{"g", "h"}, Device: "d"}
 	user := []string{"user:ada everything"}
 	want := map[standing.Event][]string{
 		standing.UserRevoked:      user,
@@ -28,6 +28,12 @@ func TestEachEventCutsWhatItsRowSays(t *testing.T) {
 		standing.GrantReturned:    {"grant:g everything", "grant:h everything"},
 		standing.GrantReused:      {"grant:g everything", "grant:h everything"},
 		standing.UserAppRevoked:   {"user_app:ada:mail everything"},
+		standing.DeviceRevoked:    {"device:d everything", "grant:g everything", "grant:h everything"},
+		standing.DeviceTurnedOff:  {"device:d everything", "grant:g everything", "grant:h everything"},
+		standing.DeviceGone:       {"device:d everything", "grant:g everything", "grant:h everything"},
+		standing.DeviceReported:   {"device:d everything", "grant:g everything", "grant:h everything"},
+		standing.DeviceTurnedOn:   nil,
+		standing.DeviceJudged:     nil,
 		standing.UserWithdrew:     {"user_app:ada:mail everything"},
 		standing.AdminWithdrew:    {"app:mail everything"},
 		standing.ClientRevoked:    {"app:mail everything"},

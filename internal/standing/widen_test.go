@@ -10,15 +10,16 @@ import (
 	"github.com/curfew-id/curfew/internal/standing"
 )
 
-var somebody = standing.Victim{User: "ada", App: "mail", Identity: "robot", Session: "s", Grants: []string{"g"}}
+var somebody = standing.Victim{User: "ada", App: "mail", Identity: "robot", Session: "s", Grants: []string{"g"}, Device: "d"}
 
 // covered reports whether whatever a ends is ended by b as well. A person's
-// everything holds their sessions, grants, and what any application has of them.
+// everything holds their sessions, grants, what any application has of them, and what
+// is on their devices, where nobody else is recognised.
 func covered(a cutoff.Cutoff, b []cutoff.Cutoff) bool {
 	return slices.ContainsFunc(b, func(x cutoff.Cutoff) bool {
 		reaches := x.Reach == cutoff.Everything || x.Reach == a.Reach
 		inside := x.Scope == cutoff.All || x.Scope == a.Scope && x.ID == a.ID ||
-			x.Scope == cutoff.User && x.ID == "ada" && (a.Scope == cutoff.Session || a.Scope == cutoff.Grant || a.Scope == cutoff.UserApp)
+			x.Scope == cutoff.User && x.ID == "ada" && (a.Scope == cutoff.Session || a.Scope == cutoff.Grant || a.Scope == cutoff.UserApp || a.Scope == cutoff.Device)
 		return reaches && inside
 	})
 }

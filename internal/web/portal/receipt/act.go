@@ -32,7 +32,11 @@ func Act(cause, kind string) string {
 	case standing.ConsentWithdrawn:
 		return "Consent withdrawn"
 	case standing.DeviceLost:
-		return "Device cut"
+		return "Device reported lost"
+	case standing.DeviceDisabled:
+		return "Device disabled"
+	case standing.DeviceDeleted:
+		return "Device deleted"
 	case standing.HistoryLost:
 		return "Everything cut: history was lost"
 	case standing.ProviderDisabled:
