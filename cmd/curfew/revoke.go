@@ -48,6 +48,8 @@ func revokeCommand(c *console) *cobra.Command {
 			func(api *client.Client) cutter { return api.RevokeSession }),
 		revokeByID(c, "grant", "End what an application may do for somebody",
 			func(api *client.Client) cutter { return api.RevokeGrant }),
+		revokeByID(c, "device", "End what is on a device: sessions, grants, access tokens",
+			func(api *client.Client) cutter { return api.RevokeDevice }),
 		revokeByID(c, "app", "End what an application holds, for everybody",
 			func(api *client.Client) cutter { return api.RevokeApp }),
 		revokeAllCommand(c))

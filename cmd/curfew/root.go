@@ -42,7 +42,7 @@ func newRoot(c *console) *cobra.Command {
 		root.AddCommand(all...)
 	}
 	in("revoke", revokeCommand(c), receiptCommand(c))
-	in("directory", userCommand(c), methodCommand(c), groupCommand(c), roleCommand(c), appCommand(c), resourceCommand(c), consentCommand(c), providerCommand(c), policyCommand(c), locationCommand(c), applyCommand(c))
+	in("directory", userCommand(c), methodCommand(c), groupCommand(c), roleCommand(c), appCommand(c), resourceCommand(c), consentCommand(c), deviceCommand(c), providerCommand(c), policyCommand(c), locationCommand(c), applyCommand(c))
 	in("records", sessionCommand(c), grantCommand(c), signInCommand(c), guardCommand(c), deliveryCommand(c), keyCommand(c), settingCommand(c), ledgerCommand(c))
 	in("connect", connectCommand(c), disconnectCommand(c), connectionCommand(c), whoamiCommand(c))
 	in("server", serverCommands(c)...)

@@ -1,8 +1,22 @@
 package server
 
 import (
+	"errors"
+	"maps"
+	"net/http"
+
+	"github.com/curfew-id/curfew/internal/access"
 	"github.com/curfew-id/curfew/internal/device"
+	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/geo"
+	"github.com/curfew-id/curfew/internal/grant"
+	"github.com/curfew-id/curfew/internal/policy"
+	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/store/devices"
+	webdevice "github.com/curfew-id/curfew/internal/web/device"
+	graphapi "github.com/curfew-id/curfew/internal/web/graph/api"
+	graphdevices "github.com/curfew-id/curfew/internal/web/graph/devices"
+	"github.com/curfew-id/curfew/internal/web/pages"
 )
 
 // known is what there is to know of where somebody comes from.
@@ -16,5 +30,34 @@ type known struct {
 // devices is connected when there is one to revoke by.
 func (s *Server) constructKnown() {
 	s.geo = geo.Open(s.cfg.GeoIP, s.log, s.now)
-	s.device = &device.Service{DB: s.db, Origin: s.cfg.PublicURL, Log: s.log}
+	s.device = &device.Service{DB: s.db, Origin: s.cfg.PublicURL, Log: s.log, Permit: func(tx *store.Tx, a directory.Actor, x *grant.Session) error {
+		u := (&access.Use{Held: a.Held, Action: policy.RegisterDevice, Program: policy.Browser, IP: a.IP, Interactive: true}).OfSession(x)
+		_, err := s.access.Judge(tx, u)
+		return err
+	}}
+}
+
+// deviceFacts is what policies go by of the device of a session or grant. One that
+// is not there any more is none.
+func deviceFacts(tx *store.Tx, id directory.DeviceID) (policy.Device, error) {
+	d, err := devices.Get(tx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return policy.Device{}, nil
+	}
+	return policy.DeviceOf(d), err
+}
+
+// knownPages are where browsers are registered and known again.
+func (s *Server) knownPages(people *http.ServeMux, visitors *pages.Server) {
+	d := &webdevice.Server{Server: visitors, Device: s.device}
+	d.Routes(people)
+	visitors.Known = d.Onwards
+}
+
+// knownRoutes are what the API says of them.
+func (s *Server) knownRoutes(own *graphapi.Server) graphapi.Routes {
+	d := graphdevices.Server{Server: own, Device: s.device}
+	all := d.Routes()
+	maps.Copy(all, d.OwnRoutes())
+	return all
 }

@@ -152,7 +152,7 @@ func (s *Server) construct(ctx context.Context, master []byte, lifetimes grant.L
 		return err
 	}
 	s.revoke = &revoke.Service{DB: s.db, Log: s.log, Lifetimes: lifetimes, Now: s.now}
-	s.access = &access.Service{DB: s.db, Country: s.geo.Country}
+	s.access = &access.Service{DB: s.db, Country: s.geo.Country, Device: deviceFacts}
 	s.signin = &signin.Service{Access: s.access, DB: s.db, Revoke: s.revoke, Lifetimes: lifetimes, Now: s.now, Log: s.log, Hasher: signin.NewHasher(), Limits: signin.NewLimits(), Journal: s.journal}
 	s.issue = &issue.Service{Access: s.access, DB: s.db, Keys: s.keys, Revoke: s.revoke, Base: base, MTLS: s.cfg.MTLSURL, Tenant: tenant, Lifetimes: lifetimes, Now: s.now, Log: s.log, ClientKeys: &clientauth.Published{Fetch: s.fetchKeys, Log: s.log}, Journal: s.journal}
 	s.manage = &manage.Service{DB: s.db, Revoke: s.revoke, Now: s.now, Log: s.log, API: directory.OwnAPI, Reserved: []string{base},
@@ -236,7 +236,7 @@ func (s *Server) route() http.Handler {
 	rules := graphaccess.Server{Server: own, Govern: s.govern}
 	log := signins.Server{Server: own, Review: &review.Service{DB: s.db, Journal: s.journal}}
 	own.Register(api, graph.Server{Server: own}.Routes(), registration.Server{Server: own}.Routes(), graphown.Server{Server: own}.Routes(),
-		rules.Routes(), rules.OwnRoutes(), s.methodRoutes(own), log.Routes(), log.OwnRoutes())
+		rules.Routes(), rules.OwnRoutes(), s.methodRoutes(own), s.knownRoutes(own), log.Routes(), log.OwnRoutes())
 	(&feed.Server{Relay: s.relay, Authenticate: client, Log: s.log}).Register(api)
 	api.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { s.plain(w, http.StatusOK, "ok") })
 	api.HandleFunc("GET /readyz", s.ready)
@@ -244,6 +244,7 @@ func (s *Server) route() http.Handler {
 
 	visitors.Register(people)
 	(&account.Server{Server: visitors, Factor: s.factor}).Register(people)
+	s.knownPages(people, visitors)
 	s.adminPages(admin, base)
 	browser := webkit.Browser(firstOf(admin, people), pages.Bypass...)
 	other := firstOf(api, protocol)

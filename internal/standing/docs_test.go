@@ -109,7 +109,7 @@ func tokens(r standing.Row) string {
 	}
 	return cell(r, func(p standing.Part) string {
 		if p.Reach == cutoff.Judge {
-			return map[standing.Whose]string{standing.Everybodys: "everybody's are", standing.TheUsers: "are"}[p.Whose] + " judged again, each at its next use"
+			return map[standing.Whose]string{standing.Everybodys: "everybody's are", standing.TheUsers: "are", standing.TheDevices: "those of that device are"}[p.Whose] + " judged again, each at its next use"
 		}
 		if p.Whose == standing.TheIdentitys {
 			return "those that the application has as itself end"

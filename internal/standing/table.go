@@ -125,7 +125,7 @@ var Table = []Row{
 	{Event: DeviceGone, Text: "device deleted", Cause: DeviceDeleted, Ends: onDevice},
 	{Event: DeviceReported, Text: "device reported lost, by its owner or an administrator", Cause: DeviceLost, Ends: onDevice},
 	{Event: DeviceTurnedOn, Text: "device enabled", Cause: DeviceAltered, Ends: nobody},
-	{Event: DeviceJudged, Text: "device found compliant, or not, or neither any more", Cause: DeviceAltered, Ends: nobody},
+	{Event: DeviceJudged, Text: "device found compliant, or not, or neither any more", Cause: DeviceAltered, Ends: []Part{{TheDevices, cutoff.Judge}}},
 	{Event: UserWithdrew, Text: "consent withdrawn or narrowed, a person's", Cause: ConsentWithdrawn, Ends: []Part{{TheUsersIn, cutoff.Everything}}},
 	{Event: AdminWithdrew, Text: "consent withdrawn or narrowed, the administrators'", Cause: ConsentWithdrawn, Ends: []Part{{TheApps, cutoff.Everything}}},
 	{Event: ClientRevoked, Text: "one application revoked for everybody", Cause: Revoked, Ends: []Part{{TheApps, cutoff.Everything}}},

@@ -33,7 +33,7 @@ func TestEachEventCutsWhatItsRowSays(t *testing.T) {
 		standing.DeviceGone:       {"device:d everything", "grant:g everything", "grant:h everything"},
 		standing.DeviceReported:   {"device:d everything", "grant:g everything", "grant:h everything"},
 		standing.DeviceTurnedOn:   nil,
-		standing.DeviceJudged:     nil,
+		standing.DeviceJudged:     {"device:d judge"},
 		standing.UserWithdrew:     {"user_app:ada:mail everything"},
 		standing.AdminWithdrew:    {"app:mail everything"},
 		standing.ClientRevoked:    {"app:mail everything"},

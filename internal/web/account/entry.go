@@ -50,7 +50,7 @@ func (s *Server) postEntry(w http.ResponseWriter, r *http.Request) {
 	signed, err := s.Factor.PasskeySignIn(r.Context(), form.Get("ticket"), s.read(r, browserCookie), []byte(form.Get("response")), s.Attempt(r))
 	switch {
 	case err == nil:
-		s.SignedIn(w, next, signed)
+		s.SignedIn(w, r, next, signed)
 	case errors.Is(err, factor.ErrPasskey), fault.Is(err, fault.Revoked), fault.Is(err, fault.Denied), fault.Is(err, fault.Limited):
 		if fault.Is(err, fault.Limited) {
 			w.Header().Set("Retry-After", s.RetryAfter(err))
@@ -104,7 +104,7 @@ func (s *Server) postPass(w http.ResponseWriter, r *http.Request) {
 	var many *signin.TooMany
 	switch {
 	case err == nil:
-		s.SignedIn(w, next, signed)
+		s.SignedIn(w, r, next, signed)
 		return
 	case errors.As(err, &many):
 		v.Until = many.Until.In(s.Now().Location())

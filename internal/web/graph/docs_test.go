@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/curfew-id/curfew/internal/web/graph/access"
+	"github.com/curfew-id/curfew/internal/web/graph/devices"
 	"github.com/curfew-id/curfew/internal/web/graph/methods"
 	"github.com/curfew-id/curfew/internal/web/graph/registration"
 )
@@ -32,6 +33,9 @@ func TestTheAddressesInTheDocsAreThoseThatAreAnswered(t *testing.T) {
 		want[pattern] = true
 	}
 	for pattern := range maps.Keys(w.signins().Routes()) {
+		want[pattern] = true
+	}
+	for pattern := range maps.Keys(devices.Server{Server: w.Server.Server}.Routes()) {
 		want[pattern] = true
 	}
 	text, err := os.ReadFile("../../../docs/graph.md")

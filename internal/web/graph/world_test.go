@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/internal/deliver"
+	"github.com/curfew-id/curfew/internal/device"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/egress"
 	"github.com/curfew-id/curfew/internal/factor"
@@ -38,11 +39,13 @@ import (
 	"github.com/curfew-id/curfew/internal/rotate"
 	"github.com/curfew-id/curfew/internal/signin"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/store/devices"
 	"github.com/curfew-id/curfew/internal/store/journal"
 	"github.com/curfew-id/curfew/internal/store/storetest"
 	"github.com/curfew-id/curfew/internal/upstream"
 	"github.com/curfew-id/curfew/internal/web/graph/access"
 	"github.com/curfew-id/curfew/internal/web/graph/api"
+	graphdevices "github.com/curfew-id/curfew/internal/web/graph/devices"
 	"github.com/curfew-id/curfew/internal/web/graph/methods"
 	"github.com/curfew-id/curfew/internal/web/graph/own"
 	"github.com/curfew-id/curfew/internal/web/graph/registration"
@@ -112,10 +115,11 @@ func newWorld(t *testing.T) *world {
 			return domain, err
 		},
 	}}
+	known := graphdevices.Server{Server: w.Server.Server, Device: &device.Service{DB: w.db, Revoke: cut, Origin: base}}
 	rules := access.Server{Server: w.Server.Server, Govern: &govern.Service{DB: w.db, Lifetimes: lives, Log: quiet}}
 	w.factor = &factor.Service{DB: w.db, Keys: k, SignIn: enter, Revoke: cut, Base: base, Log: quiet}
 	proofs := methods.Server{Server: w.Server.Server, Factor: w.factor}
-	w.Register(w.mux, proofs.Routes(), proofs.OwnRoutes(), w.Routes(), registration.Server{Server: w.Server.Server}.Routes(), own.Server{Server: w.Server.Server}.Routes(), rules.Routes(), rules.OwnRoutes(),
+	w.Register(w.mux, proofs.Routes(), proofs.OwnRoutes(), w.Routes(), registration.Server{Server: w.Server.Server}.Routes(), own.Server{Server: w.Server.Server}.Routes(), rules.Routes(), rules.OwnRoutes(), known.Routes(), known.OwnRoutes(),
 		w.signins().Routes(), w.signins().OwnRoutes())
 	w.fill()
 	return w
@@ -453,6 +457,21 @@ func (w *world) command(line string) {
 		m := &directory.Method{ID: directory.NewID[directory.Method](w.clock.Now()), User: id, Kind: directory.MethodKind(words[2]), Name: strings.Join(words[3:], " "), Created: w.clock.Now(), Doc: docs[words[2]]}
 		w.names[words[1]+"-"+words[2]] = m.ID.String()
 		w.must(w.db.Update(w.t.Context(), func(tx *store.Tx) error { _, err := tx.AddMethod(m, store.UserChange{Own: true}); return err }))
+	case "device": // somebody registers one, and signs in there
+		id, err := directory.ParseID[directory.User](w.names[words[1]])
+		w.must(err)
+		w.clock.Add(time.Millisecond)
+		d := &directory.Device{ID: directory.NewID[directory.Device](w.clock.Now()), User: id, Name: strings.Join(words[3:], " "), Platform: words[2], Created: w.clock.Now(), LastSeen: w.clock.Now(),
+			Enabled: true, Trust: directory.DeviceRegistered}
+		d.Key, d.Cookie = d.ID[:], sha256.Sum256(d.ID[:])
+		w.names["device-"+words[3]] = d.ID.String()
+		s := w.signIn(words[1])
+		w.must(w.db.Update(w.t.Context(), func(tx *store.Tx) error {
+			if err := devices.Create(tx, d); err != nil {
+				return err
+			}
+			return tx.BindSession(s.ID, d.ID)
+		}))
 	case "password":
 		hash, err := w.hasher.Hash(w.t.Context(), strings.Join(words[2:], " "), true)
 		w.must(err)

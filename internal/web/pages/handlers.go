@@ -43,6 +43,9 @@ type Server struct {
 	// Factors: people may have more than a password, so that a passkey or a temporary
 	// access pass signs them in (internal/web/account).
 	Factors bool
+	// Known is where a browser goes right after somebody has proven in it who they are,
+	// on the way to next: by a page that recognises it. Nil: to next.
+	Known func(r *http.Request, next string) string
 	// Portal is the address of the portal, "/portal"; empty: there is none.
 	Portal string
 	Log    *slog.Logger // nil: nowhere
@@ -219,6 +222,9 @@ func GoTo(w http.ResponseWriter, to string) {
 // bounds; a longer request is posted.
 const maxNext = 32 << 10
 
+// Ours is ours, for the rooms that send people on.
+func (s *Server) Ours(next string) bool { return s.ours(next) }
+
 // ours reports whether next is an address that a person may be sent to after
 // signing in: a page of ours, by the letters that the browser gets to see. It
 // begins with one slash, so that it is on this host whatever follows.
@@ -235,7 +241,7 @@ func (s *Server) ours(next string) bool {
 		return false
 	}
 	switch p {
-	case "/account", "/account/password", "/account/identities", "/account/methods", "/account/methods/codes", "/device", "/oauth2/authorize":
+	case "/account", "/account/password", "/account/identities", "/account/devices/register", "/account/methods", "/account/methods/codes", "/device", "/oauth2/authorize":
 		return true
 	}
 	if s.Portal != "" && (p == s.Portal || strings.HasPrefix(p, s.Portal+"/")) {

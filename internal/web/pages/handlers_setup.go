@@ -44,7 +44,7 @@ func (s *Server) postSetup(w http.ResponseWriter, r *http.Request) {
 	text := strings.TrimSuffix(fault.Public(err), ".")
 	switch {
 	case err == nil:
-		s.SignedIn(w, "", signed)
+		s.SignedIn(w, r, "", signed)
 		return
 	case errors.Is(err, signin.ErrName):
 		v.UserNameError = text

@@ -113,15 +113,19 @@ func (s *Server) postSignIn(w http.ResponseWriter, r *http.Request) {
 		s.askMustChange(w, r, http.StatusOK, &step{Next: f.Next, Ticket: must.Ticket, User: a.Username, Keep: a.Keep}, ChangePassword{})
 		return
 	}
-	s.SignedIn(w, f.Next, signed)
+	s.SignedIn(w, r, f.Next, signed)
 }
 
 // SignedIn hands out the cookie and sends the browser on.
-func (s *Server) SignedIn(w http.ResponseWriter, next string, signed *signin.Signed) {
+func (s *Server) SignedIn(w http.ResponseWriter, r *http.Request, next string, signed *signin.Signed) {
 	if signed.Cookie != "" {
 		s.SetCookie(w, signed.Cookie, signed.Session.Kept)
 	}
-	GoTo(w, s.Onwards(next, signed, true))
+	to := s.Onwards(next, signed, true)
+	if s.Known != nil {
+		to = s.Known(r, to)
+	}
+	GoTo(w, to)
 }
 
 // signInFailed shows the page again. A wrong name and a wrong password read the
@@ -186,7 +190,7 @@ func (s *Server) postMustChange(w http.ResponseWriter, r *http.Request) {
 	signed, err := s.SignIn.FinishChange(r.Context(), f.Ticket, form.Get("password"), a)
 	switch {
 	case err == nil:
-		s.SignedIn(w, f.Next, signed)
+		s.SignedIn(w, r, f.Next, signed)
 	case errors.Is(err, signin.ErrNew), fault.Is(err, fault.Limited):
 		s.askMustChange(w, r, FormStatus(err), &f, ChangePassword{NewError: strings.TrimSuffix(fault.Public(err), ".")})
 	default:

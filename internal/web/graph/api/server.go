@@ -126,7 +126,7 @@ func clientRequestID(r *http.Request, otherwise string) string {
 var keyed = regexp.MustCompile(`^([A-Za-z]+)\((?:([A-Za-z]+)=)?'((?:[^']|'')*)'\)$`)
 
 // alternate are the properties that may stand as a key; the id may always.
-var alternate = map[string]string{"users": "userPrincipalName", "directoryRoles": "roleTemplateId", "applications": "appId", "servicePrincipals": "appId"}
+var alternate = map[string]string{"users": "userPrincipalName", "directoryRoles": "roleTemplateId", "applications": "appId", "devices": "deviceId", "servicePrincipals": "appId"}
 
 // ByClientID begins a segment that is a client_id where an object id is usual.
 const ByClientID = "(appId)"

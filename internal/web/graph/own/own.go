@@ -35,6 +35,7 @@ func (s Server) ownRoutes() api.Routes {
 		"POST /curfew/users/{user}/revoke":           end(s, s.Revoke.User),
 		"POST /curfew/sessions/{id}/revoke":          end(s, s.Revoke.Session),
 		"POST /curfew/grants/{id}/revoke":            end(s, s.Revoke.Grant),
+		"POST /curfew/devices/{id}/revoke":           end(s, s.Revoke.Device),
 		"POST /curfew/apps/{id}/revoke":              s.postRevokeApp,
 		"POST /curfew/users/{user}/apps/{id}/revoke": s.postRevokeApp,
 		"POST /curfew/everyone/revoke":               s.postRevokeEveryone,
