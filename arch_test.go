@@ -217,7 +217,7 @@ var roomy = map[string]int{
 	"internal/manage":     4400,
 	"internal/issue":      3300,
 	"internal/web/portal": 3900,
-	"cmd/curfew":          6500,
+	"cmd/curfew":          6700,
 	"internal/client":     3500,
 	"guard":               3200,
 	"internal/relay":      2700,

@@ -9,6 +9,7 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/store/devices"
 )
 
 // notice is one logout token to be sent.
@@ -151,6 +152,9 @@ func everyone(tx *store.Tx, l *store.LineAt, app *directory.App, after string) (
 	return all, past(next), false, nil
 }
 
+// maxOnDevice is how many grants of one device are looked at.
+const maxOnDevice = 5000
+
 func (p plan) notices(tx *store.Tx, l *store.LineAt, app *directory.App) (all []notice, err error) {
 	for _, id := range p.users {
 		n, err := ofUser(tx, l, app, id)
@@ -171,13 +175,13 @@ func (p plan) notices(tx *store.Tx, l *store.LineAt, app *directory.App) (all []
 		}
 	}
 	for _, id := range p.devices {
-		rows, err := tx.SignInsOn(id, app.ID)
+		grants, err := devices.Grants(tx, id, maxOnDevice)
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range rows {
-			if r.Born < l.Pos && !r.Session.IsZero() {
-				all = append(all, notice{user: r.User, session: r.Session, plain: r.Plain})
+		for _, g := range grants {
+			if g.App == app.ID && g.Born < l.Pos && !g.Session.IsZero() && len(g.Chain) == 0 {
+				all = append(all, notice{user: g.User, session: g.Session, plain: g.Issuer == grant.Plain})
 			}
 		}
 	}

@@ -179,7 +179,7 @@ func (s *Service) Register(ctx context.Context, actor directory.Actor, r Registr
 		} else if err != nil {
 			return err
 		}
-		if err := tx.BindSession(x.ID, d.ID); err != nil && !errors.Is(err, store.ErrElsewhere) {
+		if err := devices.Bind(tx, x.ID, d.ID); err != nil && !errors.Is(err, devices.ErrElsewhere) {
 			return err
 		}
 		// What this browser was for the same person is over: it has one key now.
@@ -316,7 +316,7 @@ func (s *Service) Recognise(ctx context.Context, actor directory.Actor, cookie, 
 		if err != nil {
 			return fmt.Errorf("read session: %w", err)
 		}
-		if err := tx.BindSession(x.ID, d.ID); errors.Is(err, store.ErrElsewhere) {
+		if err := devices.Bind(tx, x.ID, d.ID); errors.Is(err, devices.ErrElsewhere) {
 			return ErrSignIn
 		} else if err != nil {
 			return err

@@ -306,13 +306,11 @@ func (s *Service) bear(tx *store.Tx, client *Client, reg *registrations, t *stor
 			return nil, err
 		}
 		x, err := tx.Session(doc.Session)
-		if errors.Is(err, store.ErrNotFound) {
-			return nil, errCode
-		} else if err != nil {
-			return nil, err
+		if err != nil {
+			return nil, cmp.Or(map[bool]error{true: errCode}[errors.Is(err, store.ErrNotFound)], err)
 		}
-		if device = x.Device; t.Kind == kindDevice {
-			device = directory.DeviceID{} // the tokens go somewhere else
+		if t.Kind != kindDevice { // whose tokens go somewhere else
+			device = x.Device
 		}
 	}
 	cuts, err := tx.CutsAfter(directory.Belongs(t.User, doc.Session, directory.GrantID{}, app.ID, device), cutoff.Browser, t.Born)

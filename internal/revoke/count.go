@@ -11,6 +11,7 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/store/devices"
 )
 
 // maxCounted is how many of a user's grants are looked at one by one. What is
@@ -192,7 +193,7 @@ func (s *Service) dead(r *store.Receipt, born, user cutoff.Pos, b cutoff.Belongs
 
 // countDevice adds the sessions on a device, and returns the grants.
 func (s *Service) countDevice(tx *store.Tx, r *store.Receipt, id directory.DeviceID, rest *store.Rest) ([]*grant.Grant, error) {
-	sessions, err := tx.SessionsOn(id, maxCounted)
+	sessions, err := devices.Sessions(tx, id, maxCounted)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +203,7 @@ func (s *Service) countDevice(tx *store.Tx, r *store.Receipt, id directory.Devic
 			rest.Sessions++
 		}
 	}
-	grants, err := tx.GrantsOn(id, maxCounted)
+	grants, err := devices.Grants(tx, id, maxCounted)
 	if len(grants) == maxCounted {
 		rest.More++
 		rest.Last = r.At.Add(28 * time.Hour) // the longest life there is

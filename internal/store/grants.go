@@ -19,10 +19,6 @@ const (
 	// What the program said it runs on, and how the sign-in came to it, for policies.
 	platformShift, platformMask = 8, 0xf
 	flowShift, flowMask         = 12, 0x3
-
-	// flagLate: given before its browser was recognised, so that access tokens may be
-	// about that name no device.
-	flagLate = 1 << 20
 )
 
 type grantRow struct {

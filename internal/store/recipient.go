@@ -152,9 +152,6 @@ func (tx *Tx) Concerned(c cutoff.Cutoff) (ids []string, err error) {
 	case cutoff.Grant:
 		id, _ := directory.ParseID[directory.Grant](c.ID)
 		return ids, tx.each(join+`id = $1`, add, id[:])
-	case cutoff.Device:
-		id, _ := directory.ParseID[directory.Device](c.ID)
-		return ids, tx.each(join+`device = $1`, add, id[:])
 	case cutoff.App:
 		return ids, tx.each(`SELECT id FROM recipients WHERE target = $1`, add, c.ID)
 	case cutoff.UserApp:

@@ -13,6 +13,7 @@ import (
 	"github.com/curfew-id/curfew/internal/policy"
 	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store/engine"
+	"github.com/curfew-id/curfew/internal/store/internal/raw"
 )
 
 // Tx is a transaction. Its methods are the only way to rows. It must not be
@@ -231,3 +232,25 @@ func exactly(n int64, want int64, what string) error {
 	}
 	return nil
 }
+
+// SQL gives rooms below this one a transaction's statements. Nobody else can name raw.Key.
+func (tx *Tx) SQL(raw.Key) SQL { return SQL{tx} }
+
+// SQL runs statements of one transaction, the same way as those here.
+type SQL struct{ tx *Tx }
+
+// Exec runs a statement that writes and returns how many rows it touched.
+func (s SQL) Exec(q string, args ...any) (int64, error) { return s.tx.exec(q, args...) }
+
+// Row scans one row. ErrNotFound.
+func (s SQL) Row(q string, args []any, dest ...any) error {
+	return found(s.tx.row(q, args...).Scan(dest...))
+}
+
+// Each scans every row.
+func (s SQL) Each(q string, scan func(func(...any) error) error, args ...any) error {
+	return s.tx.each(q, func(r scanner) error { return scan(r.Scan) }, args...)
+}
+
+// Lock is the suffix of a SELECT whose row is about to be changed.
+func (s SQL) Lock() string { return s.tx.lock() }

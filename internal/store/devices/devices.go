@@ -22,7 +22,7 @@ func scan(scan func(...any) error) (*directory.Device, error) {
 		return nil, err
 	}
 	copy(d.Cookie[:], cookie)
-	d.Created, d.LastSeen, d.Lost = store.Time(created), store.Time(seen), store.Time(lost)
+	d.Created, d.LastSeen, d.Lost = instant(created), instant(seen), instant(lost)
 	return d, nil
 }
 
@@ -41,7 +41,14 @@ func Get(tx *store.Tx, id directory.DeviceID) (*directory.Device, error) {
 // what ends things on it comes before or after. Lock order: after tickets and
 // users, before sessions.
 func Hold(tx *store.Tx, id directory.DeviceID) (*directory.Device, error) {
-	return one(tx, `id = $1`+tx.SQL(raw.Key{}).Share(), id[:])
+	return one(tx, `id = $1`+share(tx), id[:])
+}
+
+func share(tx *store.Tx) string {
+	if q := tx.SQL(raw.Key{}).Lock(); q != "" {
+		return ` FOR SHARE`
+	}
+	return "" // one writer
 }
 
 func lock(tx *store.Tx, id directory.DeviceID) (*directory.Device, error) {
@@ -82,6 +89,21 @@ func Party(d *directory.Device) audit.Party {
 	return audit.Party{Kind: "device", ID: d.ID.String(), Name: d.Name}
 }
 
+// micros and instant are a time as columns hold it; 0 is the zero time.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func instant(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
+
 func flag(b bool) int64 {
 	if b {
 		return 1
@@ -95,7 +117,7 @@ func Create(tx *store.Tx, d *directory.Device) error {
 	d.BornPos = tx.Head
 	_, err := tx.SQL(raw.Key{}).Exec(`INSERT INTO devices (id, user_id, name, platform, public_key, cookie, created, last_seen, lost, enabled, compliant, trust, born)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
-		d.ID[:], d.User[:], d.Name, d.Platform, d.Key, d.Cookie[:], store.Micros(d.Created), store.Micros(d.LastSeen), store.Micros(d.Lost), flag(d.Enabled), int64(d.Compliant), int64(d.Trust), int64(d.BornPos))
+		d.ID[:], d.User[:], d.Name, d.Platform, d.Key, d.Cookie[:], micros(d.Created), micros(d.LastSeen), micros(d.Lost), flag(d.Enabled), int64(d.Compliant), int64(d.Trust), int64(d.BornPos))
 	return err
 }
 
@@ -117,7 +139,7 @@ func Change(tx *store.Tx, id directory.DeviceID, f func(*directory.Device) error
 		}
 	}
 	n, err := tx.SQL(raw.Key{}).Exec(`UPDATE devices SET name = $1, platform = $2, lost = $3, enabled = $4, compliant = $5, trust = $6 WHERE id = $7`,
-		d.Name, d.Platform, store.Micros(d.Lost), flag(d.Enabled), int64(d.Compliant), int64(d.Trust), id[:])
+		d.Name, d.Platform, micros(d.Lost), flag(d.Enabled), int64(d.Compliant), int64(d.Trust), id[:])
 	if err == nil && n != 1 {
 		err = fmt.Errorf("%d devices with the id %s", n, id)
 	}
@@ -169,7 +191,7 @@ func event(tx *store.Tx, e standing.Event, d *directory.Device) (*store.Cut, err
 		return nil, err
 	}
 	if row.Has(standing.GivenInIt) {
-		before, err := tx.GivenBefore(d.ID)
+		before, err := givenBefore(tx, d.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -191,6 +213,6 @@ func event(tx *store.Tx, e standing.Event, d *directory.Device) (*store.Cut, err
 
 // See notes that a device has proven its key.
 func See(tx *store.Tx, id directory.DeviceID, at time.Time) error {
-	_, err := tx.SQL(raw.Key{}).Exec(`UPDATE devices SET last_seen = $1 WHERE id = $2 AND last_seen < $1`, store.Micros(at), id[:])
+	_, err := tx.SQL(raw.Key{}).Exec(`UPDATE devices SET last_seen = $1 WHERE id = $2 AND last_seen < $1`, micros(at), id[:])
 	return err
 }

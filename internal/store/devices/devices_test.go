@@ -31,7 +31,7 @@ func bind(w *storetest.World, s *grant.Session, d *directory.Device) {
 		if _, err := devices.Hold(tx, d.ID); err != nil {
 			return err
 		}
-		return tx.BindSession(s.ID, d.ID)
+		return devices.Bind(tx, s.ID, d.ID)
 	})
 }
 
@@ -191,8 +191,8 @@ func TestNothingEscapesADeviceByBeingBoundToIt(t *testing.T) {
 		if !w.SessionAlive(fresh.ID) {
 			t.Error("nothing can be born on the device any more")
 		}
-		err := w.DB.Update(t.Context(), func(tx *store.Tx) error { return tx.BindSession(fresh.ID, other.ID) })
-		if !errors.Is(err, store.ErrElsewhere) {
+		err := w.DB.Update(t.Context(), func(tx *store.Tx) error { return devices.Bind(tx, fresh.ID, other.ID) })
+		if !errors.Is(err, devices.ErrElsewhere) {
 			t.Errorf("bound to another device: %v", err)
 		}
 	})

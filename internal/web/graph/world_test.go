@@ -470,7 +470,7 @@ func (w *world) command(line string) {
 			if err := devices.Create(tx, d); err != nil {
 				return err
 			}
-			return tx.BindSession(s.ID, d.ID)
+			return devices.Bind(tx, s.ID, d.ID)
 		}))
 	case "password":
 		hash, err := w.hasher.Hash(w.t.Context(), strings.Join(words[2:], " "), true)
