@@ -18,9 +18,9 @@ func (s *Server) adminPages(mux *http.ServeMux, base string) {
 	d := &desk.Desk{SignIn: s.signin, Manage: s.manage, Relay: s.relay, Deliver: s.deliver, Base: base, Secure: s.cfg.Secure(), Domain: s.domain, Log: s.log, Now: s.now}
 	log := &signins.Server{Desk: d, Review: &review.Service{DB: s.db, Journal: s.journal}, File: graphsignins.Stream}
 	log.Register(mux)
-	who := &person.Server{Desk: d, Factor: s.factor}
+	who := &person.Server{Desk: d, Factor: s.factor, Device: s.device}
 	who.Register(mux)
-	(&portal.Server{Desk: d, Revoke: s.revoke, Tabs: []desk.UserTab{log.Tab(), who.Methods()}}).Register(mux)
+	(&portal.Server{Desk: d, Revoke: s.revoke, Tabs: []desk.UserTab{log.Tab(), who.Devices(), who.Methods()}}).Register(mux)
 	(&deliveries.Server{Desk: d}).Register(mux)
 	(&policies.Server{Desk: d, Govern: s.govern}).Register(mux)
 }

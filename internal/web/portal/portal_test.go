@@ -10,7 +10,7 @@ import (
 
 func TestEveryPageInEveryState(t *testing.T) {
 	t.Parallel()
-	known := []string{PathUsers, PathApplications, PathNewApp, PathResources, PathNewResource, PathGuards, desk.PathDeliveries, PathReceipts, PathAudit, desk.PathPolicies, desk.PathLocations, desk.PathWhatIf, desk.PathSignIns, PathRevokeAll, PathAccount, PathSignOut, "/assets/"}
+	known := []string{PathUsers, PathApplications, PathNewApp, PathResources, PathNewResource, PathGuards, desk.PathDeliveries, PathReceipts, PathAudit, desk.PathPolicies, desk.PathLocations, desk.PathWhatIf, desk.PathSignIns, desk.PathDevices, PathRevokeAll, PathAccount, PathSignOut, "/assets/"}
 	for name, page := range pages(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

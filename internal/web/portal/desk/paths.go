@@ -22,6 +22,7 @@ const (
 	PathLocations    = "/portal/locations"
 	PathNewLocation  = "/portal/new-location"
 	PathWhatIf       = "/portal/what-if"
+	PathDevices      = "/portal/devices"
 	PathSignIns      = "/portal/sign-ins"
 	PathReceipts     = "/portal/receipts"
 	PathAudit        = "/portal/audit"

@@ -15,6 +15,7 @@ const (
 	SectionNone Section = iota
 	SectionOverview
 	SectionUsers
+	SectionDevices
 	SectionApplications
 	SectionResources
 	SectionPolicies
@@ -51,6 +52,7 @@ type Shell struct {
 var navItems = [...]NavItem{
 	SectionOverview:     {Text: "Overview", URL: PathOverview, Icon: "gauge"},
 	SectionUsers:        {Group: "Directory", Text: "Users", URL: PathUsers, Icon: "user"},
+	SectionDevices:      {Text: "Devices", URL: PathDevices, Icon: "laptop"},
 	SectionApplications: {Group: "Access", Text: "Applications", URL: PathApplications, Icon: "apps"},
 	SectionResources:    {Text: "Resources", URL: PathResources, Icon: "layers"},
 	SectionPolicies:     {Group: "Conditional access", Text: "Policies", URL: PathPolicies, Icon: "closes"},

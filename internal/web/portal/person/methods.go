@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/curfew-id/curfew/internal/device"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/factor"
 	"github.com/curfew-id/curfew/internal/fault"
@@ -17,10 +18,11 @@ import (
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
-// Server serves these tabs and confirmations. Desk and Factor are needed.
+// Server serves these tabs and confirmations. All of it is needed.
 type Server struct {
 	*desk.Desk
 	Factor *factor.Service
+	Device *device.Service
 }
 
 // The verbs on methods.
@@ -35,7 +37,9 @@ func (s *Server) Register(mux *http.ServeMux) {
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		mux.HandleFunc(method+" "+desk.PathUsers+"/{id}/methods/{verb}", s.Page(desk.SectionUsers, s.act))
 		mux.HandleFunc(method+" "+desk.PathUsers+"/{id}/methods/{verb}/{part}", s.Page(desk.SectionUsers, s.act))
+		mux.HandleFunc(method+" "+desk.PathDevices+"/{id}/{verb}", s.Page(desk.SectionDevices, s.actDevice))
 	}
+	mux.HandleFunc("GET "+desk.PathDevices, s.Page(desk.SectionDevices, s.getDevices))
 }
 
 const methodsWord = "methods"
@@ -139,7 +143,7 @@ func (s *Server) ask(v *desk.Visit) (*question, error) {
 			c.Question = "Remove " + called(*m) + " of " + name + "?"
 			q.do = func(_ webkit.Form, act manage.Act) (string, error) {
 				r, err := s.Factor.RemoveOf(v.Ctx(), v.Actor, id.String(), m.Kind, m.ID, act)
-				return after(v, id, r), err
+				return after(v, tab(id), onProfile(id, r)), err
 			}
 		}
 	case slug == ResetMethods.Slug && part == "":
@@ -149,7 +153,7 @@ func (s *Server) ask(v *desk.Visit) (*question, error) {
 		}
 		q.do = func(_ webkit.Form, act manage.Act) (string, error) {
 			r, err := s.Factor.Reset(v.Ctx(), v.Actor, id.String(), act)
-			return after(v, id, r), err
+			return after(v, tab(id), onProfile(id, r)), err
 		}
 	case slug == GivePass.Slug && part == "":
 		action, c.Verb, c.Question, c.Undo = role.CreateMethod, GivePass, "Give "+name+" a temporary access pass?", "Can be taken away again."
@@ -207,12 +211,22 @@ func find(who *factor.Person, part string) (*factor.Method, error) {
 	return nil, desk.ErrNoPart
 }
 
-// after is where to go on: to the receipt, if something ended.
-func after(v *desk.Visit, id directory.UserID, r *factor.Receipt) string {
-	if r != nil && role.Allowed(v.Actor, role.ReadReceipts, role.Target{}).OK {
-		return desk.UserPath(id.String()) + "?receipt=" + url.QueryEscape(r.ID)
+// after is where to go on: to the receipt of what ended, for those who may read it,
+// or back.
+func after(v *desk.Visit, back, receipt string) string {
+	if receipt != "" && role.Allowed(v.Actor, role.ReadReceipts, role.Target{}).OK {
+		return receipt
 	}
-	return tab(id)
+	return back
+}
+
+// onProfile is where the receipt of what ended is shown on somebody's profile; empty:
+// nothing did.
+func onProfile(id directory.UserID, r *factor.Receipt) string {
+	if r == nil {
+		return ""
+	}
+	return desk.UserPath(id.String()) + "?receipt=" + url.QueryEscape(r.ID)
 }
 
 // give makes a pass and shows it, in the answer to the post itself: it is stored
@@ -249,6 +263,11 @@ func (s *Server) act(v *desk.Visit) error {
 	if err != nil {
 		return err
 	}
+	return answer(v, q)
+}
+
+// answer shows a question, or does what it asks.
+func answer(v *desk.Visit, q *question) error {
 	if v.R.Method != http.MethodPost {
 		return q.Show(v, http.StatusOK)
 	}

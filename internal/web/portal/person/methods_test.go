@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/curfew-id/curfew/internal/device"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/factor"
 	"github.com/curfew-id/curfew/internal/keys"
@@ -34,9 +35,9 @@ func newHouse(t testing.TB) *house {
 			t.Fatal(err)
 		}
 		h.factor = &factor.Service{DB: x.DB, Keys: k, SignIn: x.SignIn, Revoke: x.Revoke, Base: "http://127.0.0.1"}
-		s := &person.Server{Desk: x.Desk, Factor: h.factor}
+		s := &person.Server{Desk: x.Desk, Factor: h.factor, Device: &device.Service{DB: x.DB, Revoke: x.Revoke, Origin: "http://127.0.0.1"}}
 		s.Register(mux)
-		(&portal.Server{Desk: x.Desk, Revoke: x.Revoke, Tabs: []desk.UserTab{s.Methods()}}).Register(mux)
+		(&portal.Server{Desk: x.Desk, Revoke: x.Revoke, Tabs: []desk.UserTab{s.Devices(), s.Methods()}}).Register(mux)
 	})
 	return h
 }
