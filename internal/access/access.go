@@ -69,6 +69,8 @@ type Use struct {
 	AMR                  []string
 	AuthTime, SecondTime time.Time
 
+	demanded []string // of the contexts: by this request
+
 	// Interactive: a person is there who can be asked for what is missing. It
 	// chooses the words of a refusal.
 	Interactive bool
@@ -99,6 +101,7 @@ func (u *Use) OfGrant(g *grant.Grant) *Use {
 
 // Demand adds authentication contexts that the request asks for.
 func (u *Use) Demand(contexts []string) *Use {
+	u.demanded = contexts
 	for _, c := range contexts {
 		if !slices.Contains(u.Contexts, c) {
 			u.Contexts = append(slices.Clone(u.Contexts), c)
@@ -157,12 +160,17 @@ func (r *Ruling) Over(x *grant.Session, now time.Time, l grant.Lifetimes) bool {
 
 // Judge decides about a use by the policies and rows of this transaction. A refusal
 // is a fault with a *[Refused] inside, and comes with the ruling. Kinds: Denied
-// (blocked, or something is to be given), Unauthenticated (the proof is too old),
-// Unavailable.
+// (blocked, or something is to be given; or with [ErrContext]), Unauthenticated (the
+// proof is too old), Unavailable.
 func (s *Service) Judge(tx *store.Tx, u *Use) (*Ruling, error) {
 	set, err := tx.Policies()
 	if err != nil {
 		return nil, err
+	}
+	if len(u.Contexts) > 0 {
+		if err := u.open(tx); err != nil {
+			return nil, err
+		}
 	}
 	r := &Ruling{Set: set}
 	if set.Empty() {

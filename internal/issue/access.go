@@ -23,6 +23,9 @@ const appRestricted = "app_res"
 // as they are.
 func byPolicy(err error) error {
 	var r *access.Refused
+	if errors.Is(err, access.ErrContext) {
+		return refuse(fault.Denied, "unmet_authentication_requirements", 0, "", fault.Public(err))
+	}
 	if !errors.As(err, &r) {
 		return err
 	}
@@ -64,9 +67,9 @@ func (s *Service) admit(tx *store.Tx, app *directory.App, x *grant.Session, r *A
 	if err != nil {
 		return nil, err
 	}
-	u := &access.Use{Held: held, Client: app.ID, Resource: reached(r.Plan.Resource.ID, r.Plan.Scopes), Contexts: r.Contexts, Program: access.ProgramOf(app, r.RedirectURI),
+	u := &access.Use{Held: held, Client: app.ID, Resource: reached(r.Plan.Resource.ID, r.Plan.Scopes), Program: access.ProgramOf(app, r.RedirectURI),
 		Platform: access.PlatformOf(r.Agent), IP: r.IP, Interactive: true}
-	ruling, err := s.Access.Judge(tx, u.OfSession(x))
+	ruling, err := s.Access.Judge(tx, u.OfSession(x).Demand(r.Contexts))
 	if err == nil && ruling.Over(x, tx.Now, s.Lifetimes) {
 		return nil, dead([]standing.Cause{standing.Idle})
 	}

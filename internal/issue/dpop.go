@@ -2,6 +2,7 @@ package issue
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,10 +49,7 @@ func (s *Service) Nonce() string { return s.holder().Nonce() }
 
 func (s *Service) holder() *clientauth.Holder {
 	s.holding.Do(func() {
-		s.holds = clientauth.Holder{Bases: []string{s.Base}, Secret: s.Keys.Derive("dpop nonce"), Now: func() time.Time { return s.Now() }}
-		if s.MTLS != "" {
-			s.holds.Bases = append(s.holds.Bases, s.MTLS)
-		}
+		s.holds = clientauth.Holder{Bases: slices.DeleteFunc([]string{s.Base, s.MTLS}, func(b string) bool { return b == "" }), Secret: s.Keys.Derive("dpop nonce"), Now: func() time.Time { return s.Now() }}
 	})
 	return &s.holds
 }

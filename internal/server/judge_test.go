@@ -221,6 +221,11 @@ func TestAnAuthenticationContextFromTheChallengeToTheToken(t *testing.T) {
 	refresh := func(token string) (int, tokens) {
 		return n.token(t, url.Values{"client_id": {"reader"}, "grant_type": {"refresh_token"}, "refresh_token": {token}, "claims": {string(claims)}})
 	}
+	if status, refused := refresh(got.Refresh); status != http.StatusBadRequest || refused.Access != "" { // a token would say that something was met
+		t.Fatalf("a context that nobody has made: %d %+v", status, refused)
+	}
+	admin := n.anew(t).signIn(t, graphScope, "grace@contoso.example").Access
+	n.graph(t, admin, "POST", "/identity/conditionalAccess/authenticationContextClassReferences", `{"id":"c1","displayName":"Secrets","description":"","isAvailable":true}`, 201)
 	status, silent := refresh(got.Refresh) // nothing is demanded for the context yet
 	if status != http.StatusOK {
 		t.Fatalf("%d %+v", status, silent)
@@ -233,8 +238,6 @@ func TestAnAuthenticationContextFromTheChallengeToTheToken(t *testing.T) {
 	}
 	ask(in.Access, 204)
 
-	admin := n.anew(t).signIn(t, graphScope, "grace@contoso.example").Access
-	n.graph(t, admin, "POST", "/identity/conditionalAccess/authenticationContextClassReferences", `{"id":"c1","displayName":"Secrets","description":"","isAvailable":true}`, 201)
 	n.graph(t, admin, "POST", "/identity/conditionalAccess/policies", `{"displayName":"c1 takes two factors","state":"enabled","conditions":{"users":{"includeUsers":["All"]},
 		"applications":{"includeAuthenticationContextClassReferences":["c1"]},"clientAppTypes":["all"]},"grantControls":{"operator":"OR","builtInControls":["mfa"]}}`, 201)
 	if status, refused := refresh(silent.Refresh); status != http.StatusBadRequest || refused.Access != "" {
