@@ -299,12 +299,12 @@ func (tx *Tx) GroupsAmong(user directory.UserID, some []directory.GroupID) (in [
 	return in, err
 }
 
-// AcceptTerms notes that a person has accepted terms of use as they are worded now.
-// ErrNotFound.
-func (tx *Tx) AcceptTerms(user directory.UserID, terms string) error {
+// AcceptTerms notes that a person has accepted terms of use as they are worded in a
+// version. ErrNotFound; ErrStale when they are worded otherwise now.
+func (tx *Tx) AcceptTerms(user directory.UserID, terms string, version int64) error {
 	d, err := tx.Document(TermsDocument, terms)
-	if err != nil {
-		return err
+	if err != nil || d.Version != version {
+		return cmp.Or(err, ErrStale)
 	}
 	_, err = tx.exec(`INSERT INTO accepted (user_id, terms, version, at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (user_id, terms) DO UPDATE SET version = excluded.version, at = excluded.at`, user[:], terms, d.Version, micros(tx.Now))

@@ -337,7 +337,13 @@ func TestTermsAreAcceptedAsTheyAreWorded(t *testing.T) {
 			w.Read(func(tx *store.Tx) (err error) { all, err = tx.Accepted(w.Ada.ID); return err })
 			return all
 		}
-		accept := func(tx *store.Tx) error { return tx.AcceptTerms(w.Ada.ID, terms.ID) }
+		accept := func(tx *store.Tx) error {
+			d, err := tx.Document(store.TermsDocument, terms.ID)
+			if err != nil {
+				return err
+			}
+			return tx.AcceptTerms(w.Ada.ID, terms.ID, d.Version)
+		}
 		if err := w.DB.Update(t.Context(), accept); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("terms that are not there: %v", err)
 		}
@@ -345,6 +351,9 @@ func TestTermsAreAcceptedAsTheyAreWorded(t *testing.T) {
 			w.Rule(terms)
 			if got := accepted(); len(got) != 0 {
 				t.Errorf("accepted before: %v", got)
+			}
+			if err := w.DB.Update(t.Context(), func(tx *store.Tx) error { return tx.AcceptTerms(w.Ada.ID, terms.ID, 1) }); !errors.Is(err, store.ErrStale) {
+				t.Errorf("as they were worded before: %v", err)
 			}
 			w.Update(accept)
 			if got := accepted(); !slices.Equal(got, []string{terms.ID}) {

@@ -88,6 +88,10 @@ func factors(put func(string) func([]byte, error)) {
 	put("codes")(codesPage.HTML(c))
 	s := Second{Flow: flow(useWords[wayCode], "/signin/second"), App: "Mail", DisplayName: "Ada Lovelace", UserName: "ada@contoso.example", NotYouURL: "/choose", Way: wayCode, RememberLife: 14 * 24 * time.Hour,
 		Others: []webkit.Link{{Text: useWords[wayPasskey], URL: "/signin/second?next=&way=passkey"}, {Text: useWords[wayRecovery], URL: "/signin/second?next=&way=recovery"}}}
+	tou := Terms{Flow: pages.Flow{Frame: frame("Terms of use"), Action: "/signin/terms", Flow: "f-4711"}, App: "Tripboard", Name: "House rules", Text: strings.Repeat("Close the door behind you, also where it is called something very long.\n\n", 40), LeaveURL: "/signout"}
+	put("terms")(termsPage.HTML(tou))
+	tou.Changed = true
+	put("terms-bad")(termsPage.HTML(tou))
 	put("second-code")(secondPage.HTML(s))
 	s.Error = wrongCode
 	put("second-code-bad")(secondPage.HTML(s))

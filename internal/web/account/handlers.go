@@ -50,6 +50,8 @@ func (s *Server) Register(mux *http.ServeMux) {
 	mux.HandleFunc("POST /signin/second", s.postSecond)
 	mux.HandleFunc("POST /signin/second/passkey/begin", s.beginSecond)
 	mux.HandleFunc("POST /signin/second/passkey", s.postSecondPasskey)
+	mux.HandleFunc("GET /signin/terms", s.getTerms)
+	mux.HandleFunc("POST /signin/terms", s.postTerms)
 	mux.HandleFunc("GET /signin/passkey", s.getEntry)
 	mux.HandleFunc("POST /signin/passkey/begin", s.beginEntry)
 	mux.HandleFunc("POST /signin/passkey", s.postEntry)

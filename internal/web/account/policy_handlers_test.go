@@ -8,6 +8,7 @@ import (
 	"github.com/curfew-id/curfew/internal/access"
 	"github.com/curfew-id/curfew/internal/policy"
 	"github.com/curfew-id/curfew/internal/signin"
+	"github.com/curfew-id/curfew/internal/store"
 	"github.com/curfew-id/curfew/internal/store/storetest"
 )
 
@@ -159,5 +160,36 @@ func TestAPasswordThatAPolicyWantsChanged(t *testing.T) {
 	}
 	if _, _, err := h.signin.Password(t.Context(), signin.Attempt{Username: ada, Password: fresh}); err != nil {
 		t.Error(err)
+	}
+}
+
+// What is accepted is what was read, and it is asked for once.
+func TestTermsOfUseAreReadAndAccepted(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b := h.open()
+	const id = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+	terms := &store.Document{Kind: store.TermsDocument, ID: id, Doc: `{"displayName":"House rules","text":"Close the door."}`}
+	h.Rule(terms)
+	h.rule(storetest.Policy(1, "", `"grantControls":{"operator":"OR","builtInControls":[],"termsOfUse":["`+id+`"]}`))
+	p := b.submit(b.get(tripboard()).want(200, "Sign in"), "/signin", "username", ada, "password", password).want(200, "Terms of use")
+	if !p.says("House rules") || !p.says("Close the door.") || !p.says("to go on to Tripboard") {
+		t.Errorf("%s", p.doc.Text())
+	}
+	if q := b.get(tripboard("prompt", "none")).answer(); q.Get("error") != "interaction_required" {
+		t.Errorf("prompt=none: %v", q)
+	}
+	terms.Doc = `{"displayName":"House rules","text":"Close both doors."}`
+	h.Rule(terms)
+	if q := b.submit(p, "/signin/terms"); q.status != 409 || !q.says("Close both doors.") {
+		t.Errorf("worded otherwise meanwhile: %d %s", q.status, q.doc.Text())
+	} else if a := b.submit(q, "/signin/terms").answer(); a.Get("code") == "" {
+		t.Errorf("accepted: %v", a)
+	}
+	if q := b.get(tripboard()).answer(); q.Get("code") == "" { // asked once
+		t.Errorf("again: %v", q)
+	}
+	if q := b.another().post("/signin/terms", url.Values{"flow": {"made up"}}); q.status != 400 {
+		t.Errorf("a made-up flow: %d", q.status)
 	}
 }

@@ -45,7 +45,12 @@ func Again(err error, next string) (string, bool) {
 	case r.Needs&policy.NeedPasswordChange != 0:
 		return "/account/password" + to, true
 	}
-	return "", false // terms of use
+	for _, name := range r.Names {
+		if id, ok := strings.CutPrefix(name, "termsOfUse:"); ok {
+			return "/signin/terms" + to + "&terms=" + url.QueryEscape(id), true
+		}
+	}
+	return "", false
 }
 
 // Blocked is the page of who has signed in and is let in nowhere all the same: the kind
@@ -67,7 +72,6 @@ var outside = map[int]string{
 	50005: "You signed in, but only certain devices are let in here, and this one does not say what it is.",
 	53000: "You signed in, but this device does not meet what your organisation asks of devices.",
 	53001: "You signed in, but this device is not one of your organisation's.",
-	50158: "You signed in, but terms of use have to be accepted first, and that cannot be done here yet.",
 }
 
 // BlockedFor is the view of a refusal that nothing helps against; false: it is none.
