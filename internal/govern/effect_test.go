@@ -133,7 +133,13 @@ func TestADryRunTellsWhatEndsAndWhatStaysUntilWhen(t *testing.T) {
 		}
 		// Who has accepted terms of use is not asked for them.
 		tou := h.create(Terms, `{"displayName":"House rules","text":"Close the door."}`, How{})
-		h.update(func(tx *store.Tx) error { return tx.AcceptTerms(h.ids["ada"], tou.ID(), tou.Version) })
+		h.update(func(tx *store.Tx) error {
+			d, err := tx.Document(store.TermsDocument, tou.ID())
+			if err != nil {
+				return err
+			}
+			return tx.AcceptTerms(h.ids["ada"], tou.ID(), d.Version)
+		})
 		h.grant(h.session("grace", "192.0.2.7"), "drive")
 		terms := strings.Replace(doc("Terms", "enabled", "drive", "}"+mfa), `["mfa"]`, `[],"termsOfUse":["`+tou.ID()+`"]`, 1)
 		_, e, err = h.WhatIf(ctx, h.actor("grace"), Suppose{Kind: Policy, Doc: []byte(terms)})
