@@ -190,6 +190,9 @@ func situations(ada, staff string) []situation {
 	member := func(w *policyWorld) {
 		w.Update(func(tx *store.Tx) error { return tx.AddMember(w.staff, w.Ada.ID) })
 	}
+	secrets := func(w *policyWorld) { // one that nobody has made is refused
+		w.Rule(&store.Document{Kind: store.ContextDocument, ID: "c1", Doc: `{"id":"c1","displayName":"Secrets","description":"","isAvailable":true}`})
+	}
 	trusted := storetest.Location(7, "192.0.2.0/24", true)
 	land := &store.Document{Kind: store.LocationDocument, ID: storetest.PolicyID(8),
 		Doc: `{"@odata.type":"#microsoft.graph.countryNamedLocation","id":"` + storetest.PolicyID(8) + `","displayName":"Germany","countriesAndRegions":["DE"],"includeUnknownCountriesAndRegions":false}`}
@@ -226,7 +229,7 @@ func situations(ada, staff string) []situation {
 		{name: "a client that is spared opens no resource", rules: policies(about(apps(`"includeApplications":["All"],"excludeApplications":["tripboard"]`), storetest.Blocks)), authorize: blocked, refresh: blockedLater},
 		{name: "registering a method", rules: policies(about(apps(`"includeUserActions":["urn:user:registersecurityinfo"]`), storetest.AsksMFA))},
 		{name: "a context that was not asked for", rules: policies(about(apps(`"includeAuthenticationContextClassReferences":["c1"]`), storetest.AsksMFA))},
-		{name: "a context that was asked for", has: otp, context: []string{"c1"}, rules: policies(about(apps(`"includeAuthenticationContextClassReferences":["c1"]`), storetest.AsksMFA)), authorize: mfa, refresh: mfaLater},
+		{name: "a context that was asked for", has: otp, context: []string{"c1"}, who: secrets, rules: policies(about(apps(`"includeAuthenticationContextClassReferences":["c1"]`), storetest.AsksMFA)), authorize: mfa, refresh: mfaLater},
 
 		{name: "native programs", rules: policies(about(`"clientAppTypes":["mobileAppsAndDesktopClients"]`, storetest.Blocks)), authorize: blocked, refresh: blockedLater},
 		{name: "browsers", rules: policies(about(`"clientAppTypes":["browser"]`, storetest.Blocks))},

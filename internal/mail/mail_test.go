@@ -24,14 +24,15 @@ import (
 
 // postOffice is a mail server on loopback: enough of SMTP to take letters.
 type postOffice struct {
-	t        *testing.T
-	l        net.Listener
-	cert     *tls.Config
-	roots    *x509.CertPool
+	t     *testing.T
+	l     net.Listener
+	cert  *tls.Config
+	roots *x509.CertPool
+
+	mu       sync.Mutex // guards what follows
 	implicit bool
 	noTLS    bool // does not offer STARTTLS
 
-	mu     sync.Mutex
 	got    []string // letters, with their envelopes
 	logins []string
 	refuse []string // answers to the next RCPT
@@ -79,7 +80,10 @@ func (p *postOffice) serve(c net.Conn) {
 	defer func() { c.Close() }()
 	c.SetDeadline(time.Now().Add(20 * time.Second))
 	secret := false
-	if p.implicit {
+	p.mu.Lock()
+	implicit, noTLS := p.implicit, p.noTLS
+	p.mu.Unlock()
+	if implicit {
 		c, secret = tls.Server(c, p.cert), true
 	}
 	r := bufio.NewReader(c)
@@ -96,7 +100,7 @@ func (p *postOffice) serve(c net.Conn) {
 		switch {
 		case verb == "EHLO":
 			say("250-localhost")
-			if !secret && !p.noTLS {
+			if !secret && !noTLS {
 				say("250-STARTTLS")
 			}
 			say("250-8BITMIME")
@@ -140,6 +144,13 @@ func (p *postOffice) serve(c net.Conn) {
 			say("250 ok")
 		}
 	}
+}
+
+// with looks at it, or changes it, while it is open.
+func (p *postOffice) with(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f()
 }
 
 func (p *postOffice) note(secret bool, f func()) {
@@ -192,7 +203,7 @@ func TestLettersArriveByTLS(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPostOffice(t)
-			p.implicit = way == Implicit
+			p.with(func() { p.implicit = way == Implicit })
 			s := p.sender(way)
 			s.Server.Username, s.Server.Password = "curfew", "secret of the mail server"
 			s.Post(write(writer.ResetLink(ada, "/reset?token=abc", 30)))
@@ -207,9 +218,11 @@ func TestLettersArriveByTLS(t *testing.T) {
 				m.Header.Get("Auto-Submitted") != "auto-generated" || !strings.Contains(text, "https://id.contoso.example/reset?token=abc\r\n") || !strings.Contains(text, "Hello Ada Lovelace,") {
 				t.Errorf("%v\n%s", m.Header, text)
 			}
-			if p.clear || len(p.logins) != 1 || !strings.HasSuffix(p.logins[0], "|curfew|secret of the mail server") {
-				t.Errorf("in the clear: %v, logins %q", p.clear, p.logins)
-			}
+			p.with(func() {
+				if p.clear || len(p.logins) != 1 || !strings.HasSuffix(p.logins[0], "|curfew|secret of the mail server") {
+					t.Errorf("in the clear: %v, logins %q", p.clear, p.logins)
+				}
+			})
 		})
 	}
 }
@@ -218,7 +231,7 @@ func TestLettersArriveByTLS(t *testing.T) {
 func TestWithoutTLSNothingIsSent(t *testing.T) {
 	t.Parallel()
 	p := newPostOffice(t)
-	p.noTLS = true
+	p.with(func() { p.noTLS = true })
 	s := p.sender(StartTLS)
 	s.Server.Username, s.Server.Password = "curfew", "secret"
 	s.Post(write(writer.PasswordChanged(ada)))
@@ -231,11 +244,15 @@ func TestWithoutTLSNothingIsSent(t *testing.T) {
 	s.Roots = nil // a certificate that nobody vouches for
 	s.Post(write(writer.PasswordChanged(ada)))
 	waitFor(t, func() bool { return s.Lost() == 1 })
-	if len(p.got)+len(q.got)+len(p.logins) != 0 {
-		t.Errorf("%q %q %q", p.got, q.got, p.logins)
+	for _, x := range []*postOffice{p, q} {
+		x.with(func() {
+			if len(x.got)+len(x.logins) != 0 {
+				t.Errorf("%q %q", x.got, x.logins)
+			}
+		})
 	}
 	plain := newPostOffice(t)
-	plain.noTLS = true
+	plain.with(func() { plain.noTLS = true })
 	plain.sender(Plain).Post(write(writer.PasswordChanged(ada)))
 	plain.letters(1)
 }
@@ -256,16 +273,14 @@ func TestALetterIsTriedAgainAndThenDropped(t *testing.T) {
 	var log bytes.Buffer
 	var mu sync.Mutex
 	s.Log = slog.New(slog.NewTextHandler(&locked{&mu, &log}, nil))
-	p.refuse = []string{"451 later", "451 later"}
+	p.with(func() { p.refuse = []string{"451 later", "451 later"} })
 	written := 0
 	s.Post(func(context.Context) (*Letter, error) { written++; return writer.PasswordChanged(ada), nil })
 	p.letters(1)
 	if written != 1 || s.Lost() != 0 {
 		t.Errorf("written %d times, %d lost", written, s.Lost())
 	}
-	p.mu.Lock()
-	p.refuse = []string{"550 no such person"} // for good: the next letter is not held up
-	p.mu.Unlock()
+	p.with(func() { p.refuse = []string{"550 no such person"} }) // for good: the next letter is not held up
 	s.Post(write(writer.PasswordChanged(ada)))
 	s.Post(write(writer.Attacked(ada)))
 	p.letters(2)

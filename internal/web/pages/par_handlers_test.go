@@ -205,7 +205,8 @@ func TestAnEssentialContextThatCannotBeReachedIsRefusedAtOnce(t *testing.T) {
 		code   string // of the error; empty: goes on
 	}{
 		"essential, unknown":          {[]string{"claims", `{"id_token":{"acr":{"essential":true,"values":["urn:x:gold"]}}}`}, "unmet_authentication_requirements"},
-		"essential, in the token":     {[]string{"claims", `{"access_token":{"acrs":{"essential":true,"value":"c1"}}}`}, "unmet_authentication_requirements"},
+		"essential, in the token":     {[]string{"claims", `{"access_token":{"acrs":{"essential":true,"value":"gold"}}}`}, "unmet_authentication_requirements"},
+		"a context, which may exist":  {[]string{"claims", `{"access_token":{"acrs":{"essential":true,"value":"c1"}}}`}, ""},
 		"essential, ours":             {[]string{"claims", `{"id_token":{"acr":{"essential":true,"values":["urn:x:gold","1"]}}}`}, ""},
 		"essential, any":              {[]string{"claims", `{"id_token":{"acr":{"essential":true},"auth_time":null}}`}, ""},
 		"a wish":                      {[]string{"claims", `{"id_token":{"acr":{"values":["urn:x:gold"]}}}`}, ""},
