@@ -84,24 +84,31 @@ type Proof struct {
 	Born cutoff.Pos
 }
 
+// admissible reads who was proven elsewhere since born: an account that can sign in,
+// and that nothing has cut since. Kinds: Revoked with *standing.Dead.
+func admissible(tx *store.Tx, id directory.UserID, born cutoff.Pos) (*directory.User, directory.Held, error) {
+	u, err := tx.User(id)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, directory.Held{}, fmt.Errorf("read user: %w", err)
+	}
+	cuts, err := tx.CutsAfter(directory.Belongs(id, directory.SessionID{}, directory.GrantID{}, "", directory.DeviceID{}), cutoff.Browser, born)
+	if err != nil {
+		return nil, directory.Held{}, fmt.Errorf("read cutoffs: %w", err)
+	}
+	if causes := standing.Check(standing.Facts{Now: tx.Now, User: u, Cuts: cuts}); len(causes) > 0 {
+		return nil, directory.Held{}, dead(causes)
+	}
+	held, err := tx.Held(u.ID)
+	return u, held, err
+}
+
 // Admit opens a session for somebody whom another verb has proven, in the
 // transaction in which it has judged the proof. A live session of this browser that
 // is the same person's goes on, under a new cookie value. A cutoff since p.Born
 // refuses it here or before the commit. Call Left after the commit. Kinds: Revoked
 // with *standing.Dead.
 func (s *Service) Admit(tx *store.Tx, p Proof, a Attempt) (*Entered, error) {
-	u, err := tx.User(p.User)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return nil, fmt.Errorf("read user: %w", err)
-	}
-	cuts, err := tx.CutsAfter(directory.Belongs(p.User, directory.SessionID{}, directory.GrantID{}, "", directory.DeviceID{}), cutoff.Browser, p.Born)
-	if err != nil {
-		return nil, fmt.Errorf("read cutoffs: %w", err)
-	}
-	if causes := standing.Check(standing.Facts{Now: tx.Now, User: u, Cuts: cuts}); len(causes) > 0 {
-		return nil, dead(causes)
-	}
-	held, err := tx.Held(u.ID)
+	u, held, err := admissible(tx, p.User, p.Born)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/grant"
-	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
 )
 
@@ -44,18 +43,7 @@ type Entered struct {
 // here or before the commit. Call Left after the commit. Kinds: Revoked with
 // *standing.Dead.
 func (s *Service) Enter(tx *store.Tx, e Elsewhere, a Attempt) (*Entered, error) {
-	u, err := tx.User(e.User)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return nil, fmt.Errorf("read user: %w", err)
-	}
-	cuts, err := tx.CutsAfter(directory.Belongs(e.User, directory.SessionID{}, directory.GrantID{}, "", directory.DeviceID{}), cutoff.Browser, e.Born)
-	if err != nil {
-		return nil, fmt.Errorf("read cutoffs: %w", err)
-	}
-	if causes := standing.Check(standing.Facts{Now: tx.Now, User: u, Cuts: cuts}); len(causes) > 0 {
-		return nil, dead(causes)
-	}
-	held, err := tx.Held(u.ID)
+	u, held, err := admissible(tx, e.User, e.Born)
 	if err != nil {
 		return nil, err
 	}
