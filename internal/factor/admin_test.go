@@ -274,3 +274,35 @@ func TestWhoeverMayNothingIsRefusedEverything(t *testing.T) {
 		}
 	})
 }
+
+// A pass is there before and after; what it opens is for accounts that can sign in.
+func TestAPassOpensNothingForWhoIsDisabled(t *testing.T) {
+	onBoth(t, func(t *testing.T, h *house) {
+		ada := h.person("ada")
+		anna := h.person("anna", role.AuthenticationAdministrator)
+		p, err := h.IssuePass(t.Context(), anna, "ada@contoso.example", PassWish{}, manage.Act{})
+		h.must(err)
+		enable := func(on bool) {
+			t.Helper()
+			h.must(h.DB.Update(t.Context(), func(tx *store.Tx) error {
+				_, err := tx.ChangeUser(ada.User, store.UserChange{}, func(u *directory.User) error { u.Enabled = on; return nil })
+				return err
+			}))
+		}
+		try := func() (*signin.Signed, error) {
+			return h.PassSignIn(t.Context(), signin.Attempt{Username: "ada@contoso.example", Password: p.Value, IP: ordinary})
+		}
+		got, err := try()
+		h.must(err)
+		enable(false)
+		if _, err := try(); !fault.Is(err, fault.Revoked) || h.live(got.Cookie) {
+			t.Errorf("disabled: %v, the session before lives: %v", err, h.live(got.Cookie))
+		}
+		enable(true)
+		again, err := try()
+		h.must(err)
+		if h.live(got.Cookie) || !h.live(again.Cookie) {
+			t.Error("what was ended came back, or what is new does not live")
+		}
+	})
+}
