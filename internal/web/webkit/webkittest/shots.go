@@ -2,6 +2,7 @@ package webkittest
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -86,6 +87,12 @@ func Fits(t *testing.T, pages map[string][]byte) {
 		if _, err := webkit.NewStream(w); err == nil {
 			<-r.Context().Done()
 		}
+	})
+	// What a page's own script asks is not answered, so that the page that is looked at
+	// is not left.
+	mux.HandleFunc("POST /", func(_ http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body) // only then is it noticed that the page has gone
+		<-r.Context().Done()
 	})
 	ctx, base := Browse(t, mux)
 
