@@ -23,12 +23,13 @@ func applyCommand(c *console) *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE",
-		Short: "Make the directory what a file says: users, groups, roles, applications, resources",
+		Short: "Make the directory what a file says: users, groups, roles, applications, resources, named locations, policies",
 		Long: `Make the directory what a TOML file says: all of it or nothing. What the file does
 not mention is left alone; done again it changes nothing.
 
 Passwords and secrets that the file names by *_env or *_file are read here, from
-your environment and from files beside it, and sent by value.`,
+your environment and from files beside it, and sent by value. A policy or a named
+location stands in the file as its document in Graph's JSON, known again by displayName.`,
 		Example: "  curfew apply -f contoso.toml --dry-run\n  curfew apply -f contoso.toml --reason \"New intranet\"",
 		Args:    cobra.NoArgs,
 	}

@@ -15,11 +15,10 @@ import (
 	"github.com/curfew-id/curfew/internal/store"
 )
 
-// The directory's own pages, as policies and the log of sign-ins name them. They are
-// reached through [directory.OwnAPI].
+// The directory's own pages.
 const (
-	Portal  directory.AppID = "curfew-portal"  // the administrator's pages
-	Account directory.AppID = "curfew-account" // everybody's own
+	Portal  = directory.OwnPortal
+	Account = directory.OwnAccount
 )
 
 // Service judges. Its zero value, and a nil one, judge too, and then know no

@@ -5,6 +5,13 @@ package directory
 // ask for it by GraphAlias.
 const OwnAPI ResourceID = "curfew"
 
+// The directory's own pages, as policies and the log of sign-ins name them; they are
+// reached through OwnAPI, and nobody can register them.
+const (
+	OwnPortal  AppID = "curfew-portal"  // the administrator's
+	OwnAccount AppID = "curfew-account" // everybody's own
+)
+
 // GraphAlias is the name under which tools ask for the API of this form. It
 // stands in requests only: nobody can register it and no token carries it.
 const GraphAlias = "https://graph.microsoft.com"

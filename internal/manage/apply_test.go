@@ -209,6 +209,7 @@ func TestApplyIsAllOrNothing(t *testing.T) {
 		"unknown scope":         {"[[resource]]\nid = 'api://r'\n[[app]]\nid = 'a'\npermissions = [{resource = 'api://r', scopes = ['x']}]\n", "no scope", fault.NotFound},
 		"guards nothing known":  {"[[app]]\nid = 'a'\nguards = ['api://none']\n", "api://none", fault.NotFound},
 		"reserved app":          {"[[app]]\nid = 'https://graph.microsoft.com/x'\n", "reserved", fault.Invalid},
+		"app of our own pages":  {"[[app]]\nid = 'curfew-portal'\n", "reserved", fault.Invalid},
 		"reserved resource":     {"[[resource]]\nid = '" + api + "'\n", "reserved", fault.Invalid},
 		"public with secret":    {"[[app]]\nid = 'a'\npublic = true\nsecret = '0123456789abcdef'\n", "public", fault.Invalid},
 		"last administrator":    {"[[user]]\nname = 'gail@contoso.example'\nroles = []\n", "Global Administrator", fault.Conflict},

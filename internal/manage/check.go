@@ -3,6 +3,7 @@ package manage
 import (
 	"crypto/rand"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -60,7 +61,9 @@ const (
 func (s *Service) reserved(id string) error {
 	low := strings.ToLower(strings.TrimRight(id, "/"))
 	u, err := url.Parse(low)
-	taken := strings.HasPrefix(low, graphURL) || low == graphID || err == nil && u.Hostname() == "graph.microsoft.com"
+	// An application of the name of our own pages would be what policies mean by it.
+	own := []string{string(directory.OwnAPI), string(directory.OwnPortal), string(directory.OwnAccount)}
+	taken := slices.Contains(own, low) || strings.HasPrefix(low, graphURL) || low == graphID || err == nil && u.Hostname() == "graph.microsoft.com"
 	for _, r := range s.Reserved {
 		r = strings.ToLower(strings.TrimRight(r, "/"))
 		taken = taken || r != "" && (low == r || strings.HasPrefix(low, r+"/"))

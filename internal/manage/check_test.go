@@ -48,7 +48,7 @@ func TestIdentifiers(t *testing.T) {
 		}
 	}
 	h := newHouse(t, "")
-	for _, id := range []directory.AppID{"https://graph.microsoft.com", "https://graph.microsoft.com/x", api, api + "/x", "a b"} {
+	for _, id := range []directory.AppID{"https://graph.microsoft.com", "https://graph.microsoft.com/x", api, api + "/x", "a b", "curfew", "curfew-portal", "Curfew-Account"} {
 		_, _, err := h.CreateApp(t.Context(), operator, NewApp{ID: id, AppPatch: AppPatch{Name: ptr("x")}}, Act{})
 		want(t, err, fault.Invalid)
 	}
