@@ -85,7 +85,7 @@ func (s *Service) permit(tx *store.Tx, reg *registrations, d *draft, u *access.U
 		return byPolicy(err)
 	}
 	d.use, d.ruling = u, r
-	life := s.life(reg, d.resource, d.app)
+	life := s.life(reg, d.resource, d.app, d.cp1)
 	var short bool
 	if d.from, short = r.Bind(u); short {
 		life = min(life, time.Hour)

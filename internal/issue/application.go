@@ -43,7 +43,7 @@ func (s *Service) ClientCredentials(ctx context.Context, client *Client, scope s
 	var a *Access
 	var o cutoff.Owner
 	now := s.Now().UTC()
-	expires := now.Add(s.life(reg, r, client.App))
+	expires := now.Add(s.life(reg, r, client.App, m.CP1))
 	err = s.DB.Update(ctx, func(tx *store.Tx) error {
 		app, err := tx.App(client.ID)
 		if err != nil {

@@ -253,7 +253,6 @@ func (s *Service) redeem(ctx context.Context, client *Client, kind string, hash 
 			return err
 		}
 		meta.note.draft = d
-		d.cp1 = meta.CP1 || doc.CP1
 		t.Used, doc.Grant = tx.Now, d.grant.ID
 		text, err := json.Marshal(doc)
 		t.Doc = string(text)
@@ -335,7 +334,7 @@ func (s *Service) bear(tx *store.Tx, client *Client, reg *registrations, t *stor
 	if err := askedOf(tx, t, doc.All); err != nil {
 		return nil, err
 	}
-	d := &draft{user: u, app: app, nonce: doc.Nonce, born: tx.Head, now: tx.Now, key: meta.Key}
+	d := &draft{user: u, app: app, nonce: doc.Nonce, born: tx.Head, now: tx.Now, cp1: meta.CP1 || doc.CP1, key: meta.Key}
 	all, offline := doc.taken(d, scope)
 	if d.held, err = tx.Held(u.ID); err != nil {
 		return nil, err

@@ -1,9 +1,10 @@
 package issue
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
 	"encoding/json"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -24,23 +25,19 @@ type (
 	Confirmation = claims.Confirmation
 )
 
-func newJTI() string {
-	var b [16]byte
-	rand.Read(b[:])
-	return b64(b[:])
-}
+func newJTI() string { return newSecret()[:22] } // 132 bits
 
 // life is how long an access token lives. Clients count it as over five minutes
 // early, so anything below ten minutes would never be cached.
-// More than an hour is given only where all is guarded, as far as anybody said,
-// and a guard is live at this moment: doubt makes it an hour.
-func (s *Service) life(reg *registrations, r *directory.Resource, app *directory.App) time.Duration {
-	d := s.Lifetimes.AccessToken
-	if r.TokenLife > 0 {
-		d = r.TokenLife
-	}
-	if d > time.Hour && !(r.Guarded && s.Now().Before(reg.until[r.ID])) {
-		d = time.Hour
+// More than an hour is given only to who understands that it may end sooner, where a guard
+// is live at this moment and all is guarded, as far as anybody said: doubt makes it an
+// hour. What is long is spread, or all would be renewed at once (reference/entra.md §1).
+func (s *Service) life(reg *registrations, r *directory.Resource, app *directory.App, cp1 bool) time.Duration {
+	d := cmp.Or(r.TokenLife, s.Lifetimes.AccessToken)
+	if d > time.Hour && cp1 && r.Guarded && s.Now().Before(reg.until[r.ID]) {
+		d = max(time.Hour, d-rand.N(d*2/7).Truncate(time.Second)) // 20 to 28 hours
+	} else {
+		d = min(d, time.Hour)
 	}
 	if app.AccessTokenMinutes > 0 {
 		d = min(d, time.Duration(app.AccessTokenMinutes)*time.Minute)
