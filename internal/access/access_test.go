@@ -94,6 +94,26 @@ func TestANilServiceJudges(t *testing.T) {
 	})
 }
 
+// Break-glass opens when a policy cannot be read, too, and nothing else does.
+func TestSparedAccountsGetInWhileAPolicyCannotBeRead(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		w := storetest.NewWorld(t, e, store.Hooks{})
+		w.Rule(&store.Document{Kind: store.PolicyDocument, ID: storetest.PolicyID(1), Doc: "{"}, &store.Document{Kind: store.SparedDocument, ID: w.Grace.ID.String(), Doc: "{}"})
+		s := &access.Service{DB: w.DB}
+		w.Read(func(tx *store.Tx) error {
+			for range 2 { // nothing of the first answer is kept for the second
+				if _, err := s.Judge(tx, &access.Use{User: w.Ada.ID, Client: access.Portal, Resource: directory.OwnAPI}); !fault.Is(err, fault.Unavailable) {
+					t.Errorf("Ada: %v", err)
+				}
+				if r, err := s.Judge(tx, &access.Use{User: w.Grace.ID, Client: access.Portal, Resource: directory.OwnAPI}); err != nil || r.Decision != policy.Allow {
+					t.Errorf("Grace, who is spared: %+v %v", r, err)
+				}
+			}
+			return nil
+		})
+	})
+}
+
 // What cannot be read refuses; what is not there to be asked is not known.
 func TestFactsThatCannotBeReadRefuse(t *testing.T) {
 	t.Parallel()

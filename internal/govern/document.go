@@ -10,6 +10,7 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/policy"
+	"github.com/curfew-id/curfew/internal/policy/wire"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/store"
 )
@@ -23,7 +24,7 @@ func (s *Service) List(ctx context.Context, actor directory.Actor, k Kind) (all 
 		}
 		w, err := c.world()
 		if err == nil {
-			all = w.of(k)
+			all, err = w.of(k), w.whole(k)
 		}
 		return err
 	})
@@ -53,6 +54,7 @@ type edit struct {
 	at, then    *world
 	before, are *policy.Set
 	spare       *sparing
+	gone        *broken
 	party       audit.Party // of sparing
 	what        string      // a sentence
 	changes     []audit.Change
@@ -128,6 +130,9 @@ func (c *step) save(e *edit, x change) (err error) {
 	switch {
 	case e.spare != nil:
 		about, err = e.party, c.saveSparing(e.spare)
+	case e.gone != nil:
+		about = audit.Party{Kind: string(e.gone.kind), ID: e.gone.id, Name: e.gone.id}
+		err = c.Tx.DeleteDocument(string(e.gone.kind), e.gone.id)
 	case e.now != nil:
 		about = e.now.party()
 		err = c.Tx.SaveDocument(&store.Document{Kind: string(e.now.Kind), ID: e.now.ID(), Version: e.now.Version, Doc: string(e.now.Format())})
@@ -219,16 +224,16 @@ func (d *Document) tree() *node {
 // understand reads a document and looks up what it names.
 func (c *step) understand(k Kind, n node, w *world) (*Document, error) {
 	var failed error
-	d, err := read(k, n.format(nil), c.known(w, &failed))
+	x, err := wire.ReadDocument(k, n.format(nil), c.known(w, &failed))
 	switch {
 	case failed != nil:
 		return nil, failed
 	case err != nil:
 		return nil, err
-	case k == Strength && d.Strength.BuiltIn:
+	case k == Strength && x.Strength.BuiltIn:
 		return nil, at("$.policyType", "is builtIn; only custom ones are made")
 	}
-	return d, nil
+	return &Document{Document: *x}, nil
 }
 
 // Change changes a document by a patch: objects are merged, null takes a member
@@ -320,6 +325,13 @@ func (s *Service) Delete(ctx context.Context, actor directory.Actor, k Kind, ref
 
 func (s *Service) deletion(k Kind, ref string, how How) change {
 	return change{kind: k, activity: "Delete " + words[k].logged, about: named(k, ref), action: role.DeletePolicy, how: how, plan: func(c *step, w *world) (*edit, error) {
+		if b, then := w.unbroken(k, ref); b != nil {
+			e, err := plan(w, then)
+			if err == nil {
+				e.gone, e.what = b, "Deletes the "+words[k].noun+" "+b.id+", which cannot be read."
+			}
+			return e, err
+		}
 		old, err := w.find(k, ref)
 		switch {
 		case err != nil:

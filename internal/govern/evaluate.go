@@ -71,6 +71,9 @@ func (s *Service) Evaluate(ctx context.Context, actor directory.Actor, x SignIn)
 			return fault.New(fault.NotFound, noSuchUser)
 		}
 		w, err := c.world()
+		if err == nil {
+			err = w.whole(Policy, Location, Strength)
+		}
 		if err != nil {
 			return err
 		}

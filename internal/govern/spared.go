@@ -89,7 +89,7 @@ func (s *Service) Spare(ctx context.Context, actor directory.Actor, id directory
 		if u != nil {
 			name = u.Name
 		}
-		next := &world{docs: w.docs, spared: slices.Clone(w.spared)}
+		next := &world{docs: w.docs, broken: w.broken, spared: slices.Clone(w.spared)}
 		i := slices.Index(w.spared, id)
 		what := "Spares " + name + " of all policies."
 		switch {

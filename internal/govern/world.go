@@ -20,18 +20,41 @@ import (
 type world struct {
 	docs   []*Document // what is built in included
 	spared []directory.UserID
+	broken []broken
+}
+
+// broken is a row that cannot be read. While there is one of those that decide, the
+// store lets in only who is spared, and so does what is told here.
+type broken struct {
+	kind    Kind
+	id      string
+	version int64
+	why     error
+}
+
+func (b *broken) shuts() bool { return b.kind != Terms && b.kind != Context }
+
+func (b *broken) err() error {
+	effect := ""
+	if b.shuts() {
+		effect = " Nobody but spared accounts gets in while it is so."
+	}
+	why := b.why.Error()
+	if f := (*wire.Fault)(nil); errors.As(b.why, &f) {
+		why = f.Path + " " + f.Why
+	}
+	return fault.Wrap(fault.Conflict, "The stored "+words[b.kind].noun+" "+b.id+" cannot be read ("+why+")."+effect+" Delete it by its id and write it anew.", b.why)
 }
 
 // maxDocuments bounds each kind but policies, strengths and contexts, which have
 // bounds of their own.
 const maxDocuments = 1000
 
-// world reads everything. A row that cannot be read fails it: what it said is not
-// known, so nothing can be said of a change beside it.
+// world reads everything.
 func (c *step) world() (*world, error) {
 	w := &world{}
 	for _, s := range policy.BuiltInStrengths() {
-		w.docs = append(w.docs, &Document{Kind: Strength, Strength: &s})
+		w.docs = append(w.docs, &Document{Document: wire.Document{Kind: Strength, Strength: &s}})
 	}
 	for _, k := range Kinds {
 		rows, err := c.Tx.Documents(string(k))
@@ -39,12 +62,12 @@ func (c *step) world() (*world, error) {
 			return nil, err
 		}
 		for _, r := range rows {
-			d, err := read(k, []byte(r.Doc), anything)
+			d, err := wire.ReadStored(k, r.ID, r.Doc)
 			if err != nil {
-				return nil, fault.Wrap(fault.Internal, "A stored document cannot be read.", err)
+				w.broken = append(w.broken, broken{k, r.ID, r.Version, err})
+				continue
 			}
-			d.Version = r.Version
-			w.docs = append(w.docs, d)
+			w.docs = append(w.docs, &Document{Document: *d, Version: r.Version})
 		}
 	}
 	var err error
@@ -52,12 +75,25 @@ func (c *step) world() (*world, error) {
 	return w, err
 }
 
-// anything exists: whether what a stored policy names is still there is no matter
-// of reading it.
-var anything = wire.Known{
-	User: func(directory.UserID) bool { return true }, Group: func(directory.GroupID) bool { return true }, Role: func(directory.RoleID) bool { return true },
-	App: func(string) bool { return true }, Location: func(string) bool { return true }, Strength: func(string) bool { return true },
-	Terms: func(string) bool { return true }, Context: func(int) bool { return true },
+// unbroken is the row of that id, if it cannot be read, and the world without it.
+func (w *world) unbroken(k Kind, id string) (*broken, *world) {
+	i := slices.IndexFunc(w.broken, func(b broken) bool { return b.kind == k && b.id == id })
+	if i < 0 {
+		return nil, nil
+	}
+	next := *w
+	next.broken = slices.Delete(slices.Clone(w.broken), i, i+1)
+	return &w.broken[i], &next
+}
+
+// whole refuses to speak of a kind of which not everything can be read.
+func (w *world) whole(kinds ...Kind) error {
+	for i := range w.broken {
+		if slices.Contains(kinds, w.broken[i].kind) {
+			return w.broken[i].err()
+		}
+	}
+	return nil
 }
 
 // of lists the documents of a kind.
@@ -72,6 +108,11 @@ func (w *world) of(k Kind) (all []*Document) {
 
 // find returns the document with that id, or the only one of that name.
 func (w *world) find(k Kind, ref string) (*Document, error) {
+	for i := range w.broken {
+		if b := &w.broken[i]; b.kind == k && b.id == ref {
+			return nil, b.err()
+		}
+	}
 	var found []*Document
 	for _, d := range w.of(k) {
 		switch {
@@ -92,7 +133,7 @@ func (w *world) find(k Kind, ref string) (*Document, error) {
 
 // with is the world in which now stands in the place of old; nil: created, deleted.
 func (w *world) with(old, now *Document) *world {
-	next := &world{spared: w.spared}
+	next := &world{spared: w.spared, broken: w.broken}
 	for _, d := range w.docs {
 		if d != old {
 			next.docs = append(next.docs, d)
@@ -106,22 +147,17 @@ func (w *world) with(old, now *Document) *world {
 
 // compile makes it ready to decide. Kind: Invalid, where there is too much.
 func (w *world) compile() (*policy.Set, error) {
-	var policies []policy.Policy
-	x := policy.World{Spared: w.spared}
-	for _, d := range w.docs {
-		switch d.Kind {
-		case Policy:
-			policies = append(policies, *d.Policy)
-		case Location:
-			x.Locations = append(x.Locations, *d.Location)
-		case Strength:
-			x.Strengths = append(x.Strengths, *d.Strength)
-		}
+	if slices.ContainsFunc(w.broken, func(b broken) bool { return b.shuts() }) {
+		return policy.Closed(w.spared), nil
 	}
-	if len(x.Locations) > maxDocuments {
+	if n := len(w.of(Location)); n > maxDocuments {
 		return nil, fault.New(fault.Invalid, "There are more than "+strconv.Itoa(maxDocuments)+" named locations.")
 	}
-	return policy.Compile(policies, x)
+	all := make([]*wire.Document, len(w.docs))
+	for i, d := range w.docs {
+		all[i] = &d.Document
+	}
+	return wire.Compile(all, w.spared)
 }
 
 // naming lists the names of the policies that name a document.

@@ -2,12 +2,12 @@ package signin
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/policy/wire"
 	"github.com/curfew-id/curfew/internal/store"
 )
 
@@ -28,11 +28,8 @@ func (s *Service) Terms(ctx context.Context, id string) (*Terms, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read terms of use: %w", err)
 	}
-	var doc struct {
-		Name string `json:"displayName"`
-		Text string `json:"text"`
-	}
-	if err := json.Unmarshal([]byte(d.Doc), &doc); err != nil {
+	doc, err := wire.ReadTerms([]byte(d.Doc))
+	if err != nil {
 		return nil, fmt.Errorf("terms of use %s: %w", id, err)
 	}
 	return &Terms{ID: id, Name: doc.Name, Text: doc.Text, Version: d.Version}, nil

@@ -43,8 +43,9 @@ func (tx *Tx) concern(at cutoff.Pos) error {
 	if err != nil && fault.KindOf(err) != fault.Unavailable || err == errLost {
 		return err
 	}
+	unread := err != nil
 	names := func(g []directory.GroupID, r []directory.RoleID) bool {
-		return len(g)+len(r) > 0 && (set == nil || set.Concerns(g, r))
+		return len(g)+len(r) > 0 && (unread || set.Concerns(g, r))
 	}
 	var ended, judged tally
 	for _, m := range tx.moved {

@@ -63,6 +63,7 @@ type DB struct {
 	fresh  fresher
 	apps   appCache
 	rules  atomic.Pointer[rules]
+	shut   atomic.Int64 // Unix time when policies could not be judged by last
 	node   directory.ID[DB]
 	began  bool                      // an era was begun at start
 	doubt  atomic.Bool               // the primary lacked a line this node remembers

@@ -171,14 +171,17 @@ func (tx *Tx) Spared() (all []directory.UserID, err error) {
 }
 
 // Policies are all policies ready to decide, as current as the transaction's head.
-// A document that cannot be read lets nobody in: what it said is not known. The set
-// is shared. Kind: Unavailable.
+// A document that cannot be read lets nobody in but who is spared: what it said is not
+// known. Then there is a set, which says so, beside the error. The set is shared. Kind:
+// Unavailable.
 func (tx *Tx) Policies() (*policy.Set, error) {
 	if tx.rules != nil {
 		return tx.rules, nil
 	}
 	set, err := tx.policiesAt(tx.Head)
-	tx.rules = set
+	if err == nil {
+		tx.rules = set
+	}
 	return set, err
 }
 
@@ -209,8 +212,11 @@ func (tx *Tx) policiesAt(at cutoff.Pos) (*policy.Set, error) {
 		return nil, err
 	}
 	set, err := compile(docs)
-	if err != nil {
-		return nil, err
+	if err != nil { // not kept: a row put right by hand counts at once
+		if at := tx.Now.Unix(); at-tx.db.shut.Swap(at) >= 60 {
+			tx.db.cfg.Log.Error("conditional access policies cannot be judged by: nobody gets in but accounts that are spared", "error", err)
+		}
+		return set, err
 	}
 	if committed := tx.db.Postgres() || !tx.write || seen >= at; committed && !tx.ruling {
 		next := &rules{set: set, pos: tx.Head}
@@ -227,54 +233,38 @@ func (tx *Tx) policiesAt(at cutoff.Pos) (*policy.Set, error) {
 // rules reports whether policies may be others after the line.
 func (l *LineAt) rules() bool { return l.Era || l.Cause == standing.PoliciesChanged }
 
-// anything exists: that what a policy names is there was looked at when it was
-// written, and what has gone since spares nobody.
-var anything = wire.Known{
-	User: yes[directory.UserID], Group: yes[directory.GroupID], Role: yes[directory.RoleID], App: yes[string], Location: yes[string],
-	Strength: yes[string], Terms: yes[string], Context: yes[int],
-}
-
-func yes[T any](T) bool { return true }
-
+// compile makes documents ready to decide by. While one of them cannot be read the
+// set lets in who is spared, and nobody else: the error says why.
 func compile(docs []*Document) (*policy.Set, error) {
-	var policies []policy.Policy
-	w := policy.World{Strengths: policy.BuiltInStrengths()}
+	var all []*wire.Document
+	var spared []directory.UserID
+	var bad error
 	for _, d := range docs {
-		id := d.ID
 		var err error
 		switch d.Kind {
-		case PolicyDocument:
-			var p *policy.Policy
-			if p, err = wire.ReadPolicy([]byte(d.Doc), anything); err == nil {
-				policies, id = append(policies, *p), p.ID
-			}
-		case LocationDocument:
-			var l *policy.Location
-			if l, err = wire.ReadLocation([]byte(d.Doc)); err == nil {
-				w.Locations, id = append(w.Locations, *l), l.ID
-			}
-		case StrengthDocument:
-			var x *policy.Strength
-			if x, err = wire.ReadStrength([]byte(d.Doc)); err == nil {
-				w.Strengths, id = append(w.Strengths, *x), x.ID
-			}
 		case SparedDocument:
 			var u directory.UserID
-			u, err = directory.ParseID[directory.User](d.ID)
-			w.Spared = append(w.Spared, u)
+			if u, err = directory.ParseID[directory.User](d.ID); err == nil {
+				spared = append(spared, u)
+			}
+		case PolicyDocument, LocationDocument, StrengthDocument:
+			var x *wire.Document
+			if x, err = wire.ReadStored(wire.Kind(d.Kind), d.ID, d.Doc); err == nil {
+				all = append(all, x)
+			}
 		}
-		if err == nil && id != d.ID {
-			err = fmt.Errorf("it says that it is %q", id)
-		}
-		if err != nil {
-			return nil, unreadable(d, err)
+		if err != nil && bad == nil {
+			bad = unreadable(d, err)
 		}
 	}
-	set, err := policy.Compile(policies, w)
-	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, "There are more conditional access policies than can be judged by. Nobody is let in until there are fewer.", err)
+	if bad == nil {
+		set, err := wire.Compile(all, spared)
+		if err == nil {
+			return set, nil
+		}
+		bad = fault.Wrap(fault.Unavailable, "There are more conditional access policies than can be judged by. Nobody is let in until there are fewer.", err)
 	}
-	return set, nil
+	return policy.Closed(spared), bad
 }
 
 func unreadable(d *Document, err error) error {

@@ -230,9 +230,10 @@ func TestChangesOfPoliciesGoOneAfterTheOther(t *testing.T) {
 	})
 }
 
-func TestADocumentThatCannotBeReadLetsNobodyIn(t *testing.T) {
+func TestADocumentThatCannotBeReadLetsNobodyInWhoIsNotSpared(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
 		w := storetest.NewWorld(t, e, store.Hooks{})
+		w.Rule(&store.Document{Kind: store.SparedDocument, ID: w.Grace.ID.String(), Doc: "{}"})
 		other := *block
 		other.ID = storetest.PolicyID(2)
 		for what, d := range map[string]*store.Document{
@@ -250,6 +251,21 @@ func TestADocumentThatCannotBeReadLetsNobodyIn(t *testing.T) {
 			g := w.Grant(w.Session(w.Ada), true)
 			if _, err := w.DB.Rotate(t.Context(), g.ID, func(*store.Refresh) error { return nil }); !fault.Is(err, fault.Unavailable) {
 				t.Errorf("%s, at a refresh: %v", what, err)
+			}
+			w.Read(func(tx *store.Tx) error {
+				set, _ := tx.Policies()
+				for who, want := range map[directory.UserID]policy.Decision{w.Ada.ID: policy.Block, w.Grace.ID: policy.Allow} {
+					for _, f := range []policy.Facts{{User: who}, {User: who, Client: "tripboard", Resource: "api://mail"}, {User: who, Action: policy.RegisterSecurityInfo}, {User: who, Action: policy.RegisterDevice}} {
+						if v := set.Decide(&f); v.Decision != want {
+							t.Errorf("%s, somebody who is spared %v: %s", what, want == policy.Allow, v.Decision)
+						}
+					}
+				}
+				return nil
+			})
+			spared := w.Grant(w.Session(w.Grace), true)
+			if _, err := w.DB.Rotate(t.Context(), spared.ID, func(*store.Refresh) error { return nil }); err != nil {
+				t.Errorf("%s, at a refresh by somebody who is spared: %v", what, err)
 			}
 			w.Unrule(d)
 		}

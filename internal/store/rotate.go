@@ -237,9 +237,9 @@ func (tx *Tx) readUses(group []*use) error {
 			return err
 		}
 	}
-	rules, err := tx.Policies()
-	if err != nil {
-		return err
+	rules, unread := tx.Policies()
+	if rules == nil {
+		return unread
 	}
 	named := rules.Groups()
 	for _, u := range group {
@@ -247,7 +247,11 @@ func (tx *Tx) readUses(group []*use) error {
 			continue
 		}
 		g := u.facts.Grant
-		u.facts.Policies = rules
+		if u.facts.Policies = rules; unread != nil && !rules.Spares(g.User) {
+			u.err = unread
+			continue
+		}
+		var err error
 		if u.facts.Cuts, err = tx.CutsAfter(g.Belongs(), cutoff.Token, g.Born); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/curfew-id/curfew/internal/directory"
@@ -71,7 +72,9 @@ func check(p *policy.Policy, d *document, k Known) {
 		d.fail(d.entry(platforms+"excludePlatforms", n), bothSides)
 	}
 	if p.Device != nil {
-		if _, err := policy.ParseRule(p.Device.Rule); err != nil {
+		if len(p.Device.Rule) > maxRule {
+			d.fail("$.conditions.devices.deviceFilter.rule", "is longer than "+strconv.Itoa(maxRule)+" bytes")
+		} else if _, err := policy.ParseRule(p.Device.Rule); err != nil {
 			d.fail("$.conditions.devices.deviceFilter.rule", err.Error())
 		}
 	}

@@ -1,5 +1,7 @@
 // Package wire reads and writes conditional access policies, named locations,
-// authentication strengths and authentication contexts as Microsoft Graph has them.
+// authentication strengths and authentication contexts as Microsoft Graph has them,
+// and terms of use. Nothing else reads them: what is written, what decides and what
+// is shown are the same reading of the same document.
 //
 // It promises: what it returns was understood whole. A member that is not known, a
 // value of another type, two members of one name, something that contradicts

@@ -14,8 +14,9 @@ import (
 const (
 	MaxBytes = 512 << 10
 	maxDepth = 12
-	maxText  = 4096
-	maxList  = 2000 // entries of one list
+	maxText  = MaxTerms // the longest; others have bounds of their own
+	maxRule  = 4096     // bytes of a filter for devices
+	maxList  = 2000     // entries of one list
 )
 
 // Fault says where a document is wrong, and how.

@@ -12,6 +12,7 @@ import (
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/govern"
 	"github.com/curfew-id/curfew/internal/policy"
+	"github.com/curfew-id/curfew/internal/policy/wire"
 	"github.com/curfew-id/curfew/internal/web/graph/odata"
 )
 
@@ -155,8 +156,7 @@ func resultObject(r *policy.Result) object {
 	case len(r.RuledOut) > 0:
 		reasons = strings.Join(r.RuledOut, ",")
 	}
-	d := govern.Document{Kind: govern.Policy, Policy: r.Policy}
-	return append(members(d.Format()), member{"policyApplies", r.Applies && r.Policy.State != policy.Off}, member{"analysisReasons", reasons},
+	return append(members(wire.WritePolicy(r.Policy)), member{"policyApplies", r.Applies && r.Policy.State != policy.Off}, member{"analysisReasons", reasons},
 		member{"@curfew.result", r.Outcome}, member{"@curfew.missing", texts(r.Missing)}, member{"@curfew.unknown", texts(r.Unknown)})
 }
 
