@@ -15,8 +15,9 @@
 // document that is not understood whole changes nothing; what a change would do is
 // told by the code that judges the change; a write after which no Global
 // Administrator could get in is refused unless somebody says that they mean it, and
-// that is written down. Judged is under the ledger's lock, so that two changes do
-// not each leave the other's administrator in.
+// that is written down; the same by a group, a role, an account or a method is refused
+// by [Watch], whoever writes it. Judged is under the ledger's lock, so that two changes
+// do not each leave the other's administrator in.
 //
 // It leaves to others: reading documents (policy/wire), deciding (policy), gathering
 // the facts of one use (internal/access), and making what was handed out be judged

@@ -116,6 +116,7 @@ func (s *Service) do(ctx context.Context, actor directory.Actor, x change) (e *e
 		if err := judge(c); err != nil || e == nil {
 			return err
 		}
+		c.Tx.By(store.By{Actor: actor, Reason: x.how.Reason, Force: x.how.Force})
 		return c.save(e, x)
 	})
 	if err == nil && e != nil && x.how.Effects != nil {
@@ -377,10 +378,7 @@ func (s *Service) Declare(tx *store.Tx, actor directory.Actor, k Kind, name, doc
 	if err != nil || e == nil {
 		return "", err
 	}
-	if err := c.mind(e, false); err != nil {
-		return "", err
-	}
-	return e.what, c.save(e, x)
+	return e.what, c.save(e, x) // whether anybody is left is judged of all that the manifest does, see [Watch]
 }
 
 // policies names up to five policies.

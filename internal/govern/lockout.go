@@ -39,11 +39,7 @@ func (c *step) mind(e *edit, force bool) error {
 	if err != nil {
 		return err
 	}
-	why := "No Global Administrator could sign in any more"
-	if len(told.By) > 0 {
-		why += ": each would be blocked, or asked for what none of them can give from where they are known to come, by " + policies(told.By)
-	}
-	return fault.Wrap(fault.Conflict, why+". Nothing was changed. Spare an account of all policies first, try it report-only, or force it.", &LockedOut{told})
+	return fault.Wrap(fault.Conflict, locked(told)+". Nothing was changed. Spare an account of all policies first, try it report-only, or force it.", &LockedOut{told})
 }
 
 // told puts names to a lock-out.

@@ -51,6 +51,7 @@ func newHouse(t *testing.T, url string) *house {
 	lives := grant.DefaultLifetimes()
 	db := storetest.Open(t, store.Config{URL: url, Now: h.clock.Now, Sleep: h.clock.Add, Lifetimes: lives, Log: slog.New(slog.DiscardHandler)})
 	h.Service = &Service{DB: db, Lifetimes: lives}
+	Watch(h.Service)
 	h.manage = &manage.Service{DB: db, Now: h.clock.Now, API: directory.OwnAPI, Revoke: &revoke.Service{DB: db, Log: slog.New(slog.DiscardHandler), Lifetimes: lives, Now: h.clock.Now}}
 	h.person("grace", role.GlobalAdministrator)
 	h.person("ada")

@@ -107,21 +107,10 @@ func (s *Service) write(ctx context.Context, actor directory.Actor, act Act, urg
 				return err
 			}
 			last = &step{Tx: tx, s: s, actor: a, act: act}
-			admins := 0
-			if act.DryRun {
-				if admins, err = tx.GlobalAdministrators(); err != nil {
-					return err
-				}
-			}
 			if err := f(last); err != nil || !act.DryRun {
 				return err
 			}
-			// The store judges this just before the commit, to which a dry run never gets.
-			n, err := tx.GlobalAdministrators()
-			if err == nil && admins > 0 && n == 0 {
-				err = fault.New(fault.Conflict, "This would leave the directory without a Global Administrator. Give the role to somebody else first.")
-			}
-			if err != nil {
+			if err := tx.Foresee(); err != nil {
 				return err
 			}
 			return errDryRun

@@ -114,7 +114,10 @@ func TestPoliciesAboutRegisteringAreAsked(t *testing.T) {
 	registering := `"applications":{"includeUserActions":["urn:user:registersecurityinfo"]}`
 	rule := func(conditions, members string) {
 		t.Helper()
-		if err := s.db.Update(t.Context(), func(tx *store.Tx) error { return storetest.Rule(tx, storetest.Policy(1, conditions, members)) }); err != nil {
+		if err := s.db.Update(t.Context(), func(tx *store.Tx) error {
+			tx.By(store.By{Force: true})
+			return storetest.Rule(tx, storetest.Policy(1, conditions, members))
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}

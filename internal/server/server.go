@@ -161,6 +161,7 @@ func (s *Server) construct(ctx context.Context, master []byte, lifetimes grant.L
 		},
 		CheckPassword: s.signin.CheckNew}
 	s.govern = &govern.Service{DB: s.db, Access: s.access, Lifetimes: lifetimes, Journal: s.journal, Log: s.log}
+	govern.Watch(s.govern)
 	s.manage.Govern = func(tx *store.Tx, actor directory.Actor, kind string, d *manifest.Document) (string, error) {
 		return s.govern.Declare(tx, actor, govern.Kind(kind), d.Name, d.Document)
 	}

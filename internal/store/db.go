@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/store/engine"
@@ -64,6 +65,7 @@ type DB struct {
 	apps   appCache
 	rules  atomic.Pointer[rules]
 	shut   atomic.Int64 // Unix time when policies could not be judged by last
+	watch  func(context.Context, *Tx, cutoff.Pos) error
 	node   directory.ID[DB]
 	began  bool                      // an era was begun at start
 	doubt  atomic.Bool               // the primary lacked a line this node remembers
@@ -191,6 +193,11 @@ func (db *DB) Postgres() bool { return db.engine.Postgres() }
 
 // View is the ledger merged in memory.
 func (db *DB) View() *View { return db.view }
+
+// Watch has f asked under the head's lock, which is at a position, whenever the
+// policies may keep a Global Administrator out after a transaction whom they let in
+// before. Its error undoes the transaction. Set it before anything is written.
+func (db *DB) Watch(f func(context.Context, *Tx, cutoff.Pos) error) { db.watch = f }
 
 // Ping reports whether the database answers.
 func (db *DB) Ping(ctx context.Context) error {

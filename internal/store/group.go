@@ -3,6 +3,7 @@ package store
 import (
 	"slices"
 
+	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
@@ -99,6 +100,7 @@ func (tx *Tx) diffRights() error {
 		m := moved{victim: v, user: before.user, left: missing(before.in, in), joined: missing(in, before.in), given: missing(after.Roles, before.held.Roles)}
 		if len(m.left)+len(m.joined)+len(m.given) > 0 {
 			tx.moved = append(tx.moved, m)
+			tx.reach = tx.reach || before.held.Has(role.GlobalAdministrator) || after.Has(role.GlobalAdministrator)
 		}
 		if subset(before.held.Roles, after.Roles) {
 			for _, app := range without(before.apps, apps) {
@@ -109,7 +111,7 @@ func (tx *Tx) diffRights() error {
 			}
 		} else {
 			if before.held.Has(role.GlobalAdministrator) && !after.Has(role.GlobalAdministrator) {
-				tx.admins = true
+				tx.admins, tx.reach = true, true
 			}
 			if err := lost.add(tx, standing.RoleRemoved, v, before.user); err != nil {
 				return err
@@ -169,21 +171,33 @@ func subset(a, b []directory.RoleID) bool {
 	return true
 }
 
-// judgeAdmins refuses to leave the directory without a Global Administrator who
-// could sign in. Judged under the head lock, so that two administrators cannot
-// remove each other at once.
-func (tx *Tx) judgeAdmins() error {
-	if !tx.admins {
-		return nil
-	}
-	n, err := tx.GlobalAdministrators()
-	if err != nil {
+// Foresee judges as the commit would, for a dry run, which never gets there.
+func (tx *Tx) Foresee() error {
+	if err := tx.diffRights(); err != nil {
 		return err
 	}
-	if n == 0 {
-		return fault.New(fault.Conflict, "This would leave the directory without a Global Administrator. Give the role to somebody else first. Nothing was changed.")
+	return tx.judgeAdmins(tx.Head)
+}
+
+// judgeAdmins refuses to leave the directory without a Global Administrator, or
+// without one whom the policies let in. Judged under the head lock, so that two
+// administrators cannot remove each other at once.
+func (tx *Tx) judgeAdmins(at cutoff.Pos) error {
+	if tx.admins {
+		if n, err := tx.GlobalAdministrators(); err != nil {
+			return err
+		} else if n == 0 {
+			return fault.New(fault.Conflict, "This would leave the directory without a Global Administrator. Give the role to somebody else first. Nothing was changed.")
+		}
 	}
-	return nil
+	if !tx.reach || tx.by.Force || tx.db.watch == nil {
+		return nil
+	}
+	var err error
+	if tx.rules, err = tx.policiesAt(at); tx.rules == nil {
+		return err
+	}
+	return tx.db.watch(tx.ctx, tx, at)
 }
 
 // GlobalAdministrators counts enabled people who hold the role.

@@ -112,7 +112,7 @@ func (tx *Tx) finish() error {
 	if err := tx.judgeRights(); err != nil {
 		return err
 	}
-	if err := tx.judgeAdmins(); err != nil {
+	if err := tx.judgeAdmins(h.pos); err != nil {
 		return err
 	}
 	if err := tx.concern(h.pos); err != nil {

@@ -129,6 +129,7 @@ func (tx *Tx) methodEvent(user directory.UserID, e standing.Event, how UserChang
 		cut.Keep, cut.Cookie = how.Keep, how.Cookie
 	}
 	tx.Cut(cut)
+	tx.reach = tx.reach || e == standing.FactorReset || e == standing.FactorRemoved
 	if len(cut.Cuts) == 0 {
 		return cut, nil
 	}

@@ -149,7 +149,7 @@ func (tx *Tx) holdDocument(kind, id string) (*Document, error) {
 // ruled appends the line of a changed document. The transaction, which holds the
 // policies, sees its own changes.
 func (tx *Tx) ruled(d *Document) error {
-	tx.rules = nil
+	tx.rules, tx.reach = nil, true
 	c, err := tx.Event(standing.PolicyChanged, standing.Victim{}, audit.Party{Kind: "policy", ID: d.ID, Name: d.Kind})
 	if err == nil {
 		tx.Cut(c)
@@ -163,7 +163,7 @@ func (tx *Tx) Spared() (all []directory.UserID, err error) {
 	for _, d := range docs {
 		id, err := directory.ParseID[directory.User](d.ID)
 		if err != nil {
-			return nil, unreadable(d, err)
+			return nil, unreadable(fmt.Errorf("spared account %q: %w", d.ID, err))
 		}
 		all = append(all, id)
 	}
@@ -211,12 +211,16 @@ func (tx *Tx) policiesAt(at cutoff.Pos) (*policy.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := compile(docs)
+	set, err := wire.CompileStored(func(yield func(kind, id, doc string)) {
+		for _, d := range docs {
+			yield(d.Kind, d.ID, d.Doc)
+		}
+	})
 	if err != nil { // not kept: a row put right by hand counts at once
 		if at := tx.Now.Unix(); at-tx.db.shut.Swap(at) >= 60 {
 			tx.db.cfg.Log.Error("conditional access policies cannot be judged by: nobody gets in but accounts that are spared", "error", err)
 		}
-		return set, err
+		return set, unreadable(err)
 	}
 	if committed := tx.db.Postgres() || !tx.write || seen >= at; committed && !tx.ruling {
 		next := &rules{set: set, pos: tx.Head}
@@ -233,42 +237,8 @@ func (tx *Tx) policiesAt(at cutoff.Pos) (*policy.Set, error) {
 // rules reports whether policies may be others after the line.
 func (l *LineAt) rules() bool { return l.Era || l.Cause == standing.PoliciesChanged }
 
-// compile makes documents ready to decide by. While one of them cannot be read the
-// set lets in who is spared, and nobody else: the error says why.
-func compile(docs []*Document) (*policy.Set, error) {
-	var all []*wire.Document
-	var spared []directory.UserID
-	var bad error
-	for _, d := range docs {
-		var err error
-		switch d.Kind {
-		case SparedDocument:
-			var u directory.UserID
-			if u, err = directory.ParseID[directory.User](d.ID); err == nil {
-				spared = append(spared, u)
-			}
-		case PolicyDocument, LocationDocument, StrengthDocument:
-			var x *wire.Document
-			if x, err = wire.ReadStored(wire.Kind(d.Kind), d.ID, d.Doc); err == nil {
-				all = append(all, x)
-			}
-		}
-		if err != nil && bad == nil {
-			bad = unreadable(d, err)
-		}
-	}
-	if bad == nil {
-		set, err := wire.Compile(all, spared)
-		if err == nil {
-			return set, nil
-		}
-		bad = fault.Wrap(fault.Unavailable, "There are more conditional access policies than can be judged by. Nobody is let in until there are fewer.", err)
-	}
-	return policy.Closed(spared), bad
-}
-
-func unreadable(d *Document, err error) error {
-	return fault.Wrap(fault.Unavailable, "A conditional access policy cannot be read, so it is not known whom it would keep out. Nobody is let in until that is put right.", fmt.Errorf("document %s %s: %w", d.Kind, d.ID, err))
+func unreadable(err error) error {
+	return fault.Wrap(fault.Unavailable, "A conditional access policy cannot be read, so it is not known whom it would keep out. Nobody is let in until that is put right.", err)
 }
 
 // GroupsAmong are those of some groups that a person is a member of.

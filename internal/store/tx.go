@@ -41,6 +41,7 @@ type Tx struct {
 	wide    *standing.Widening                  // as read; nil: not yet
 	moved   []moved
 	admins  bool        // somebody may have stopped being Global Administrator
+	reach   bool        // the policies may keep out one whom they let in
 	ahead   *cutoff.Set // lines after the view's position, up to aheadTo
 	aheadTo cutoff.Pos
 	locked  bool
@@ -53,6 +54,7 @@ type Tx struct {
 type By struct {
 	Actor  directory.Actor
 	Reason string
+	Force  bool // even if the policies let no Global Administrator in afterwards
 }
 
 // By sets on whose behalf the transaction acts; the zero By is the system.

@@ -105,7 +105,9 @@ func (tx *Tx) ChangeUser(id directory.UserID, how UserChange, f func(*directory.
 			if err != nil {
 				return nil, err
 			}
-			tx.admins = tx.admins || held.Has(role.GlobalAdministrator)
+			if held.Has(role.GlobalAdministrator) {
+				tx.admins, tx.reach = true, true
+			}
 		}
 		tx.Cut(cut)
 	}

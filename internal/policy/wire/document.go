@@ -19,6 +19,7 @@ const (
 	StrengthKind Kind = "strength"
 	ContextKind  Kind = "context"
 	TermsKind    Kind = "terms"
+	SparedKind   Kind = "spared" // no document: its id is an account that no policy touches
 )
 
 // Document is one of them, read. Exactly one of the pointers is set, that of Kind.
@@ -97,6 +98,41 @@ func Compile(all []*Document, spared []directory.UserID) (*policy.Set, error) {
 		}
 	}
 	return policy.Compile(policies, w)
+}
+
+// CompileStored makes all documents of the store ready to decide by. While one that
+// decides cannot be read, or there are too many, the set lets in who is spared and
+// nobody else: the error says why.
+func CompileStored(rows func(yield func(kind, id, doc string))) (*policy.Set, error) {
+	var all []*Document
+	var spared []directory.UserID
+	var bad error
+	rows(func(kind, id, doc string) {
+		var err error
+		switch k := Kind(kind); k {
+		case SparedKind:
+			var u directory.UserID
+			if u, err = directory.ParseID[directory.User](id); err == nil {
+				spared = append(spared, u)
+			}
+		case PolicyKind, LocationKind, StrengthKind:
+			var d *Document
+			if d, err = ReadStored(k, id, doc); err == nil {
+				all = append(all, d)
+			}
+		}
+		if err != nil && bad == nil {
+			bad = fmt.Errorf("document %s %s: %w", kind, id, err)
+		}
+	})
+	if bad == nil {
+		set, err := Compile(all, spared)
+		if err == nil {
+			return set, nil
+		}
+		bad = err
+	}
+	return policy.Closed(spared), bad
 }
 
 // ID is the lower-case GUID, or c1 to c99.
