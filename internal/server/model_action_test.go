@@ -43,9 +43,16 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 					continue
 				}
 				s := m.signIn(u)
-				code, err := n.code(s.s, m.scope(t))
+				scope := m.scope(t)
+				code, err := n.code(s.s, scope)
+				if m.kept(u, resourceOf(scope)) {
+					if err == nil {
+						t.Fatal("a code for whom a policy keeps out")
+					}
+					continue
+				}
 				m.must(t, err)
-				m.redeemed(t, m.node(t), s, code)
+				m.redeemed(t, m.node(t), s, code, resourceOf(scope))
 			}
 		},
 		"code":    m.code,
@@ -57,6 +64,12 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 				t.Skip("nothing to retry")
 			}
 			tok, err := m.node(t).refresh(g, g.older[len(g.older)-1], "api://drive/Read")
+			if m.kept(g.session.user, drive) {
+				if err == nil {
+					t.Fatal("a retry gave a token to whom a policy keeps out")
+				}
+				return
+			}
 			if fault.Is(err, fault.Unavailable) {
 				t.Skip("retried too often")
 			}
@@ -65,7 +78,9 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 			}
 			m.handOut(t, g, tok.Access)
 		},
-		"exchange": m.exchange,
+		"exchange":                           m.exchange,
+		"change a policy":                    m.changePolicy,
+		"change a policy while a guard asks": m.changePolicyMeanwhile,
 		"revoke service": func(t *rapid.T) {
 			seldom(t)
 			r, err := m.node(t).revoke.App(ctx, operator, guardClient, revoke.Options{})
@@ -85,7 +100,7 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 			if _, err := m.node(t).refresh(g, g.older[rapid.IntRange(0, len(g.older)-2).Draw(t, "generation")], ""); err == nil {
 				t.Fatal("P2: an old refresh token gave tokens")
 			}
-			if was {
+			if was && !m.kept(g.session.user, g.first) { // whom policies refuse is not looked at further
 				m.cut("grant:" + g.id)
 			}
 		},
@@ -171,12 +186,13 @@ func (m *machine) scope(t *rapid.T) string {
 
 func (m *machine) code(t *rapid.T) {
 	s := m.sessions[pick(t, len(m.sessions))]
-	code, err := m.node(t).code(s.s, m.scope(t))
-	if (err == nil) != m.sessionAlive(s) {
-		t.Fatalf("P2: authorize in a session that is alive=%v: %v", m.sessionAlive(s), err)
+	scope := m.scope(t)
+	code, err := m.node(t).code(s.s, scope)
+	if want := m.sessionAlive(s) && !m.kept(s.user, resourceOf(scope)); (err == nil) != want {
+		t.Fatalf("P2: authorize in a session, which is good=%v: %v", want, err)
 	}
 	if err == nil {
-		m.codes[code] = s
+		m.codes[code], m.opens[code] = s, resourceOf(scope)
 		m.bornAt[code] = m.step
 		m.order = append(m.order, code)
 	}
@@ -193,8 +209,8 @@ func (m *machine) refresh(t *rapid.T) {
 		t.Skip("no refresh token")
 	}
 	tok, err := m.node(t).refresh(g, g.current, "")
-	if (err == nil) != m.grantAlive(g) {
-		t.Fatalf("P2: refresh of a grant that is alive=%v: %v", m.grantAlive(g), err)
+	if want := m.grantAlive(g) && !m.kept(g.session.user, g.first); (err == nil) != want {
+		t.Fatalf("P2: refresh of a grant, which is good=%v: %v", want, err)
 	}
 	if err == nil {
 		g.older = append(g.older, g.current)
@@ -209,7 +225,7 @@ func (m *machine) exchange(t *rapid.T) {
 	if x.lost || x.g.root != nil || x.resource != mail || !m.Clock.Now().Before(x.expires) {
 		t.Skip("not one for the service")
 	}
-	good := m.tokenAlive(x) && m.enabled[x.g.session.user]
+	good := m.tokenAlive(x) && m.enabled[x.g.session.user] && !m.kept(x.g.session.user, mail) && !m.kept(x.g.session.user, drive)
 	tok, err := m.node(t).exchange(x.text)
 	if (err == nil) != good {
 		t.Fatalf("P2: exchange of a token that is alive=%v: %v", good, err)
@@ -220,7 +236,7 @@ func (m *machine) exchange(t *rapid.T) {
 	i := slices.IndexFunc(m.grants, func(g *mGrant) bool { return g.root == x.g && m.grantAlive(g) })
 	if i < 0 {
 		i = len(m.grants)
-		m.grants = append(m.grants, &mGrant{id: tok.Grant.String(), session: x.g.session, offline: true, born: m.step, current: tok.Refresh, root: x.g})
+		m.grants = append(m.grants, &mGrant{id: tok.Grant.String(), session: x.g.session, offline: true, born: m.step, current: tok.Refresh, first: drive, root: x.g})
 	}
 	g := m.grants[i]
 	if g.id != tok.Grant.String() {
@@ -248,8 +264,8 @@ func (m *machine) redeem(t *rapid.T) {
 	n, s := m.node(t), m.codes[code]
 	m.order = without(m.order, code)
 	scopes := append(m.userScopes(s.user), "session:"+s.s.ID.String(), "app", fmt.Sprint("userapp:", s.user))
-	if m.enabled[s.user] && m.alive(m.bornAt[code], false, scopes...) {
-		m.redeemed(t, n, s, code)
+	if m.enabled[s.user] && m.alive(m.bornAt[code], false, scopes...) && !m.kept(s.user, m.opens[code]) {
+		m.redeemed(t, n, s, code, m.opens[code])
 	} else if _, err := n.redeem(code); err == nil {
 		t.Fatal("P2: a dead code gave tokens")
 	}

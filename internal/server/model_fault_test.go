@@ -305,10 +305,10 @@ func (m *machine) forget(lost bool) {
 		// that were lost is not followed further.
 		m.tokens = nil
 	}
-	m.head = m.backup.head
+	m.head, m.rule = m.backup.head, noRule // it was made before the first policy
 	for _, g := range m.guards {
 		g.witness = g.head > m.backup.head
-		g.applied, g.streamed, g.died = -1, map[cutoff.Pos]bool{}, map[*mToken]time.Time{}
+		g.applied, g.streamed, g.died, g.barred = -1, map[cutoff.Pos]bool{}, map[*mToken]time.Time{}, map[*mToken]time.Time{}
 		g.process.lost = !slices.Contains(m.backup.known, g.process)
 		g.process.given, g.process.heard = map[string]cutoff.Pos{}, map[int]cutoff.Pos{}
 	}

@@ -58,6 +58,7 @@ type node struct {
 	client    *issue.Client  // the application of people
 	service   *issue.Client  // the mail service, which guards mail and calls drive for people
 	serving   sync.WaitGroup // handlers that run
+	between   func()         // called while something is judged, after the policies were read; nil: nothing is
 	stopRelay func()         // returns when acknowledgements are written
 }
 
@@ -145,6 +146,7 @@ func (s *site) open(i int) {
 	if err := n.construct(context.Background(), make([]byte, 32), grant.DefaultLifetimes()); err != nil {
 		s.t.Fatal(err)
 	}
+	n.hook()
 	if n.client, err = n.issue.Client(context.Background(), issue.Credentials{ID: s.App.ID}); err != nil {
 		s.t.Fatal(err)
 	}

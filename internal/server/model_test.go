@@ -53,10 +53,11 @@ type mGrant struct {
 	session *mSession
 	offline bool
 	born    int
-	current string   // newest refresh token
-	older   []string // every other, oldest first
-	retry   bool     // the newest but one may still be retried
-	root    *mGrant  // what the mail service made it from; nil: a sign-in gave it
+	current string               // newest refresh token
+	older   []string             // every other, oldest first
+	retry   bool                 // the newest but one may still be retried
+	first   directory.ResourceID // what it opens if nothing is named
+	root    *mGrant              // what the mail service made it from; nil: a sign-in gave it
 }
 
 type mToken struct {
@@ -82,10 +83,12 @@ type machine struct {
 	tokens   []*mToken
 	order    []string // codes not redeemed, the oldest first
 	codes    map[string]*mSession
+	opens    map[string]directory.ResourceID // each code
 	bornAt   map[string]int
 	enabled  []bool
 	guards   []*mGuard
 	receipts []*mReceipt
+	rule     mRule
 
 	backup     *backup
 	head       cutoff.Pos // the ledger's, before the action
@@ -148,13 +151,13 @@ func (m *machine) handOut(t fataler, g *mGrant, text string) {
 }
 
 // redeemed redeems a code that must be good.
-func (m *machine) redeemed(t fataler, n *node, s *mSession, code string) {
+func (m *machine) redeemed(t fataler, n *node, s *mSession, code string, first directory.ResourceID) {
 	t.Helper()
 	tok, err := n.redeem(code)
 	if err != nil {
 		t.Fatalf("a good code was refused: %v", err)
 	}
-	g := &mGrant{id: tok.Grant.String(), session: s, offline: tok.Refresh != "", born: m.step, current: tok.Refresh}
+	g := &mGrant{id: tok.Grant.String(), session: s, offline: tok.Refresh != "", born: m.step, current: tok.Refresh, first: first}
 	m.grants = append(m.grants, g)
 	m.handOut(t, g, tok.Access)
 }
@@ -256,7 +259,7 @@ func (m *machine) checkTokens(t *rapid.T, n *node) {
 
 // begin gives a run people of its own; the directory is shared between runs.
 func begin(t *rapid.T, s *site) *machine {
-	m := &machine{model: &model{cuts: map[string]int{}}, site: s, codes: map[string]*mSession{}, bornAt: map[string]int{}}
+	m := &machine{model: &model{cuts: map[string]int{}}, site: s, codes: map[string]*mSession{}, opens: map[string]directory.ResourceID{}, rule: noRule, bornAt: map[string]int{}}
 	m.refreshNodes(t)
 	n := m.nodes[0]
 	m.DB = n.db
@@ -279,7 +282,7 @@ func begin(t *rapid.T, s *site) *machine {
 		for _, scope := range []string{allScopes, allScopes, "openid api://mail/Read"} {
 			code, err := n.code(x.s, scope)
 			m.must(t, err)
-			m.redeemed(t, n, x, code)
+			m.redeemed(t, n, x, code, resourceOf(scope))
 		}
 	}
 	m.connect(t, m.newGuard(t), true)
@@ -301,6 +304,9 @@ func (m *machine) end() {
 		if n.shut { // the run failed between two processes of a node
 			m.open(i)
 		}
+	}
+	if m.DB = m.nodes[0].db; m.rule.user >= 0 {
+		m.write(-1, "")
 	}
 }
 
