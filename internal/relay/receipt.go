@@ -36,6 +36,7 @@ type ReceiptView struct {
 	Cause  string
 	Actor  audit.Party
 	Target audit.Party
+	About  directory.UserID // whom it is about; zero: nobody alone, or in a list
 	Reason string
 	Cuts   []cutoff.Cutoff
 	Kept   bool // the actor's own session was spared
@@ -148,6 +149,8 @@ func aboutWhom(tx *store.Tx, r *store.Receipt) (who directory.UserID, err error)
 	case "user", "user_app":
 		user, _, _ := strings.Cut(r.Target.ID, ":")
 		who, _ = directory.ParseID[directory.User](user)
+	case "device": // deleted or not
+		who, _ = directory.ParseID[directory.User](r.Whose)
 	case "session":
 		id, _ := directory.ParseID[directory.Session](r.Target.ID)
 		x, xerr := tx.Session(id)
@@ -169,7 +172,7 @@ func aboutWhom(tx *store.Tx, r *store.Receipt) (who directory.UserID, err error)
 
 // view makes the receipt of what is known now. about is zero in lists.
 func (s *Service) view(tx *store.Tx, sc *scene, r *store.Receipt, about directory.UserID) (*ReceiptView, error) {
-	v := &ReceiptView{ID: r.ID, Pos: r.Pos, At: r.At, Now: sc.now, Cause: string(r.Cause), Actor: r.Actor, Target: r.Target, Reason: r.Reason, Cuts: r.Cuts, Kept: r.Kept}
+	v := &ReceiptView{ID: r.ID, Pos: r.Pos, At: r.At, Now: sc.now, Cause: string(r.Cause), Actor: r.Actor, Target: r.Target, About: about, Reason: r.Reason, Cuts: r.Cuts, Kept: r.Kept}
 	v.Rows = append(v.Rows, Row{State: Ended, Where: "curfew", At: r.At, Ledger: r.Pos})
 	if len(r.Cuts) == 0 {
 		v.Counted, v.Complete, v.Title, v.OverSince = true, true, TitleOver, r.At

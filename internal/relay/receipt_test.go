@@ -2,6 +2,8 @@ package relay
 
 import (
 	"context"
+	"crypto/ecdh"
+	"crypto/rand"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/store/devices"
 )
 
 func TestEveryViewRefusesAnActorWithoutPower(t *testing.T) {
@@ -380,3 +383,27 @@ func TestTheHubForgetsOldLinesAndAsksTheLedger(t *testing.T) {
 func newSession() (id directory.SessionID) { id[0] = 1; return id }
 
 func newGrant() (id directory.GrantID) { id[0] = 2; return id }
+
+// A device may be deleted by the cut: its receipt stays its owner's, and is nobody
+// else's.
+func TestAReceiptOfADeviceIsItsOwners(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, url string) {
+		h := newHouse(t, url)
+		k, err := ecdh.P256().GenerateKey(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := &directory.Device{ID: directory.NewID[directory.Device](start), User: h.ada, Name: "Laptop", Key: k.PublicKey().Bytes(), Cookie: [32]byte{1}, Created: start, Enabled: true}
+		h.update(func(tx *store.Tx) error { return devices.Create(tx, d) })
+		var c *store.Cut
+		h.update(func(tx *store.Tx) (err error) { c, err = devices.Delete(tx, d.ID); return err })
+		h.update(func(tx *store.Tx) error { return tx.SaveRest(c.Receipt, &store.Rest{Sessions: 1}) })
+		v, err := h.s.Receipt(t.Context(), directory.Actor{User: h.ada}, c.Receipt)
+		if err != nil || v.About != h.ada || !v.Counted || v.Title != TitleOver || v.Sessions != 1 {
+			t.Errorf("its owner reads %+v, %v", v, err)
+		}
+		_, err = h.s.Receipt(t.Context(), directory.Actor{User: directory.NewID[directory.User](start)}, c.Receipt)
+		wantKind(t, err, fault.Denied)
+	})
+}

@@ -244,7 +244,7 @@ func (s *Server) route() http.Handler {
 	api.Handle("GET /assets/", webkit.Assets())
 
 	visitors.Register(people)
-	(&account.Server{Server: visitors, Factor: s.factor}).Register(people)
+	(&account.Server{Server: visitors, Factor: s.factor, Device: s.device}).Register(people)
 	s.knownPages(people, visitors)
 	s.adminPages(admin, base)
 	browser := webkit.Browser(firstOf(admin, people), pages.Bypass...)

@@ -23,8 +23,9 @@ type Mark [8]byte
 type Cut struct {
 	Cuts  []cutoff.Cutoff // none, or none but doubts: an event that ends nothing
 	Cause standing.Cause
-	// Target names what was cut, for the receipt.
+	// Target names what was cut, for the receipt; Whose is its owner's id, of a device.
 	Target audit.Party
+	Whose  string
 	// Keep spares one session and those of its grants that are still good when
 	// the head is locked: they are born again at this line. Cookie is the
 	// SHA-256 of the session's new cookie value; zero keeps the old one.

@@ -18,6 +18,7 @@ type Receipt struct {
 	Cause  standing.Cause  `json:"cause"`
 	Actor  audit.Party     `json:"actor"`
 	Target audit.Party     `json:"target"`
+	Whose  string          `json:"whose,omitempty"` // the owner's id, of a device, which may be deleted
 	Reason string          `json:"reason,omitempty"`
 	Cuts   []cutoff.Cutoff `json:"cuts"`
 	Kept   bool            `json:"kept,omitempty"` // the actor's own session was spared
@@ -49,13 +50,12 @@ type OutstandingAt struct {
 }
 
 func (tx *Tx) insertReceipt(c *Cut, actor audit.Party, _ []byte) error {
-	r := Receipt{ID: c.Receipt, Pos: c.Pos, At: c.At, Cause: c.Cause, Actor: actor, Target: c.Target, Reason: tx.by.Reason, Cuts: c.Cuts, Kept: c.Kept}
-	doc, err := json.Marshal(r)
+	doc, err := json.Marshal(Receipt{ID: c.Receipt, Pos: c.Pos, At: c.At, Cause: c.Cause, Actor: actor, Target: c.Target, Whose: c.Whose, Reason: tx.by.Reason, Cuts: c.Cuts, Kept: c.Kept})
 	if err != nil {
 		return err
 	}
 	_, err = tx.exec(`INSERT INTO receipts (id, pos, at, target_kind, target_id, doc, rest) VALUES ($1, $2, $3, $4, $5, $6, '')`,
-		r.ID, int64(r.Pos), micros(r.At), r.Target.Kind, r.Target.ID, string(doc))
+		c.Receipt, int64(c.Pos), micros(c.At), c.Target.Kind, c.Target.ID, string(doc))
 	return err
 }
 

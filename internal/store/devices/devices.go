@@ -206,6 +206,7 @@ func event(tx *store.Tx, e standing.Event, d *directory.Device) (*store.Cut, err
 	}
 	c, err := tx.Event(e, v, Party(d))
 	if err == nil {
+		c.Whose = d.User.String()
 		tx.Cut(c)
 	}
 	return c, err

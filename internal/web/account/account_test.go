@@ -31,9 +31,12 @@ func rendered(t testing.TB) map[string][]byte {
 	a := Account{Frame: frame("My account"), DisplayName: "Ada Lovelace", UserName: "ada@contoso.example", EverywhereAction: "/account/everywhere", PasswordURL: "/account/password", IdentitiesURL: "/account/identities", PortalURL: "/portal", SignOutURL: "/signout", ThemeAction: "/account/theme", KeysAction: "/account/keys",
 		Sessions: []OwnSession{{"Edge on Windows 11", "laptop", "192.0.2.14", noon.Add(-4 * time.Hour), noon, true, ""}, {"Safari on iPhone", "phone", "198.51.100.7", noon.Add(-72 * time.Hour), noon.Add(-time.Hour), false, "/account/sessions/2/end"}},
 		Grants:   []OwnGrant{{"Tripboard", noon.Add(-100 * time.Hour), noon.Add(-time.Hour), "/account/grants/1/remove"}}}
+	a.Devices = &OwnDevices{Rows: []OwnDevice{{"Donaudampfschifffahrtsgesellschaftskapitänsrechner im Kontrollraum", "laptop", "Compliant", "ended", "t-ok", noon.Add(-100 * time.Hour), noon, true, "/account/devices/1/lost", "/account/devices/1/delete"},
+		{"Phone", "phone", "Lost since 2 Mar", "failed", "t-danger", noon.Add(-300 * time.Hour), noon.Add(-50 * time.Hour), false, "", "/account/devices/2/delete"}}}
 	put("account")(accountPage.HTML(a))
 	a.MethodsURL, a.Methods = methodsAt, []string{"Authenticator app", "Passkey", "Recovery codes"}
 	a.Grants, a.Done, a.Theme = nil, "Every other browser session ended at 12:04:12.", webkit.Dark
+	a.Devices = &OwnDevices{RegisterURL: "/account/devices/register"}
 	put("account-done")(accountPage.HTML(a))
 	factors(put)
 	resets(put)
@@ -51,6 +54,8 @@ func factors(put func(string) func([]byte, error)) {
 		{"closes", "Drive, at drive-3", "by 12:04:35", "This guard is silent. It refuses everything by itself then."}, {"lives", "Legacy", "until 12:51:07", "No guard. Nothing can end it sooner."}}}
 	put("account-ended")(accountPage.HTML(Account{Frame: frame("My account"), DisplayName: "Ada Lovelace", UserName: "ada@contoso.example", EverywhereAction: "/account/everywhere", Ended: e}))
 	put("ended")(endedPage.HTML(EndedPage{frame("Signed out everywhere"), e}))
+	e.Device = "Ada's laptop"
+	put("ended-device")(endedPage.HTML(EndedPage{frame("Signed out on this device"), e}))
 	put("ended-nothing")(endedPage.HTML(EndedPage{frame("Signed out everywhere"), nil}))
 	m := Methods{Frame: frame("Ways to prove who you are"), UserName: "ada@contoso.example"}
 	put("methods-none")(methodsPage.HTML(m))

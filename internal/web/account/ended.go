@@ -16,6 +16,7 @@ var endedPage = webkit.NewPage[EndedPage](set, "ended")
 type Ended struct {
 	webkit.Clock
 	Receipt           string
+	Device            string // whose end it is alone; empty: everything's
 	At                time.Time
 	Kept              bool // this browser stays signed in
 	Sessions, Grants  int
@@ -39,11 +40,14 @@ func (s *Server) ended(r *http.Request, actor directory.Actor, id string) *Ended
 		return nil
 	}
 	v, err := s.Relay.Receipt(r.Context(), actor, id)
-	if err != nil || v.Target.ID != actor.User.String() {
+	if err != nil || v.About != actor.User || v.Target.Kind != "user" && v.Target.Kind != "device" {
 		return nil // what was ended is ended all the same; the page says what it knows
 	}
 	c := webkit.Clock{Now: s.Now()}
 	e := &Ended{Clock: c, Receipt: v.ID, At: v.At.In(c.Now.Location()), Kept: v.Kept, Sessions: v.Sessions, Grants: v.Grants, Counted: v.Counted, Guards: v.Guards, Confirmed: v.Confirmed}
+	if v.Target.Kind == "device" {
+		e.Device = v.Target.Name
+	}
 	for _, row := range v.Left {
 		e.Left = append(e.Left, left(c, row))
 	}
@@ -70,5 +74,9 @@ func left(c webkit.Clock, row relay.Row) LeftRow {
 
 // showEnded is the page after the last session of somebody has ended, this one too.
 func (s *Server) showEnded(w http.ResponseWriter, r *http.Request, e *Ended) {
-	pages.Show(s.Server, w, r, endedPage, http.StatusOK, EndedPage{Frame: s.Frame(r, "Signed out everywhere"), Ended: e})
+	title := "Signed out everywhere"
+	if e != nil && e.Device != "" {
+		title = "Signed out on this device"
+	}
+	pages.Show(s.Server, w, r, endedPage, http.StatusOK, EndedPage{Frame: s.Frame(r, title), Ended: e})
 }

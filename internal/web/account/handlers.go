@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/curfew-id/curfew/internal/device"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/factor"
 	"github.com/curfew-id/curfew/internal/fault"
@@ -22,6 +23,7 @@ import (
 type Server struct {
 	*pages.Server
 	Factor *factor.Service
+	Device *device.Service // nil: browsers are not registered
 }
 
 // Register adds the routes to the mux that the pages are on.
@@ -33,6 +35,10 @@ func (s *Server) Register(mux *http.ServeMux) {
 	mux.HandleFunc("POST /account/sessions/{id}/end", s.postEndSession)
 	mux.HandleFunc("POST /account/grants/{id}/remove", s.postRemoveGrant)
 	mux.HandleFunc("POST /account/theme", s.postTheme)
+	if s.Device != nil {
+		mux.HandleFunc("POST "+devicesAt+"/{id}/lost", s.endDevice(s.Device.ReportLost, "Reported lost from the own account", "lost"))
+		mux.HandleFunc("POST "+devicesAt+"/{id}/delete", s.endDevice(s.Device.Delete, "Deleted from the own account", "forgotten"))
+	}
 
 	mux.HandleFunc("GET /account/methods", s.getMethods)
 	mux.HandleFunc("POST /account/methods/app/begin", s.postBeginApp)
@@ -70,6 +76,8 @@ var done = map[string]string{
 	"added":     "It was added. You can prove who you are with it from now on.",
 	"renamed":   "It has the new name.",
 	"removed":   "It was removed. Every other browser and application of yours was signed out.",
+	"lost":      "The device is disabled, and what was on it has ended.",
+	"forgotten": "The device was deleted, and what was on it has ended.",
 }
 
 func (s *Server) getAccount(w http.ResponseWriter, r *http.Request) {
@@ -99,6 +107,10 @@ func (s *Server) getAccount(w http.ResponseWriter, r *http.Request) {
 		v.Methods = append(v.Methods, kindWords[m.Kind])
 	}
 	v.Methods = slices.Compact(slices.Sorted(slices.Values(v.Methods)))
+	if v.Devices, err = s.devices(r.Context(), signed); err != nil {
+		s.Fail(w, r, err)
+		return
+	}
 	if len(signed.Held.Roles) > 0 {
 		v.PortalURL = s.Portal
 	}

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/internal/access"
+	"github.com/curfew-id/curfew/internal/device"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/factor"
 	"github.com/curfew-id/curfew/internal/fault"
@@ -108,7 +109,7 @@ func (h *house) serve(base string) {
 		Parked: func(context.Context, string) (string, error) { return "", fault.New(fault.NotFound, "none") }, Factors: true, Portal: "/portal", Log: log}
 	mux := http.NewServeMux()
 	visitors.Register(mux)
-	(&account.Server{Server: visitors, Factor: h.factor}).Register(mux)
+	(&account.Server{Server: visitors, Factor: h.factor, Device: &device.Service{DB: h.DB, Revoke: h.revoke, Origin: base, Log: log}}).Register(mux)
 	mux.HandleFunc("GET /portal", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "portal") })
 	wrapped := webkit.Observe(log, webkit.Browser(mux, pages.Bypass...))
 	h.h.Store(&wrapped)

@@ -29,6 +29,7 @@ type Account struct {
 	// their page.
 	Methods    []string
 	MethodsURL string
+	Devices    *OwnDevices // nil: browsers are not registered
 	// Done is a sentence about what was just done; may be empty.
 	Done string
 	// Ended is the receipt of a sign-out everywhere, after it; nil: none.

@@ -1,5 +1,5 @@
 // Package device is where browsers are registered as somebody's device and known
-// again, and where people say what became of theirs.
+// again.
 //
 //	/account/devices/register   a page with a form and a script: the script makes a
 //	                            key that cannot be exported, keeps it in the
@@ -16,7 +16,7 @@
 //
 // It leaves to internal/device what a proof is worth and what ends; to
 // internal/web/pages who is behind the session's cookie; the list of somebody's
-// devices is internal/web/account's.
+// devices, and what they say became of them, is internal/web/account's.
 //
 // Trust: the cookie names devices and proves nothing. The script runs with the
 // origin's rights: whoever can run script here can sign with the key while the page

@@ -13,7 +13,6 @@ import (
 	"github.com/curfew-id/curfew/internal/device"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
-	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/policy"
 	"github.com/curfew-id/curfew/internal/signin"
 	"github.com/curfew-id/curfew/internal/web/pages"
@@ -64,12 +63,6 @@ func (s *Server) Routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+RecognisePath, s.getRecognise)
 	mux.HandleFunc("POST "+RecognisePath+"/challenge", s.postRecogniseChallenge)
 	mux.HandleFunc("POST "+RecognisePath, s.postRecognise)
-	mux.HandleFunc("POST "+root+"/{id}/lost", s.change(func(r *http.Request, a directory.Actor, id directory.DeviceID) (*manage.Receipt, error) {
-		return s.Device.ReportLost(r.Context(), a, id, manage.Act{})
-	}, "device-lost"))
-	mux.HandleFunc("POST "+root+"/{id}/delete", s.change(func(r *http.Request, a directory.Actor, id directory.DeviceID) (*manage.Receipt, error) {
-		return s.Device.Delete(r.Context(), a, id, manage.Act{})
-	}, "device-deleted"))
 }
 
 // cookieLife is the longest that browsers keep a cookie. It is set anew at each use.
@@ -264,32 +257,4 @@ func (s *Server) postRecognise(w http.ResponseWriter, r *http.Request) {
 		s.setCookie(w, cookie) // for as long again
 		return map[string]string{"device": d.ID.String()}, nil
 	})
-}
-
-// change is a button of somebody's list of devices.
-func (s *Server) change(f func(*http.Request, directory.Actor, directory.DeviceID) (*manage.Receipt, error), done string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if _, err := webkit.ParseForm(w, r); err != nil {
-			s.Fail(w, r, err)
-			return
-		}
-		signed := s.Owner(w, r, "/account", nil)
-		if signed == nil {
-			return
-		}
-		id, err := directory.ParseID[directory.Device](r.PathValue("id"))
-		if err != nil {
-			err = fault.New(fault.NotFound, "There is no such device.")
-		} else {
-			_, err = f(r, signed.Actor, id)
-		}
-		if err != nil {
-			s.Fail(w, r, err)
-			return
-		}
-		// The session may be one of those that ended: then the page asks to sign in.
-		w.Header().Set("Location", "/account?done="+done)
-		w.Header().Set("Cache-Control", "no-store")
-		w.WriteHeader(http.StatusSeeOther)
-	}
 }
