@@ -228,7 +228,7 @@ func (s *Set) weigh(f *Facts, apply set, given Needs, ages ages, unmet *set) (De
 			continue
 		}
 		if open.take(&apply, &x.by) {
-			ask |= x.need()
+			ask |= x.need(ages)
 		}
 	}
 	*unmet = unmet.or(open)
@@ -283,17 +283,21 @@ func (f *Facts) proof(secondary bool) (older, newer time.Time) {
 	}
 }
 
-// ages are how old the proofs are: that of both factors, and that of the second.
-type ages [2]time.Duration
+// ages are how old the proofs are: that of both factors, that of the second, and
+// that of the first.
+type ages [3]time.Duration
 
 // ages takes what is from later than now plus [Grace] for as old as can be: a clock
 // is wrong there. What is not known, the zero time, is two thousand years old.
 func (f *Facts) ages() (all ages) {
-	for i := range all {
+	for i := range 2 {
 		older, newer := f.proof(i == 1)
 		if all[i] = f.Now.Sub(older); newer.Sub(f.Now) > Grace {
 			all[i] = math.MaxInt64
 		}
+	}
+	if all[2] = f.Now.Sub(f.AuthTime); f.AuthTime.Sub(f.Now) > Grace {
+		all[2] = math.MaxInt64
 	}
 	return all
 }
@@ -305,8 +309,11 @@ func (q *Frequency) stale(all ages) bool {
 	return all[0] >= q.life()
 }
 
-func (q *Frequency) need() Needs {
-	if q.Secondary {
+// need is what to ask for where the proof is stale. Who has just signed in is asked
+// for the second factor, when only that is old: another password would not make it
+// younger, and they would be asked for ever.
+func (q *Frequency) need(all ages) Needs {
+	if q.Secondary || all[2] < q.life() {
 		return NeedSecond
 	}
 	return NeedSignIn

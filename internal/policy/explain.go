@@ -101,7 +101,7 @@ func (s *Set) missing(i int, x ask, given Needs, old ages) Needs {
 		missing = 0
 	}
 	if q := s.policies[i].Session; q != nil && q.Frequency != nil && q.Frequency.stale(old) {
-		missing |= q.Frequency.need()
+		missing |= q.Frequency.need(old)
 	}
 	return missing
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	msalerrors "github.com/AzureAD/microsoft-authentication-library-for-go/apps/errors"
 	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/public"
@@ -85,4 +86,108 @@ func TestAPolicyIsMetByItsCode(t *testing.T) {
 		token = next.AccessToken
 	}
 	w.MailOpen(t, token)
+}
+
+// What a person can give leads on: the claims of the guard and those of the server's
+// answer are taken to the sign-in page, which asks for just that. What a policy asked
+// for in vain ends nothing either: a second program of ada's, which was told 50076,
+// goes on with its refresh token when the policy is gone.
+func TestWhatAPolicyAsksForLeadsOn(t *testing.T) {
+	t.Parallel()
+	w := world.Start(t)
+	admin := w.Admin(t)
+	ctx := bounded(t)
+	type program struct {
+		public.Client
+		*world.Browser
+		last public.AuthResult
+	}
+	open := func() *program {
+		t.Helper()
+		p := &program{Client: desk(t, w, cp1), Browser: w.Browser(t, world.Ada)}
+		var err error
+		if p.last, err = p.AcquireTokenInteractive(ctx, mail, opens(t, p.Browser)); err != nil {
+			t.Fatal(err)
+		}
+		w.MailOpen(t, p.last.AccessToken)
+		return p
+	}
+	silent := func(p *program, claims string) error {
+		got, err := p.AcquireTokenSilent(ctx, mail, public.WithSilentAccount(p.last.Account), public.WithClaims(claims))
+		if err == nil {
+			p.last = got
+		}
+		return err
+	}
+	// told is what the server says when the program takes the guard's claims to it.
+	told := func(p *program, number int, suberror string) (claims []string) {
+		t.Helper()
+		asked := world.Claims(t, w.MailShut(t, p.last.AccessToken))
+		said := refused(t, silent(p, asked))
+		if said.Error != "invalid_grant" || said.Sub != suberror || !slices.Equal(said.Codes, []int{number}) {
+			t.Fatalf("want %d %s: %+v", number, suberror, said)
+		}
+		return []string{asked, said.Claims}
+	}
+	// met: the person gives it, and the guard is content.
+	met := func(p *program, claims string) {
+		t.Helper()
+		got, err := p.AcquireTokenInteractive(ctx, mail, opens(t, p.Browser), public.WithClaims(claims))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.last = got
+		w.MailOpen(t, got.AccessToken)
+		if err := silent(p, claims); err != nil {
+			t.Fatalf("renewed by what was given: %v", err)
+		}
+		w.MailOpen(t, p.last.AccessToken)
+	}
+	one, two, three := open(), open(), open()
+
+	// Two factors: the first program's person sets an app up, the second's has it then.
+	_, remove := w.Policy(t, admin, world.Ada, "", `"grantControls": {"operator": "OR", "builtInControls": ["mfa"]}`)
+	claims := told(one, 50079, "basic_action")
+	met(one, claims[0])
+	if one.Coded != 2 || one.Asked != 1 {
+		t.Errorf("%d codes and %d passwords", one.Coded, one.Asked)
+	}
+	claims = told(two, 50076, "basic_action")
+	if !strings.Contains(claims[1], `"capolids"`) {
+		t.Errorf("claims %s", claims[1])
+	}
+	met(two, claims[1]) // the server's own, which name the policy
+	if two.Coded != 1 || two.Asked != 1 {
+		t.Errorf("%d codes and %d passwords", two.Coded, two.Asked)
+	}
+	claims = told(three, 50076, "basic_action")
+	remove()
+	if err := silent(three, claims[0]); err != nil || three.Coded != 0 {
+		t.Fatalf("the policy is gone: %v", err)
+	}
+	w.MailOpen(t, three.last.AccessToken)
+
+	// Terms of use.
+	_, remove = w.Policy(t, admin, world.Ada, "", `"grantControls": {"operator": "OR", "builtInControls": [], "termsOfUse": ["`+w.Terms(t, admin)+`"]}`)
+	claims = told(three, 50158, "basic_action")
+	met(three, claims[1])
+	w.MailOpen(t, one.last.AccessToken) // accepted once, for all
+	remove()
+
+	// A sign-in of two factors that is two hours old where one is good for an hour:
+	// both are given again.
+	one.Asked, one.Coded, two.Asked = 0, 0, 0
+	w.Age(t, admin, world.Ada, 2*time.Hour)
+	_, remove = w.Policy(t, admin, world.Ada, "", `"sessionControls": {"signInFrequency": {"isEnabled": true, "type": "hours", "value": 1, "frequencyInterval": "timeBased", "authenticationType": "primaryAndSecondaryAuthentication"}}`)
+	claims = told(one, 70043, "token_expired")
+	met(one, claims[0])
+	if one.Asked != 1 || one.Coded != 1 {
+		t.Errorf("%d passwords, %d codes", one.Asked, one.Coded)
+	}
+	claims = told(two, 70043, "token_expired")
+	remove()
+	if err := silent(two, claims[0]); err != nil || two.Asked != 0 {
+		t.Fatalf("the policy is gone: %v", err)
+	}
+	w.MailOpen(t, two.last.AccessToken)
 }

@@ -12,12 +12,14 @@ import (
 )
 
 // Browser is a person at a browser without scripts: it keeps cookies, follows
-// redirects, and fills in the server's forms with its user's name and password.
-// One goroutine at a time.
+// redirects, and fills in the server's forms with its user's name and password, and
+// with codes of the authenticator app that the person sets up when told to. One
+// goroutine at a time.
 type Browser struct {
 	User   string
 	Asked  int // how often a password was asked for
 	Agreed int // how often consent was asked for and given
+	Coded  int // how often a code of the app was asked for
 
 	w    *World
 	http *http.Client
@@ -109,7 +111,17 @@ func (b *Browser) visit(t *testing.T, addr, code string) *End {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if key := find(doc, func(n *html.Node) bool { return attr(n, "id") == "key" }); key != nil {
+			b.w.keep(b.User, text(key))
+		}
 		f := find(doc, func(n *html.Node) bool { return n.Data == "form" })
+		if on := find(doc, func(n *html.Node) bool { return attr(n, "id") == "go-on" && n.Data == "a" }); f == nil && on != nil {
+			if u, err = u.Parse(attr(on, "href")); err != nil {
+				t.Fatal(err)
+			}
+			method, form = http.MethodGet, nil
+			continue
+		}
 		if f == nil {
 			return &End{URL: u, Body: string(body)}
 		}
@@ -140,6 +152,9 @@ func (b *Browser) fill(f *html.Node, code string) url.Values {
 			out.Set(name, Password)
 		case name == "user_code" && attr(n, "type") != "hidden":
 			out.Set(name, code)
+		case name == "code" && attr(n, "type") != "hidden":
+			b.Coded++
+			out.Set(name, b.w.code(b.User))
 		case attr(n, "type") == "checkbox" && !has(n, "checked"):
 		default:
 			out.Set(name, attr(n, "value"))

@@ -36,6 +36,10 @@ type World struct {
 	CAFile string // PEM: what Client trusts
 
 	pool *x509.CertPool
+	data string // the server's folder
+
+	mu   sync.Mutex      // guards what follows
+	apps map[string]*app // people's authenticator apps, by name
 }
 
 // Password is everybody's.
@@ -199,7 +203,7 @@ func Start(t *testing.T) *World {
 	if err != nil {
 		t.Fatalf("tls ca: %v", err)
 	}
-	w := &World{pool: x509.NewCertPool(), CAFile: filepath.Join(dir, "ca.pem")}
+	w := &World{pool: x509.NewCertPool(), CAFile: filepath.Join(dir, "ca.pem"), data: data, apps: map[string]*app{}}
 	for try := 1; ; try++ {
 		// The server takes no port 0: its public URL is known before it listens.
 		l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -193,3 +193,25 @@ func TestTermsOfUseAreReadAndAccepted(t *testing.T) {
 		t.Errorf("a made-up flow: %d", q.status)
 	}
 }
+
+// Both factors are too old: the password alone makes neither the second younger nor
+// the person go round in a circle.
+func TestAfterTheSignInFrequencyBothFactorsAreAskedForOnce(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b := h.open()
+	b.signIn("/account")
+	key := b.app(h)
+	h.rule(storetest.Policy(1, "", storetest.AsksMFA+`,"sessionControls":{"signInFrequency":{"isEnabled":true,"type":"hours","value":4,"frequencyInterval":"timeBased","authenticationType":"primaryAndSecondaryAuthentication"}}`))
+	other := b.another()
+	p := other.submit(other.get(tripboard()), "/signin", "username", ada, "password", password).want(200, "Enter the code")
+	h.Clock.Add(30 * time.Second)
+	if q := other.submit(p, "/signin/second", "code", totp(t, key, h.Clock.Now())).answer(); q.Get("code") == "" {
+		t.Fatalf("%v", q)
+	}
+	h.Clock.Add(4 * time.Hour)
+	p = other.submit(other.get(tripboard()).want(200, "Sign in"), "/signin", "username", ada, "password", password).want(200, "Enter the code")
+	if q := other.submit(p, "/signin/second", "code", totp(t, key, h.Clock.Now())).answer(); q.Get("code") == "" {
+		t.Errorf("%v", q)
+	}
+}
