@@ -47,7 +47,7 @@ func portalRoom(sideways ...string) room {
 
 func verb(sideways ...string) room { return room{floor: 3, sideways: sideways, except: farSide} }
 
-var throughServer = []string{"internal/store", "internal/keys", "internal/revoke", "internal/access", "internal/signin", "internal/issue", "internal/manage", "internal/relay", "internal/review", "internal/deliver", "internal/device", "internal/federate", "internal/factor", "internal/govern", "internal/web/", "guard/guardtest"}
+var throughServer = []string{"internal/store", "internal/keys", "internal/revoke", "internal/access", "internal/signin", "internal/issue", "internal/manage", "internal/relay", "internal/review", "internal/deliver", "internal/device", "internal/deed", "internal/federate", "internal/factor", "internal/govern", "internal/web/", "guard/guardtest"}
 
 var webkit = "internal/web/webkit"
 
@@ -56,7 +56,8 @@ var webkit = "internal/web/webkit"
 var plan = map[string]room{
 	"internal/web/device":         surface(webkit, "internal/web/pages"),
 	"internal/web/graph/devices":  surface("internal/web/graph/api", "internal/web/graph/odata"),
-	"internal/device":             verb("internal/revoke", "internal/manage"),
+	"internal/device":             verb("internal/revoke", "internal/manage", "internal/deed"),
+	"internal/deed":               verb("internal/revoke", "internal/manage"),
 	"internal/store/internal/raw": {floor: 2},
 	"internal/store/devices":      {floor: 2, sideways: []string{"internal/store", "internal/store/internal/raw"}, except: append([]string{"guard"}, farSide...)},
 	"":                            {floor: 0}, // doc.go itself
@@ -109,8 +110,8 @@ var plan = map[string]room{
 	"internal/relay":      verb("internal/keys"),
 	"internal/deliver":    verb("internal/keys"),
 	"internal/govern":     verb("internal/access", "internal/manage"),
-	"internal/factor":     verb("internal/keys", "internal/revoke", "internal/signin", "internal/manage"),
-	"internal/federate":   verb("internal/keys", "internal/revoke", "internal/signin", "internal/manage"),
+	"internal/factor":     verb("internal/keys", "internal/revoke", "internal/signin", "internal/manage", "internal/deed"),
+	"internal/federate":   verb("internal/keys", "internal/revoke", "internal/signin", "internal/manage", "internal/deed"),
 
 	webkit:                            surface(),
 	"internal/web/webkit/webkittest":  surface(webkit),
@@ -158,6 +159,7 @@ var plan = map[string]room{
 var later = map[string]string{
 	"internal/web/device":             "0020-rooms-of-conditional-access.md",
 	"internal/web/graph/devices":      "0020-rooms-of-conditional-access.md",
+	"internal/deed":                   "0020-rooms-of-conditional-access.md",
 	"internal/device":                 "0020-rooms-of-conditional-access.md",
 	"internal/store/internal/raw":     "0020-rooms-of-conditional-access.md",
 	"internal/store/devices":          "0020-rooms-of-conditional-access.md",

@@ -57,6 +57,7 @@
 //	         internal/factor             second factors: authenticator apps, passkeys, codes, passes
 //	         internal/federate           sign-in through other identity providers; links
 //	         internal/deliver            ledger to other people's servers: back-channel logout, dead letters
+//	         internal/deed               one act on somebody's behalf: actor, dry run, refusal, receipt
 //	         internal/device             browsers known again: registered, proven, lost
 //	         internal/govern             conditional access: who may change it, what would come of it
 //	floor 4  internal/web/webkit         what all surfaces share: pages' frame, cookies, limits

@@ -6,8 +6,8 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/audit"
+	"github.com/curfew-id/curfew/internal/deed"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
@@ -32,15 +32,13 @@ type Service struct {
 }
 
 const (
-	maxName   = 120
-	maxReason = 500
+	maxName = 120
 	// maxPage bounds a listing.
 	maxPage = 100
 )
 
 var (
-	errNone   = fault.New(fault.NotFound, "There is no such device.")
-	errDryRun = errors.New("dry run")
+	errNone = fault.New(fault.NotFound, "There is no such device.")
 )
 
 // View is a device with the name of its owner.
@@ -161,7 +159,7 @@ func (s *Service) Change(ctx context.Context, actor directory.Actor, id director
 			}
 			c.did(activity, d, "Says that the device is "+word(*p.Compliant)+".", audit.Change{Property: "IsCompliant", Old: word(d.Compliant), New: word(*p.Compliant)})
 		}
-		if len(c.said) == 0 {
+		if len(c.Said) == 0 {
 			return c.allow("Update device", d, role.ReadDevices) // who may not even see it learns nothing
 		}
 		return c.change(id, func(d *directory.Device) {
@@ -204,95 +202,39 @@ func (s *Service) Delete(ctx context.Context, actor directory.Actor, id director
 			return err
 		}
 		c.did("Delete device", d, "Deletes the device and ends what is on it.")
-		c.cut, err = devices.Delete(c.Tx, id)
+		c.Cut, err = devices.Delete(c.Tx, id)
 		return err
 	})
 }
 
 // step is one run of a transaction's closure.
-type step struct {
-	*store.Tx
-	actor   directory.Actor
-	cut     *store.Cut
-	said    []string
-	refused *audit.Record
-}
+type step struct{ *deed.Step }
 
-// allow asks role.Allowed and remembers a refusal for the audit log.
 func (c *step) allow(activity string, d *directory.Device, action role.Action) error {
-	err := role.Allowed(c.actor, action, role.Target{ID: d.User}).Err(d.Name)
-	if err != nil {
-		c.refused = &audit.Record{Action: activity, Result: audit.Refused, Target: devices.Party(d), Whose: d.User.String(), Elaborate: fault.Public(err)}
-	}
-	return err
+	return c.Allow(activity, devices.Party(d), d.Name, action, role.Target{ID: d.User})
 }
 
 func (c *step) did(activity string, d *directory.Device, sentence string, changes ...audit.Change) {
 	c.Audit(audit.Record{Action: activity, Target: devices.Party(d), Whose: d.User.String(), Changes: changes})
-	c.said = append(c.said, sentence)
+	c.Said = append(c.Said, sentence)
 }
 
 func (c *step) change(id directory.DeviceID, f func(*directory.Device)) (err error) {
-	c.cut, err = devices.Change(c.Tx, id, func(d *directory.Device) error { f(d); return nil })
+	c.Cut, err = devices.Change(c.Tx, id, func(d *directory.Device) error { f(d); return nil })
 	return err
 }
 
-// write runs f on the actor's behalf about one device and returns the receipt of
-// what it cut. A dry run undoes it at the end; a refusal is audited.
+// write runs f on the actor's behalf about one device.
 func (s *Service) write(ctx context.Context, actor directory.Actor, act manage.Act, id directory.DeviceID, f func(*step, *directory.Device) error) (*store.Receipt, error) {
-	if len(act.Reason) > maxReason {
-		return nil, fault.New(fault.Invalid, "The reason is too long: 500 characters at most.")
-	}
-	var c *step
-	err := s.DB.Urgent(ctx, func(tx *store.Tx) error {
-		tx.By(store.By{Actor: actor, Reason: act.Reason})
-		a, err := tx.ActorNow(actor)
-		if err != nil {
-			return err
-		}
-		c = &step{Tx: tx, actor: a}
-		d, err := devices.Get(tx, id)
+	return deed.Doer{DB: s.DB, Revoke: s.Revoke, Log: s.Log}.Do(ctx, actor, act, func(c *deed.Step) error {
+		d, err := devices.Get(c.Tx, id)
 		if err != nil {
 			return missing(err)
 		}
-		if err := revoke.Pace(tx, a, d.User); err != nil { // each may append a line
+		if err := revoke.Pace(c.Tx, c.Actor, d.User); err != nil { // each may append a line
 			return err
 		}
-		if err := f(c, d); err != nil || !act.DryRun {
-			return missing(err)
-		}
-		return errDryRun
-	})
-	if errors.Is(err, errDryRun) {
-		err = nil
-	}
-	if err != nil {
-		return nil, errors.Join(err, s.auditRefusal(ctx, actor, act, c, err))
-	}
-	if act.Effects != nil {
-		*act.Effects = append(*act.Effects, c.said...)
-	}
-	if act.DryRun || c.cut == nil || c.cut.Receipt == "" {
-		return nil, nil
-	}
-	r, err := s.Revoke.Count(ctx, c.cut.Receipt)
-	if err != nil { // the cut stands; it is counted at the next start
-		s.log().Error("the rest of a revocation could not be counted", "receipt", c.cut.Receipt, "error", err)
-		return &store.Receipt{ID: c.cut.Receipt, Pos: c.cut.Pos, At: c.cut.At, Cause: c.cut.Cause, Target: c.cut.Target, Reason: act.Reason, Cuts: c.cut.Cuts}, nil
-	}
-	return r, nil
-}
-
-// auditRefusal writes down that somebody was refused, in a transaction of its own.
-func (s *Service) auditRefusal(ctx context.Context, actor directory.Actor, act manage.Act, c *step, err error) error {
-	if c == nil || c.refused == nil || act.DryRun || !fault.Is(err, fault.Denied) {
-		return nil
-	}
-	actor.Owner, actor.Born = cutoff.Owner{}, cutoff.MaxPos // whoever was cut is refused on record as well
-	return s.DB.Update(ctx, func(tx *store.Tx) error {
-		tx.By(store.By{Actor: actor, Reason: act.Reason})
-		tx.Audit(*c.refused)
-		return nil
+		return missing(f(&step{c}, d))
 	})
 }
 

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 
-	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/audit"
+	"github.com/curfew-id/curfew/internal/deed"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/manage"
@@ -21,7 +21,6 @@ const (
 
 var (
 	errNoUser = fault.New(fault.NotFound, "There is no such user.")
-	errDryRun = errors.New("dry run")
 )
 
 // maxReason bounds the reason, in bytes.
@@ -29,12 +28,8 @@ const maxReason = 500
 
 // step is one run of a transaction's closure, on an administrator's behalf.
 type step struct {
-	*store.Tx
-	actor   directory.Actor
-	user    *directory.User
-	cut     *store.Cut
-	said    []string
-	refused *audit.Record
+	*deed.Step
+	user *directory.User
 }
 
 // person is a user by object id or user name, and judges whether the actor may do
@@ -48,11 +43,7 @@ func (c *step) person(activity string, action role.Action, ref string) (*directo
 	if err != nil {
 		return nil, err
 	}
-	if err := role.Allowed(c.actor, action, role.Target{ID: u.ID, Held: held, Service: u.Service}).Err(u.DisplayName); err != nil {
-		c.refused = &audit.Record{Action: activity, Result: audit.Refused, Target: store.UserParty(u), Elaborate: fault.Public(err)}
-		return nil, err
-	}
-	return u, nil
+	return u, c.Allow(activity, store.UserParty(u), u.DisplayName, action, role.Target{ID: u.ID, Held: held, Service: u.Service})
 }
 
 func userByRef(tx *store.Tx, ref string) (u *directory.User, err error) {
@@ -67,52 +58,17 @@ func userByRef(tx *store.Tx, ref string) (u *directory.User, err error) {
 	return u, err
 }
 
-// write runs f on the actor's behalf and returns the receipt of what it cut; after is
-// done when it is durable. A dry run undoes it at the end; a refusal is audited.
+// write runs f on the actor's behalf; after is done when it is durable.
 func (s *Service) write(ctx context.Context, actor directory.Actor, act manage.Act, f func(*step) error, after func(*step)) (*Receipt, error) {
-	if len(act.Reason) > maxReason {
-		return nil, fault.New(fault.Invalid, "The reason is too long: 500 characters at most.")
-	}
-	var c *step
-	err := s.DB.Urgent(ctx, func(tx *store.Tx) error {
-		tx.By(store.By{Actor: actor, Reason: act.Reason})
-		a, err := tx.ActorNow(actor)
-		if err != nil {
-			return err
-		}
-		c = &step{Tx: tx, actor: a}
-		if err := f(c); err != nil || !act.DryRun {
-			return err
-		}
-		return errDryRun
+	var last *step
+	r, err := deed.Doer{DB: s.DB, Revoke: s.Revoke, Log: s.Log}.Do(ctx, actor, act, func(c *deed.Step) error {
+		last = &step{Step: c}
+		return f(last)
 	})
-	if errors.Is(err, errDryRun) {
-		err = nil
+	if err == nil && !act.DryRun {
+		after(last)
 	}
-	if err != nil {
-		return nil, errors.Join(err, s.auditRefusal(ctx, actor, act, c, err))
-	}
-	if act.Effects != nil {
-		*act.Effects = append(*act.Effects, c.said...)
-	}
-	if act.DryRun {
-		return nil, nil
-	}
-	after(c)
-	return s.receipt(ctx, c.cut), nil
-}
-
-// auditRefusal writes down that somebody was refused, in a transaction of its own.
-func (s *Service) auditRefusal(ctx context.Context, actor directory.Actor, act manage.Act, c *step, err error) error {
-	if c == nil || c.refused == nil || act.DryRun || !fault.Is(err, fault.Denied) {
-		return nil
-	}
-	actor.Owner, actor.Born = cutoff.Owner{}, cutoff.MaxPos // whoever was cut is refused on record as well
-	return s.DB.Update(ctx, func(tx *store.Tx) error {
-		tx.By(store.By{Actor: actor, Reason: act.Reason})
-		tx.Audit(*c.refused)
-		return nil
-	})
+	return r, err
 }
 
 // Person is somebody with their methods, as administrators see them.
@@ -180,11 +136,11 @@ func (s *Service) takeAway(ctx context.Context, actor directory.Actor, ref strin
 		if len(removed) == 0 {
 			return fault.New(fault.NotFound, c.user.Name+" has no such method.")
 		}
-		c.cut = cut
+		c.Cut = cut
 		for _, m := range removed {
 			names = append(names, words(m))
 			c.Audit(audit.Record{Action: deletesOf, Target: store.UserParty(c.user), Changes: []audit.Change{{Property: "AuthenticationMethod", Old: words(m)}}})
-			c.said = append(c.said, "Takes the "+words(m)+" of "+c.user.Name+" away, and ends everything of theirs.")
+			c.Said = append(c.Said, "Takes the "+words(m)+" of "+c.user.Name+" away, and ends everything of theirs.")
 		}
 		return nil
 	}, func(c *step) {

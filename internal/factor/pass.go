@@ -82,15 +82,15 @@ func (s *Service) IssuePass(ctx context.Context, actor directory.Actor, ref stri
 		if err != nil {
 			return err
 		}
-		c.cut = cut
+		c.Cut = cut
 		m := &directory.Method{ID: directory.NewID[directory.Method](c.Now), User: u.ID, Kind: directory.MethodPass, Name: kindWords[directory.MethodPass], Created: c.Now, Expires: c.Now.Add(wish.Life)}
-		fill(m, pass{MAC: s.mac(u.ID, plain(p.Value)), Once: wish.Once, By: c.actor.Name})
+		fill(m, pass{MAC: s.mac(u.ID, plain(p.Value)), Once: wish.Once, By: c.Actor.Name})
 		line, err := c.AddMethod(m, store.UserChange{})
 		if err != nil {
 			return err
 		}
-		if c.cut == nil {
-			c.cut = line
+		if c.Cut == nil {
+			c.Cut = line
 		}
 		p.Method, c.user = view(m), u
 		how := "many times"
@@ -101,7 +101,7 @@ func (s *Service) IssuePass(ctx context.Context, actor directory.Actor, ref stri
 			c.Audit(audit.Record{Action: deletesOf, Target: store.UserParty(u), Changes: []audit.Change{{Property: "AuthenticationMethod", Old: words(old)}}})
 		}
 		c.Audit(audit.Record{Action: registersFor, Target: store.UserParty(u), Changes: []audit.Change{{Property: "AuthenticationMethod", New: words(m)}, {Property: "Lifetime", New: wish.Life.String() + ", good " + how}}})
-		c.said = append(c.said, fmt.Sprintf("Gives %s a temporary access pass, good %s for %s.", u.Name, how, wish.Life))
+		c.Said = append(c.Said, fmt.Sprintf("Gives %s a temporary access pass, good %s for %s.", u.Name, how, wish.Life))
 		return nil
 	}, func(c *step) {
 		s.tell(Notice{User: c.user, What: Added, Method: kindWords[directory.MethodPass], IP: actor.IP, At: c.Now})

@@ -345,26 +345,12 @@ func (s *Service) change(ctx context.Context, signed *signin.Signed, began time.
 	if cut == nil || len(cut.Cuts) == 0 {
 		return done, nil
 	}
-	done.Receipt = s.receipt(ctx, cut)
+	done.Receipt = s.Revoke.Counted(ctx, cut, "")
 	if done.Over = !cut.Kept; !done.Over {
 		done.Cookie = cookie
 		signed.Session.Born, signed.Session.Cookie, signed.Actor.Born = cut.Pos, hash, cut.Pos
 	}
 	return done, nil
-}
-
-// receipt counts what a change ended. The change is durable: that it could not be
-// counted now takes nothing back, and is made up for at the next start.
-func (s *Service) receipt(ctx context.Context, cut *store.Cut) *Receipt {
-	if cut == nil || cut.Receipt == "" {
-		return nil
-	}
-	r, err := s.Revoke.Count(ctx, cut.Receipt)
-	if err != nil {
-		s.log().Error("the rest of a change of methods could not be counted", "receipt", cut.Receipt, "error", err)
-		return &Receipt{ID: cut.Receipt, Pos: cut.Pos, At: cut.At, Cause: cut.Cause, Target: cut.Target, Cuts: cut.Cuts, Kept: cut.Kept}
-	}
-	return r
 }
 
 // add stores a method that the person has registered.

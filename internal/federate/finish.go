@@ -10,6 +10,7 @@ import (
 
 	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/audit"
+	"github.com/curfew-id/curfew/internal/deed"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/policy"
@@ -291,7 +292,7 @@ func (s *Service) linkOwn(ctx context.Context, a Answer, row *store.Ticket, t ti
 		if err := fresh(p, nil, t, id, false); err != nil {
 			return err
 		}
-		c := &step{Tx: tx, s: s, actor: signed.Actor}
+		c := &step{&deed.Step{Tx: tx, Actor: signed.Actor}, s}
 		if err := revoke.Pace(tx, signed.Actor, u.ID); err != nil {
 			return err
 		}

@@ -42,7 +42,7 @@ func (c *step) person(activity string, id directory.UserID) (*directory.User, er
 func (s *Service) Links(ctx context.Context, actor directory.Actor, user directory.UserID) (all []directory.Link, err error) {
 	err = s.read(ctx, actor, func(c *step) error {
 		all = nil
-		if err := role.Allowed(c.actor, role.ReadUsers, role.Target{ID: user}).Err(""); err != nil {
+		if err := role.Allowed(c.Actor, role.ReadUsers, role.Target{ID: user}).Err(""); err != nil {
 			return err
 		}
 		if _, err := c.User(user); err != nil {
@@ -111,7 +111,7 @@ func (c *step) link(p *directory.Provider, subject string, u *directory.User) er
 	}
 	c.Tx.Cut(line)
 	c.Audit(audit.Record{Action: links, Target: store.UserParty(u), Changes: []audit.Change{{Property: string(p.ID), New: subject}}})
-	c.said = append(c.said, "Links "+u.Name+" to an account at "+p.Name+".")
+	c.Said = append(c.Said, "Links "+u.Name+" to an account at "+p.Name+".")
 	return nil
 }
 
@@ -129,7 +129,7 @@ func (s *Service) Unlink(ctx context.Context, actor directory.Actor, id director
 			return missing(err, errNoUser)
 		}
 		switch {
-		case c.actor.User == user && !c.actor.Session.IsZero() && c.actor.Scopes == nil: // on the account page
+		case c.Actor.User == user && !c.Actor.Session.IsZero() && c.Actor.Scopes == nil: // on the account page
 			err = c.unlinkOwn(p, u)
 		case !u.Deleted.IsZero(): // what is left of somebody
 			err = c.allow(unlinks, store.UserParty(u), role.UpdateProvider, role.Target{})
@@ -139,11 +139,11 @@ func (s *Service) Unlink(ctx context.Context, actor directory.Actor, id director
 		if err != nil {
 			return err
 		}
-		if c.cut, err = c.Tx.Unlink(p, user); err != nil {
+		if c.Cut, err = c.Tx.Unlink(p, user); err != nil {
 			return missing(err, fault.New(fault.NotFound, "That user is not linked to "+p.Name+"."))
 		}
 		c.Audit(audit.Record{Action: unlinks, Target: store.UserParty(u), Changes: []audit.Change{{Property: string(p.ID), New: "unlinked"}}})
-		c.said = append(c.said, "Unlinks "+u.Name+" from "+p.Name+" and ends the sessions that came through it.")
+		c.Said = append(c.Said, "Unlinks "+u.Name+" from "+p.Name+" and ends the sessions that came through it.")
 		return nil
 	})
 }
@@ -158,5 +158,5 @@ func (c *step) unlinkOwn(p *directory.Provider, u *directory.User) error {
 	if u.Password.Hash == "" && !others {
 		return fault.New(fault.Conflict, "You have no password here and no other way to sign in. Ask an administrator for a password first.")
 	}
-	return revoke.Pace(c.Tx, c.actor, u.ID)
+	return revoke.Pace(c.Tx, c.Actor, u.ID)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/internal/audit"
+	"github.com/curfew-id/curfew/internal/deed"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/keys"
@@ -100,7 +101,7 @@ const (
 func (s *Service) Create(ctx context.Context, actor directory.Actor, id directory.ProviderID, issuer string, p Patch, act manage.Act) (x Seen, err error) {
 	issuer = strings.TrimSuffix(issuer, directory.WellKnown)
 	// Who may not is refused below, on record, and before anybody is asked anything.
-	may := s.read(ctx, actor, func(c *step) error { return role.Allowed(c.actor, role.UpdateProvider, role.Target{}).Err("") })
+	may := s.read(ctx, actor, func(c *step) error { return role.Allowed(c.Actor, role.UpdateProvider, role.Target{}).Err("") })
 	if may == nil {
 		if _, err := s.Upstream.Discover(ctx, issuer); err != nil {
 			return x, err
@@ -128,7 +129,7 @@ func (s *Service) Update(ctx context.Context, actor directory.Actor, id director
 // and returns one sentence if anything changed. The provider is not asked: a
 // directory must start without it. Kinds as Create.
 func (s *Service) Declare(tx *store.Tx, actor directory.Actor, id directory.ProviderID, issuer string, p Patch) (string, error) {
-	c := &step{Tx: tx, s: s, actor: actor}
+	c := &step{&deed.Step{Tx: tx, Actor: actor}, s}
 	issuer = strings.TrimSuffix(issuer, directory.WellKnown)
 	old, err := tx.Provider(id)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -138,7 +139,7 @@ func (s *Service) Declare(tx *store.Tx, actor directory.Actor, id directory.Prov
 		return "", fault.New(fault.Conflict, "The issuer of an identity provider never changes. Delete it, with its links, and register the new one.")
 	}
 	_, err = c.save(id, issuer, p, old == nil)
-	return strings.Join(c.said, " "), err
+	return strings.Join(c.Said, " "), err
 }
 
 // save creates or changes a registration.
@@ -193,7 +194,7 @@ func (c *step) save(id directory.ProviderID, issuer string, patch Patch, create 
 	if old != nil && reflect.DeepEqual(old, p) {
 		return p, nil
 	}
-	if c.cut, err = c.SaveProvider(p); errors.Is(err, store.ErrDuplicate) {
+	if c.Cut, err = c.SaveProvider(p); errors.Is(err, store.ErrDuplicate) {
 		return nil, fault.Wrap(fault.Conflict, "There is another identity provider of that issuer.", err)
 	} else if err != nil {
 		return nil, err
@@ -201,11 +202,11 @@ func (c *step) save(id directory.ProviderID, issuer string, patch Patch, create 
 	c.Audit(audit.Record{Action: activity, Target: store.ProviderParty(p), Changes: differences(old, p)})
 	switch {
 	case create:
-		c.said = append(c.said, "Registers the identity provider "+p.Name+" ("+p.Issuer+").")
+		c.Said = append(c.Said, "Registers the identity provider "+p.Name+" ("+p.Issuer+").")
 	case old.Enabled && !p.Enabled:
-		c.said = append(c.said, "Disables the identity provider "+p.Name+" and ends the sessions that came through it.")
+		c.Said = append(c.Said, "Disables the identity provider "+p.Name+" and ends the sessions that came through it.")
 	default:
-		c.said = append(c.said, "Changes the identity provider "+p.Name+".")
+		c.Said = append(c.Said, "Changes the identity provider "+p.Name+".")
 	}
 	return p, nil
 }
@@ -307,11 +308,11 @@ func (s *Service) Delete(ctx context.Context, actor directory.Actor, id director
 		if err != nil {
 			return missing(err, errNoProvider)
 		}
-		if c.cut, err = c.DeleteProvider(id); err != nil {
+		if c.Cut, err = c.DeleteProvider(id); err != nil {
 			return err
 		}
 		c.Audit(audit.Record{Action: deletes, Target: store.ProviderParty(p)})
-		c.said = append(c.said, "Deletes the identity provider "+p.Name+" with all links to it and ends the sessions that came through it.")
+		c.Said = append(c.Said, "Deletes the identity provider "+p.Name+" with all links to it and ends the sessions that came through it.")
 		return nil
 	})
 }

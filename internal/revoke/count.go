@@ -43,6 +43,24 @@ func (s *Service) Count(ctx context.Context, receipt string) (*store.Receipt, er
 	return r, err
 }
 
+// Counted is Count for a cut whose transaction has just been committed; nil for none.
+// The cut stands whatever goes wrong here, and whether or not the caller still waits:
+// what cannot be counted now is counted at the next start, and until then its receipt
+// says so.
+func (s *Service) Counted(ctx context.Context, c *store.Cut, reason string) *store.Receipt {
+	if c == nil || c.Receipt == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	r, err := s.Count(ctx, c.Receipt)
+	if err != nil {
+		s.Log.Error("the rest of a revocation could not be counted", "receipt", c.Receipt, "error", err)
+		return &store.Receipt{ID: c.Receipt, Pos: c.Pos, At: c.At, Cause: c.Cause, Target: c.Target, Reason: reason, Cuts: c.Cuts, Kept: c.Kept}
+	}
+	return r
+}
+
 // CountAll makes up for receipts whose rest was not counted because the process
 // died in between.
 func (s *Service) CountAll(ctx context.Context) error {

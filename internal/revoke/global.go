@@ -159,9 +159,7 @@ func (s *Service) global(ctx context.Context, actor directory.Actor, who Subject
 		return errors.Join(err, s.notGlobal(ctx, actor, who, err))
 	}
 	for _, c := range cuts {
-		if _, err := s.Count(ctx, c.Receipt); err != nil {
-			s.Log.Error("the rest of a revocation could not be counted", "receipt", c.Receipt, "error", err)
-		}
+		s.Counted(ctx, c, "")
 	}
 	return nil
 }

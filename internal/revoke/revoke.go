@@ -381,13 +381,7 @@ func (s *Service) cut(ctx context.Context, actor directory.Actor, o Options, f f
 	if !c.Kept {
 		res.Cookie = ""
 	}
-	res.Receipt, err = s.Count(ctx, c.Receipt)
-	if err != nil {
-		// The cut is durable. That it could not be counted now is told on the
-		// receipt, and made up for at the next start.
-		s.Log.Error("the rest of a revocation could not be counted", "receipt", c.Receipt, "error", err)
-		res.Receipt = &store.Receipt{ID: c.Receipt, Pos: c.Pos, At: c.At, Cause: c.Cause, Target: c.Target, Reason: o.Reason, Cuts: c.Cuts, Kept: c.Kept}
-	}
+	res.Receipt = s.Counted(ctx, c, o.Reason)
 	return res, nil
 }
 

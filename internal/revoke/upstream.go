@@ -93,9 +93,7 @@ func (s *Service) LoggedOut(ctx context.Context, o Order, subject, sid string) (
 		return 0, err
 	}
 	for _, c := range cuts {
-		if _, err := s.Count(ctx, c.Receipt); err != nil {
-			s.Log.Error("the rest of a revocation could not be counted", "receipt", c.Receipt, "error", err)
-		}
+		s.Counted(ctx, c, "")
 	}
 	return len(cuts), nil
 }

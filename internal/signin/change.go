@@ -153,7 +153,7 @@ func (s *Service) FinishChange(ctx context.Context, ticket, newPassword string, 
 	if err != nil {
 		return nil, err
 	}
-	s.receipt(ctx, cut)
+	s.Revoke.Counted(ctx, cut, "")
 	if !cut.Kept {
 		return nil, dead([]standing.Cause{standing.Revoked})
 	}
@@ -220,7 +220,7 @@ func (s *Service) ChangePassword(ctx context.Context, signed *Signed, current, n
 			cookie = fresh.value
 			signed.Session.Born, signed.Session.Cookie, signed.Actor.Born = cut.Pos, fresh.hash, cut.Pos
 		}
-		return cookie, s.receipt(ctx, cut), nil
+		return cookie, s.Revoke.Counted(ctx, cut, ""), nil
 	}
 	return "", nil, tooBusy()
 }
@@ -263,15 +263,4 @@ func (s *Service) replace(ctx context.Context, p *proven, signed *Signed, hash s
 		return nil
 	})
 	return cut, err
-}
-
-// receipt counts what a change ended. The change is durable: that it could not
-// be counted now takes nothing back, and is made up for at the next start.
-func (s *Service) receipt(ctx context.Context, cut *store.Cut) *store.Receipt {
-	r, err := s.Revoke.Count(ctx, cut.Receipt)
-	if err != nil {
-		s.log().Error("the rest of a password change could not be counted", "receipt", cut.Receipt, "error", err)
-		return &store.Receipt{ID: cut.Receipt, Pos: cut.Pos, At: cut.At, Cause: cut.Cause, Target: cut.Target, Cuts: cut.Cuts, Kept: cut.Kept}
-	}
-	return r
 }

@@ -199,7 +199,7 @@ func (s *Service) FinishReset(ctx context.Context, link, newPassword string, a A
 	}
 	s.outcome("password reset by mail", u, nil, a.Request, nil)
 	s.changed(u, a.IP)
-	return s.receipt(ctx, cut), nil
+	return s.Revoke.Counted(ctx, cut, ""), nil
 }
 
 func (s *Service) changed(u *directory.User, ip string) {
