@@ -8,9 +8,12 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -71,8 +74,15 @@ func TestJavaScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	admin := w.Admin(t)
+	clock := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		hours, _ := strconv.Atoi(r.FormValue("hours"))
+		w.Age(t, admin, r.FormValue("user"), time.Duration(hours)*time.Hour)
+	}))
+	defer clock.Close()
 	out := run(t, dir, 5*time.Minute, []string{
-		"CURFEW_BASE=" + w.Base, "CURFEW_AUTHORITY=" + w.Tenant, "CURFEW_ISSUER=" + w.Issuer, "CURFEW_API=" + w.API, "CURFEW_ADMIN=" + w.Admin(t),
+		"CURFEW_CLOCK=" + clock.URL,
+		"CURFEW_BASE=" + w.Base, "CURFEW_AUTHORITY=" + w.Tenant, "CURFEW_ISSUER=" + w.Issuer, "CURFEW_API=" + w.API, "CURFEW_ADMIN=" + admin,
 		"CURFEW_PASSWORD=" + world.Password, "CURFEW_SITE_SECRET=" + world.Secret, "CURFEW_ROBOT_SECRET=" + world.RobotPass, "CURFEW_MAIL_API_SECRET=" + world.MailAPIPass,
 		"CURFEW_VAULT_KEY=" + string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), fmt.Sprintf("CURFEW_VAULT_THUMBPRINT=%x", sha256.Sum256(cert.Raw)),
 		"NODE_EXTRA_CA_CERTS=" + w.CAFile,
@@ -81,7 +91,7 @@ func TestJavaScript(t *testing.T) {
 	// A runner that found no files is content, too.
 	for _, want := range []string{"openid-client, plain issuer", "openid-client, tenant issuer", "openid-client, device flow", "openid-client, as itself",
 		"openid-client, pushed requests and DPoP", "openid-client, private_key_jwt", "openid-client, token exchange", "openid-client, sign-out",
-		"msal-node, public client", "msal-node, device code", "msal-node, confidential client, secret", "msal-node, confidential client, certificate", "msal-node, on behalf of", "msal-node, as itself",
+		"msal-node, public client", "msal-node, device code", "msal-node, confidential client, secret", "msal-node, confidential client, certificate", "msal-node, on behalf of", "msal-node, as itself", "msal-node, policies",
 		"microsoft-graph-client"} {
 		if !strings.Contains(out, " - "+want+"\n") {
 			t.Errorf("%s did not run", want)

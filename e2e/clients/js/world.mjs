@@ -1,6 +1,7 @@
 // What the Go test prepared, and a browser without scripts, as in the Go package
 // world: it keeps cookies, follows redirects and fills in the server's forms.
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 
 const need = (name) => process.env[name] || assert.fail(`${name} is not set: run this through go test`);
 
@@ -10,6 +11,7 @@ export const issuer = need("CURFEW_ISSUER");
 export const api = need("CURFEW_API");
 const admin = need("CURFEW_ADMIN"); // an access token
 const password = need("CURFEW_PASSWORD");
+const clock = need("CURFEW_CLOCK"); // the Go test's: lets time pass for somebody
 const site = need("CURFEW_SITE_SECRET"), robot = need("CURFEW_ROBOT_SECRET");
 
 export const host = new URL(base).host;
@@ -28,9 +30,31 @@ export const cp1 = '{"access_token":{"xms_cc":{"values":["CP1"]}}}';
 const decode = (s) => s.replace(/&#(\d+);/g, (_, n) => String.fromCodePoint(n)).replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&quot;/g, '"').replace(/&amp;/g, "&");
 const attributes = (tag) => Object.fromEntries([...tag.matchAll(/([a-z-]+)(?:="([^"]*)")?/g)].map((m) => [m[1], decode(m[2] ?? "")]));
 
+// People's authenticator apps, as in the Go package.
+const apps = new Map();
+const base32 = (s) => Buffer.from([...s].map((c) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(c).toString(2).padStart(5, "0")).join("").match(/.{8}/g).map((b) => parseInt(b, 2)));
+
+function totp(user) {
+  const a = apps.get(user);
+  a.last = Math.max(a.last + 1, Math.floor(Date.now() / 30000) - 1);
+  const b = Buffer.alloc(8);
+  b.writeBigUInt64BE(BigInt(a.last));
+  const sum = createHmac("sha1", a.secret).update(b).digest();
+  return String((sum.readUInt32BE(sum[19] & 15) & 0x7fffffff) % 1e6).padStart(6, "0");
+}
+
+// age lets time pass since whatever somebody proved.
+export async function age(user, hours) {
+  const res = await fetch(`${clock}?user=${user}&hours=${hours}`, { method: "POST" });
+  assert.ok(res.ok, await res.text());
+  const a = apps.get(user);
+  if (a) a.last -= hours * 120;
+}
+
 export class Browser {
   asked = 0; // passwords
   agreed = 0; // consents and devices
+  coded = 0; // codes of the authenticator app
   #jar = new Map();
 
   constructor(user) {
@@ -62,7 +86,15 @@ export class Browser {
         form = null;
         continue;
       }
+      const key = /id="key"[^>]*>([^<]*)</.exec(body);
+      if (key) apps.set(this.user, { secret: base32(key[1].replaceAll(" ", "")), last: 0 });
       const f = /<form\b([^>]*)>(.*?)<\/form>/s.exec(body);
+      const on = /<a id="go-on"[^>]*href="([^"]*)"/.exec(body);
+      if (!f && on) {
+        url = new URL(decode(on[1]), url);
+        form = null;
+        continue;
+      }
       if (!f) return { url, form: null, body };
       url = new URL(attributes(f[1]).action, url);
       form = this.#fill(f[2], code);
@@ -86,6 +118,9 @@ export class Browser {
       else if (a.name === "password") {
         this.asked++;
         out.set(a.name, password);
+      } else if (a.name === "code" && a.type !== "hidden") {
+        this.coded++;
+        out.set(a.name, totp(this.user));
       } else if (a.name === "user_code" && a.type !== "hidden") out.set(a.name, code);
       else out.set(a.name, a.value ?? "");
     }
@@ -136,6 +171,23 @@ async function post(path) {
   const res = await fetch(`${base}/v1.0/${path}`, { method: "POST", headers: { authorization: `Bearer ${admin}` } });
   assert.ok(res.ok, await res.text());
 }
+
+async function graph(method, path, body) {
+  const res = await fetch(`${base}/v1.0/${path}`, { method, body: body && JSON.stringify(body), headers: { authorization: `Bearer ${admin}`, ...(body && { "content-type": "application/json" }) } });
+  const text = await res.text();
+  assert.ok(res.ok, text);
+  return text && JSON.parse(text);
+}
+
+// policy switches a policy on for one person; it returns what takes it away.
+export async function policy(user, rest) {
+  const { id } = await graph("GET", `users/${user}`);
+  const made = await graph("POST", "identity/conditionalAccess/policies", { displayName: "A test", state: "enabled",
+    conditions: { users: { includeUsers: [id] }, applications: { includeApplications: ["All"] }, clientAppTypes: ["all"] }, ...rest });
+  return { id: made.id, remove: () => graph("DELETE", `identity/conditionalAccess/policies/${made.id}`) };
+}
+
+export const terms = async () => (await graph("POST", "agreements", { displayName: "House rules", text: "Close the door." })).id;
 
 export const revoke = (user) => post(`users/${user}/revokeSignInSessions`);
 export const revokeApp = (id) => post(`curfew/apps/${id}/revoke`);
