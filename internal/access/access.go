@@ -33,6 +33,11 @@ type Service struct {
 	Risk func(*store.Tx, *Use) (Risk, error)
 	// Registered reads the methods that a person could give; nil: [Registered].
 	Registered func(*store.Tx, directory.UserID) (policy.Methods, error)
+	// Witness is told of each use of an account that no policy touches, once an hour for
+	// each session and application. It must be quick: transactions wait for it. Nil:
+	// nobody is told.
+	Witness func(Witnessed)
+	told    told
 }
 
 // Risk is how likely it is that somebody else is at the keys.
@@ -166,6 +171,9 @@ func (s *Service) Judge(tx *store.Tx, u *Use) (*Ruling, error) {
 	set, err := tx.Policies()
 	if err != nil && (set == nil || !set.Spares(u.User)) {
 		return nil, err
+	}
+	if set.Spares(u.User) {
+		s.witness(u, tx.Now, err != nil)
 	}
 	if len(u.Contexts) > 0 {
 		if err := u.open(tx); err != nil {

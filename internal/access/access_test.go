@@ -114,6 +114,46 @@ func TestSparedAccountsGetInWhileAPolicyCannotBeRead(t *testing.T) {
 	})
 }
 
+// Each use of a spared account is told once an hour for a session and an application.
+func TestUsesOfSparedAccountsAreTold(t *testing.T) {
+	t.Parallel()
+	w := storetest.NewWorld(t, storetest.Engines()[0], store.Hooks{})
+	w.Rule(&store.Document{Kind: store.SparedDocument, ID: w.Grace.ID.String(), Doc: "{}"})
+	var told []access.Witnessed
+	s := &access.Service{DB: w.DB, Witness: func(x access.Witnessed) { told = append(told, x) }}
+	one, two := directory.SessionID{1}, directory.SessionID{2}
+	for i, c := range []struct {
+		user    directory.UserID
+		session directory.SessionID
+		client  directory.AppID
+		later   time.Duration
+		want    int
+	}{
+		{w.Ada.ID, one, "tripboard", 0, 0}, {w.Grace.ID, one, "tripboard", 0, 1}, {w.Grace.ID, one, "tripboard", 59 * time.Minute, 1}, {w.Grace.ID, two, "tripboard", 0, 2},
+		{w.Grace.ID, two, access.Portal, 0, 3}, {w.Grace.ID, one, "tripboard", time.Minute, 4}, {w.Grace.ID, one, "tripboard", 0, 4},
+	} {
+		w.Clock.Add(c.later)
+		w.Read(func(tx *store.Tx) error {
+			_, err := s.Judge(tx, &access.Use{User: c.user, Session: c.session, Client: c.client, IP: "192.0.2.7"})
+			return err
+		})
+		if len(told) != c.want {
+			t.Errorf("after use %d: %+v", i, told)
+		}
+	}
+	if x := told[0]; x.User != w.Grace.ID || x.Session != one || x.Client != "tripboard" || x.IP != "192.0.2.7" || x.At.IsZero() || x.Unread {
+		t.Errorf("%+v", x)
+	}
+	w.Rule(&store.Document{Kind: store.PolicyDocument, ID: storetest.PolicyID(1), Doc: "{"})
+	w.Read(func(tx *store.Tx) error {
+		_, err := s.Judge(tx, &access.Use{User: w.Grace.ID, Session: one, Client: "tripboard"})
+		return err
+	})
+	if n := len(told); n != 5 || !told[n-1].Unread {
+		t.Errorf("while policies cannot be read: %+v", told)
+	}
+}
+
 // What cannot be read refuses; what is not there to be asked is not known.
 func TestFactsThatCannotBeReadRefuse(t *testing.T) {
 	t.Parallel()

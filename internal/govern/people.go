@@ -1,9 +1,6 @@
 package govern
 
 import (
-	"slices"
-	"strings"
-
 	"github.com/curfew-id/curfew/internal/access"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/grant"
@@ -71,26 +68,10 @@ const (
 // holds Global Administrator and could sign in: from where their sessions were
 // opened, the newest of them, and from a place that nobody knows.
 func (c *step) administrators(set *policy.Set) (facts []policy.Facts, err error) {
-	all, err := c.Tx.Assignments()
+	ids, err := c.Tx.Holders(role.GlobalAdministrator)
 	if err != nil {
 		return nil, err
 	}
-	var ids []directory.UserID
-	for _, a := range all {
-		switch {
-		case a.Role != role.GlobalAdministrator:
-		case !a.User.IsZero():
-			ids = append(ids, a.User)
-		default:
-			more, err := c.Tx.Members(a.Group)
-			if err != nil {
-				return nil, err
-			}
-			ids = append(ids, more...)
-		}
-	}
-	slices.SortFunc(ids, func(a, b directory.UserID) int { return strings.Compare(string(a[:]), string(b[:])) })
-	ids = slices.Compact(ids)
 	ps := c.people()
 	for _, id := range ids[:min(len(ids), maxAdmins)] {
 		p, err := ps.of(id)

@@ -69,6 +69,13 @@ func (w Writer) Attacked(x What) *Letter {
 		"If you were asked for a code while you did not sign in, somebody knows your password: change it.")
 }
 
+// SparedUsed tells an administrator that an account was used that no policy touches.
+func (w Writer) SparedUsed(x What, account string) *Letter {
+	return w.letter(x, "An account that no policy touches was used",
+		"the account "+line(account)+" was used"+w.where(x)+". No conditional access policy touches it: it is there for the day on which nobody else gets in.",
+		"If none of you did it, revoke it now: curfew revoke user "+line(account)+", or "+w.Base+"/portal.")
+}
+
 func (w Writer) where(x What) string {
 	s := ""
 	if !x.At.IsZero() {

@@ -27,6 +27,8 @@ const (
 	Silent      = journal.Silent
 	AsItself    = journal.Service
 	Gap         = journal.Gap
+	// Spared is the id under which an entry says that no policy touches the account.
+	Spared = journal.Spared
 
 	NotApplied = journal.NotApplied
 	Passed     = journal.Passed

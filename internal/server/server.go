@@ -80,6 +80,7 @@ type Server struct {
 	known    // browsers and places
 	// access asks the policies for everything that issues or accepts.
 	access *access.Service
+	used   chan access.Witnessed // uses of accounts that no policy touches, to be written down
 
 	tls     *tls.Config // nil: plain http
 	name    atomic.Pointer[directoryName]
@@ -152,7 +153,8 @@ func (s *Server) construct(ctx context.Context, master []byte, lifetimes grant.L
 		return err
 	}
 	s.revoke = &revoke.Service{DB: s.db, Log: s.log, Lifetimes: lifetimes, Now: s.now}
-	s.access = &access.Service{DB: s.db, Country: s.geo.Country, Device: deviceFacts}
+	s.used = make(chan access.Witnessed, 64)
+	s.access = &access.Service{DB: s.db, Country: s.geo.Country, Device: deviceFacts, Witness: s.witnessed}
 	s.signin = &signin.Service{Access: s.access, DB: s.db, Revoke: s.revoke, Lifetimes: lifetimes, Now: s.now, Log: s.log, Hasher: signin.NewHasher(), Limits: signin.NewLimits(), Journal: s.journal}
 	s.issue = &issue.Service{Access: s.access, DB: s.db, Keys: s.keys, Revoke: s.revoke, Base: base, MTLS: s.cfg.MTLSURL, Tenant: tenant, Lifetimes: lifetimes, Now: s.now, Log: s.log, ClientKeys: &clientauth.Published{Fetch: s.fetchKeys, Log: s.log}, Journal: s.journal}
 	s.manage = &manage.Service{DB: s.db, Revoke: s.revoke, Now: s.now, Log: s.log, API: directory.OwnAPI, Reserved: []string{base},
@@ -399,6 +401,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		}
 	})
 	owned.Go(func() { s.keys.Run(work) })
+	owned.Go(func() { s.witness(work) })
 	if s.mail != nil {
 		owned.Go(func() { s.mail.Run(work) })
 	}

@@ -210,6 +210,14 @@ func (tx *Tx) GlobalAdministrators() (int, error) {
 	return n, err
 }
 
+// Holders are those who hold a role, directly or through a group.
+func (tx *Tx) Holders(id directory.RoleID) (all []directory.UserID, err error) {
+	err = tx.each(`SELECT user_id FROM role_assignments WHERE role = $1 AND user_id IS NOT NULL UNION SELECT m.user_id FROM role_assignments a
+		JOIN group_members m ON m.group_id = a.group_id JOIN groups g ON g.id = a.group_id WHERE a.role = $1 AND g.role_assignable = 1 ORDER BY 1`,
+		func(r scanner) error { all = append(all, directory.UserID{}); return r.Scan(&all[len(all)-1]) }, string(id))
+	return all, err
+}
+
 // AssignRole adds an assignment. ErrDuplicate when it is there already.
 func (tx *Tx) AssignRole(a directory.RoleAssignment) error {
 	if err := tx.touchHolders(a); err != nil {

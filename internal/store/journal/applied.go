@@ -28,6 +28,10 @@ func (j *Journal) Judged(set *policy.Set, f *policy.Facts, v *policy.Verdict) *A
 	}
 	var room [policy.MaxPolicies]byte
 	trace := set.Trace(room[:0], f, v)
+	spared := set.Spares(f.User)
+	if spared {
+		trace = append(trace, '!')
+	}
 	x := &j.explained
 	x.mu.RLock()
 	var a *Applied
@@ -38,7 +42,7 @@ func (j *Journal) Judged(set *policy.Set, f *policy.Facts, v *policy.Verdict) *A
 	if a != nil {
 		return a
 	}
-	a = explain(set.Explain(f, v))
+	a = explain(set.Explain(f, v), spared)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.set != set || len(x.all) >= maxExplained {
@@ -48,8 +52,14 @@ func (j *Journal) Judged(set *policy.Set, f *policy.Facts, v *policy.Verdict) *A
 	return a
 }
 
-func explain(all []policy.Result) *Applied {
+// Spared is the id under which an entry says that no policy touches the account.
+const Spared = "spared"
+
+func explain(all []policy.Result, spared bool) *Applied {
 	a := &Applied{Status: NotApplied, Policies: []Result{}}
+	if spared {
+		a.Policies = append(a.Policies, Result{ID: Spared, Name: "Spared of all policies", Outcome: policy.NotApplied})
+	}
 	for _, r := range all {
 		if r.Outcome == policy.NotEnabled {
 			continue

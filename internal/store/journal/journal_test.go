@@ -420,6 +420,18 @@ func TestThoseJudgedAlikeShareWhatIsSaid(t *testing.T) {
 	if len(a.Policies) != 1 || a.Status != journal.Failed || j.Judged(s, g, &w).Status != journal.NotApplied {
 		t.Errorf("%+v", a)
 	}
+	// Whom no policy touches is told from whom none of them meant.
+	spares, err := policy.Compile([]policy.Policy{on("p1", "MFA everywhere")}, policy.World{Spared: []directory.UserID{{7}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for user, want := range map[directory.UserID]int{{7}: 2, {8}: 1, {}: 1} {
+		g.User = user
+		v := spares.Decide(g)
+		if got := j.Judged(spares, g, &v); len(got.Policies) != want || want == 2 && got.Policies[0].ID != journal.Spared || got.Status != journal.NotApplied {
+			t.Errorf("%v: %+v", user, got)
+		}
+	}
 	f.Methods = policy.Password.Set() | policy.SoftwareOTP.Set()
 	if v := s.Decide(f); j.Judged(s, f, &v).Status != journal.Passed {
 		t.Error("satisfied, and the log says otherwise")

@@ -42,7 +42,7 @@ var acts = map[string]string{
 	"Consent to application": "Consented for everybody", "Revoke consent": "Withdrew consent", "Add resource": "Registered resource", "Update resource": "Changed resource", "Delete resource": "Deleted resource",
 	"Add conditional access policy": "Created policy", "Update conditional access policy": "Changed policy", "Delete conditional access policy": "Deleted policy",
 	"Add named location": "Created location", "Update named location": "Changed location", "Delete named location": "Deleted location",
-	"Add account spared by conditional access": "Spared of policies", "Remove account spared by conditional access": "Spared no longer", "Sign in by account spared by conditional access": "Signed in, spared",
+	"Add account spared by conditional access": "Spared of policies", "Remove account spared by conditional access": "Spared no longer", "Sign in by account spared by conditional access": "Signed in, spared", "Use of account spared by conditional access": "Used, spared",
 	"Retry logout notice": "Told again", "Drop logout notice": "Dropped letter", "Give up logout notice": "Gave up letter", "Retry application": "Tried application",
 }
 

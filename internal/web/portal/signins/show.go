@@ -217,7 +217,11 @@ func applied(e *review.Entry) registry.Card {
 			if !ok {
 				m = registry.Mark{Icon: "ring", Tone: "t-2", Word: string(r.Outcome)}
 			}
-			card.Table.Add("", nil, registry.Cell{Text: r.Name, URL: desk.PolicyPath(r.ID), Wrap: true}, registry.Cell{Mark: m, Wrap: true}, words(inWords(r.Demands, registry.Demand)), words(inWords(r.Limits, registry.Limit)))
+			to := desk.PolicyPath(r.ID)
+			if r.ID == review.Spared {
+				to = desk.PathSpared
+			}
+			card.Table.Add("", nil, registry.Cell{Text: r.Name, URL: to, Wrap: true}, registry.Cell{Mark: m, Wrap: true}, words(inWords(r.Demands, registry.Demand)), words(inWords(r.Limits, registry.Limit)))
 		}
 	}
 	return card
