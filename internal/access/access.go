@@ -123,13 +123,7 @@ type Ruling struct {
 
 // Here reports whether it might be another from another address. Only of one that
 // allows.
-func (r *Ruling) Here() bool {
-	if !r.Set.Located() {
-		return false
-	}
-	c := r.Set.Condition(&r.Facts)
-	return c.Located()
-}
+func (r *Ruling) Here() bool { return r.Set.Here(&r.Facts, &r.Verdict) }
 
 // Bind says how a token that is given for a use is bound to where it comes from: good
 // from one address only, with guards to ask about others; short: not longer than an

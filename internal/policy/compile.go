@@ -449,9 +449,6 @@ func (s *Set) Spares(id directory.UserID) bool { return s.spared[id] }
 // Empty reports whether there is nothing to decide by, nor to report.
 func (s *Set) Empty() bool { return s.on.or(s.report).empty() }
 
-// Located reports whether any policy is about places.
-func (s *Set) Located() bool { return !s.placed.empty() }
-
 // Groups are the groups that policies name: [Facts.Groups] needs no others.
 func (s *Set) Groups() []directory.GroupID { return slices.Clip(s.named) }
 

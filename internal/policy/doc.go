@@ -6,7 +6,7 @@
 //	                              │                        └──Refuse──▶ Entra's codes
 //	                              ├──Differs(another Set)  what a change would do
 //	                              ├──LocksOut(admins)      whether anybody is left
-//	                              └──Condition(Facts)──▶ Condition.Holds(Seen)  at a guard
+//	                              └──Here(Facts)         whether it hangs on the address
 //
 // How a verdict comes about:
 //
@@ -31,12 +31,12 @@
 //
 // It promises: one policy more never loosens; report-only never changes a verdict;
 // who is excluded is not touched by that policy, and who is spared by none; the
-// order of policies means nothing; knowing less is never less strict; a Condition
-// holds exactly while deciding anew would allow. Each is a test.
+// order of policies means nothing; knowing less is never less strict; what does not
+// hang on the address is decided alike from every one. Each is a test.
 //
 // It leaves to others: reading what stands in Facts, in the transaction in which
 // the verdict counts; who may change policies; what a person is asked, and in which
-// order; carrying conditions to guards; everything about applications that act as
+// order; having tokens judged again (internal/recheck); everything about applications that act as
 // themselves, whom no policy here is about.
 //
 // Trust: it believes its Facts. Program, platform and the absence of a device are
