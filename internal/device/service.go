@@ -238,13 +238,6 @@ func (s *Service) write(ctx context.Context, actor directory.Actor, act manage.A
 	})
 }
 
-func (s *Service) log() *slog.Logger {
-	if s.Log == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return s.Log
-}
-
 func missing(err error) error {
 	if errors.Is(err, store.ErrNotFound) {
 		return errNone

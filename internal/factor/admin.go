@@ -19,12 +19,7 @@ const (
 	deletesOf    = "Admin deleted security info"
 )
 
-var (
-	errNoUser = fault.New(fault.NotFound, "There is no such user.")
-)
-
-// maxReason bounds the reason, in bytes.
-const maxReason = 500
+var errNoUser = fault.New(fault.NotFound, "There is no such user.")
 
 // step is one run of a transaction's closure, on an administrator's behalf.
 type step struct {

@@ -68,7 +68,7 @@ func TestOwnDevicesAreListedAndEndedWithWhatIsOnThem(t *testing.T) {
 	laptop.signIn("/account")
 	h.bind(lost)
 	h.Clock.Add(time.Second)
-	p = phone.signIn("/account")
+	phone.signIn("/account")
 	h.bind(here)
 	p = phone.get("/account").want(200, "My account")
 	if !p.says("Laptop <b>") || !p.says("Phone (this one)") || !p.says("Compliant") || p.says("Grace's") || p.says("Register this browser") {
