@@ -272,6 +272,17 @@ func TestADisabledDeviceIsNotRecognisedAndItsSessionsAreOver(t *testing.T) {
 		if err := w.prove(b, now); !errors.Is(err, device.ErrDisabled) {
 			t.Errorf("a lost device: %v", err)
 		}
+		if err := w.Registrable(ctx, now, b.cookie); !errors.Is(err, device.ErrDisabled) {
+			t.Errorf("a lost device may be registered anew: %v", err)
+		}
+		c, err := w.BeginRegister(ctx, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := newKey()
+		if _, _, err = w.Register(ctx, now, device.Registration{Name: "Again", Challenge: c, Key: public(k), Signature: sign(k, origin, "register", c), Cookie: b.cookie}); !errors.Is(err, device.ErrDisabled) {
+			t.Errorf("a lost device was registered anew: %v", err)
+		}
 		_, err = w.Change(ctx, elsewhere, d.ID, device.Patch{Enabled: new(true)}, manage.Act{})
 		want(t, "its owner enables it", err, fault.Denied)
 		if r, err := w.Change(ctx, admin, d.ID, device.Patch{Enabled: new(true)}, manage.Act{}); err != nil || r != nil {
@@ -383,6 +394,7 @@ func TestPowerless(t *testing.T) {
 		}
 		// These are about the caller's own browser session; without one they are refused.
 		own := map[string]func(a directory.Actor) error{
+			"Registrable":   func(a directory.Actor) error { return w.Registrable(ctx, a, b.cookie) },
 			"BeginRegister": func(a directory.Actor) error { _, err := w.BeginRegister(ctx, a); return err },
 			"Register":      func(a directory.Actor) error { _, _, err := w.Register(ctx, a, device.Registration{}); return err },
 			"Recognise":     func(a directory.Actor) error { _, err := w.Recognise(ctx, a, b.cookie, "", nil); return err },

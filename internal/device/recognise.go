@@ -155,6 +155,9 @@ func (s *Service) Register(ctx context.Context, actor directory.Actor, r Registr
 				return err
 			}
 		}
+		if err := registrable(tx, a.User, r.Cookie); err != nil {
+			return err
+		}
 		if !x.Device.IsZero() {
 			if _, err := devices.Get(tx, x.Device); err == nil {
 				return fault.New(fault.Conflict, "This browser is registered already.")
@@ -194,6 +197,26 @@ func (s *Service) Register(ctx context.Context, actor directory.Actor, r Registr
 		return nil, "", err
 	}
 	return d, cookie, nil
+}
+
+// Registrable says whether a browser that has a cookie may be registered: not while it
+// is a device of the same person's that was disabled, which would only be the way
+// around that. Kinds: Denied ([ErrDisabled]), Unavailable.
+func (s *Service) Registrable(ctx context.Context, actor directory.Actor, cookie string) error {
+	if actor.Session.IsZero() || actor.User.IsZero() {
+		return errNotSignedIn
+	}
+	return s.DB.Read(ctx, func(tx *store.Tx) error { return registrable(tx, actor.User, cookie) })
+}
+
+func registrable(tx *store.Tx, user directory.UserID, cookie string) error {
+	all, err := here(tx, cookie)
+	for _, d := range all {
+		if d.User == user && !d.Enabled {
+			return ErrDisabled
+		}
+	}
+	return err
 }
 
 func (s *Service) pace(tx *store.Tx, user directory.UserID) error {

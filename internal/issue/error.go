@@ -39,6 +39,8 @@ func dead(causes []standing.Cause) error {
 		return fault.Wrap(fault.Revoked, "The application is disabled.", errors.Join(d, &Error{Code: "unauthorized_client", Number: 7000112}))
 	case d.Has(standing.Unassigned):
 		number, text = 50105, "The account is not assigned to the application any more."
+	case d.Has(standing.DeviceDisabled) || d.Has(standing.DeviceLost):
+		number, text = 135011, "The device is disabled."
 	case d.Has(standing.Over): // before idle: what is over is never used again either
 		number, text = 700084, "The grant has reached its end. Sign in again."
 	case d.Has(standing.Idle):

@@ -6,6 +6,7 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/federate"
 	"github.com/curfew-id/curfew/internal/manage/manifest"
+	"github.com/curfew-id/curfew/internal/signin"
 	"github.com/curfew-id/curfew/internal/store"
 	"github.com/curfew-id/curfew/internal/upstream"
 	"github.com/curfew-id/curfew/internal/web/federation"
@@ -42,6 +43,13 @@ func (s *Server) ways(ctx context.Context) (all []pages.Way, err error) {
 }
 
 func (s *Server) federationPages(visitors *pages.Server) *federation.Server {
-	return &federation.Server{Federate: s.federate, SignIn: s.signin, Secure: s.cfg.Secure(), Domain: s.domain, Next: visitors.Next, Onwards: visitors.Onwards,
+	onwards := func(ctx context.Context, next string, signed *signin.Signed, fresh bool) string {
+		to := visitors.Onwards(next, signed, fresh)
+		if signed.Session.Device.IsZero() { // whatever the provider asked for again
+			to = s.after(ctx, signed, to)
+		}
+		return to
+	}
+	return &federation.Server{Federate: s.federate, SignIn: s.signin, Secure: s.cfg.Secure(), Domain: s.domain, Next: visitors.Next, Onwards: onwards,
 		Admit: func(ip string) error { return s.issue.Strangers.Admit(ip, s.now()) }, Now: s.now, Log: s.log}
 }

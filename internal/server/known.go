@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"github.com/curfew-id/curfew/internal/geo"
 	"github.com/curfew-id/curfew/internal/grant"
 	"github.com/curfew-id/curfew/internal/policy"
+	"github.com/curfew-id/curfew/internal/signin"
 	"github.com/curfew-id/curfew/internal/store"
 	"github.com/curfew-id/curfew/internal/store/devices"
 	webdevice "github.com/curfew-id/curfew/internal/web/device"
@@ -24,6 +26,8 @@ type known struct {
 	// geo says where an address is; nil: there is no file.
 	geo    *geo.Database
 	device *device.Service
+	// after is where somebody goes on who comes from another provider.
+	after func(ctx context.Context, signed *signin.Signed, next string) string
 }
 
 // constructKnown comes before whatever asks where somebody is. The revoking of
@@ -51,7 +55,7 @@ func deviceFacts(tx *store.Tx, id directory.DeviceID) (policy.Device, error) {
 func (s *Server) knownPages(people *http.ServeMux, visitors *pages.Server) {
 	d := &webdevice.Server{Server: visitors, Device: s.device}
 	d.Routes(people)
-	visitors.Known = d.Onwards
+	visitors.Known, s.after = d.Onwards, d.After
 }
 
 // knownRoutes are what the API says of them.

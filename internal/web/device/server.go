@@ -1,9 +1,11 @@
 package device
 
 import (
+	"context"
 	"embed"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -32,7 +34,7 @@ var (
 const (
 	root          = "/account/devices"
 	RegisterPath  = root + "/register"
-	RecognisePath = root + "/recognise"
+	RecognisePath = webkit.DevicePath
 )
 
 // Server serves the pages of devices.
@@ -53,6 +55,8 @@ type Register struct {
 type Recognise struct {
 	webkit.Frame
 	Next, Begin, Post string
+	// Else is where a browser goes that is not recognised.
+	Else string
 }
 
 // Routes adds the routes to the mux that the pages are on.
@@ -101,8 +105,20 @@ func (s *Server) Onwards(r *http.Request, next string) string {
 	if s.readCookie(r) == "" {
 		return next
 	}
-	return RecognisePath + "?next=" + url.QueryEscape(next)
+	return recogniseAt(next)
 }
+
+// After is Onwards for who comes from another site, another identity provider say, so
+// that the cookie cannot be read: who has a device at all is asked.
+func (s *Server) After(ctx context.Context, signed *signin.Signed, next string) string {
+	all, _, err := s.Device.Devices(ctx, signed.Actor, device.Query{User: signed.User.ID, Top: 1})
+	if err == nil && len(all) == 0 {
+		return next
+	}
+	return recogniseAt(next)
+}
+
+func recogniseAt(next string) string { return RecognisePath + "?next=" + url.QueryEscape(next) }
 
 func (s *Server) getRegister(w http.ResponseWriter, r *http.Request) {
 	next, err := s.next(r)
@@ -110,8 +126,16 @@ func (s *Server) getRegister(w http.ResponseWriter, r *http.Request) {
 		s.Fail(w, r, err)
 		return
 	}
-	signed := s.Owner(w, r, RegisterPath, &signin.Visit{Action: policy.RegisterDevice})
+	signed := s.Owner(w, r, r.URL.RequestURI(), &signin.Visit{Action: policy.RegisterDevice})
 	if signed == nil {
+		return
+	}
+	if err := s.Device.Registrable(r.Context(), signed.Actor, s.readCookie(r)); errors.Is(err, device.ErrDisabled) {
+		b := webkit.BlockedBy(s.Frame(r, ""), r, 135011, s.AppOf(r, next))
+		pages.Show(s.Server, w, r, webkit.BlockedPage(), http.StatusForbidden, b)
+		return
+	} else if err != nil {
+		s.Fail(w, r, err)
 		return
 	}
 	v := Register{Frame: s.Frame(r, "Register this device"), UserName: signed.User.Name, Next: next, Challenge: RegisterPath + "/challenge", Post: RegisterPath,
@@ -125,7 +149,11 @@ func (s *Server) getRecognise(w http.ResponseWriter, r *http.Request) {
 		s.Fail(w, r, err)
 		return
 	}
-	pages.Show(s.Server, w, r, recognisePage, http.StatusOK, Recognise{Frame: s.Frame(r, "One moment"), Next: next, Begin: RecognisePath + "/challenge", Post: RecognisePath})
+	v := Recognise{Frame: s.Frame(r, "One moment"), Next: next, Else: next, Begin: RecognisePath + "/challenge", Post: RecognisePath}
+	if r.URL.Query().Get("register") != "" {
+		v.Else = RegisterPath + "?next=" + url.QueryEscape(next)
+	}
+	pages.Show(s.Server, w, r, recognisePage, http.StatusOK, v)
 }
 
 // next is where somebody goes on to: their account, unless the address says another

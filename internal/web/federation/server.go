@@ -1,6 +1,7 @@
 package federation
 
 import (
+	"context"
 	"crypto/rand"
 	"log/slog"
 	"net/http"
@@ -25,7 +26,7 @@ type Server struct {
 	// Next is where a sign-in page's form goes on to, Onwards where somebody goes who
 	// has signed in for that; fresh: they were asked again who they are.
 	Next    func(flow string) string
-	Onwards func(next string, signed *signin.Signed, fresh bool) string
+	Onwards func(ctx context.Context, next string, signed *signin.Signed, fresh bool) string
 	// Admit counts a sign-in that somebody begins at an address.
 	Admit func(ip string) error
 	Now   func() time.Time
@@ -153,7 +154,7 @@ func (s *Server) getCallback(w http.ResponseWriter, r *http.Request) {
 		if done.Signed.Cookie != "" {
 			webkit.SetSession(w, s.Secure, done.Signed.Cookie, 0)
 		}
-		goTo(w, s.Onwards(done.Next, done.Signed, done.Fresh))
+		goTo(w, s.Onwards(r.Context(), done.Next, done.Signed, done.Fresh))
 	}
 }
 

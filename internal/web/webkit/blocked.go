@@ -24,11 +24,15 @@ var means = []struct {
 // coming back, it is judged anew.
 func Again(err error, next string) (string, bool) {
 	var r *access.Refused
-	if !errors.As(err, &r) || r.Decision != policy.Ask || r.Needs&(policy.NeedCompliantDevice|policy.NeedHybridDevice) != 0 {
+	if !errors.As(err, &r) || r.Decision != policy.Ask {
+		return "", false
+	}
+	device := r.Needs & (policy.NeedCompliantDevice | policy.NeedHybridDevice)
+	if device != 0 && !registers(r, device) {
 		return "", false
 	}
 	to := "?next=" + url.QueryEscape(next)
-	switch n := r.Needs &^ (policy.NeedSignIn | policy.NeedSecond | policy.NeedPasswordChange); {
+	switch n := r.Needs &^ (policy.NeedSignIn | policy.NeedSecond | policy.NeedPasswordChange | device); {
 	case r.Needs&policy.NeedSignIn != 0:
 		return "/signin" + to + "&prompt=login", true
 	case r.Needs&policy.NeedSecond != 0 || r.Ruling.Set.Stronger(n): // before the password is changed
@@ -44,6 +48,8 @@ func Again(err error, next string) (string, bool) {
 		return "/signin/second" + to, true
 	case r.Needs&policy.NeedPasswordChange != 0:
 		return "/account/password" + to, true
+	case device != 0: // last of the proofs: nothing is registered by half of them
+		return DevicePath + to + "&register=1", true
 	}
 	for _, name := range r.Names {
 		if id, ok := strings.CutPrefix(name, "termsOfUse:"); ok {
@@ -51,6 +57,18 @@ func Again(err error, next string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// DevicePath is the page where a browser proves that it is a device; with register, one
+// that does not is asked whether it shall be.
+const DevicePath = "/account/devices/recognise"
+
+// registers reports whether it helps that this browser proves to be a device, or becomes
+// one: it is none so far, and what is demanded can be said of browsers. To register
+// one does not wait for another.
+func registers(r *access.Refused, device policy.Needs) bool {
+	f := &r.Ruling.Facts
+	return device == policy.NeedCompliantDevice && f.Device.ID.IsZero() && f.Action != policy.RegisterDevice
 }
 
 // Blocked is the page of who has signed in and is let in nowhere all the same: the kind
@@ -67,11 +85,12 @@ type Blocked struct {
 
 // outside says why nothing helps that could be done in the browser.
 var outside = map[int]string{
-	53003: "You signed in, but a policy does not let you in here: because of where you are, what you use, or what you want to reach. Signing in again does not help.",
-	50097: "You signed in, but only registered devices are let in here, and this one was not recognised.",
-	50005: "You signed in, but only certain devices are let in here, and this one does not say what it is.",
-	53000: "You signed in, but this device does not meet what your organisation asks of devices.",
-	53001: "You signed in, but this device is not one of your organisation's.",
+	53003:  "You signed in, but a policy does not let you in here: because of where you are, what you use, or what you want to reach. Signing in again does not help.",
+	50097:  "You signed in, but only registered devices are let in here, and this one was not recognised.",
+	50005:  "You signed in, but only certain devices are let in here, and this one does not say what it is.",
+	135011: "You signed in, but this device was disabled.",
+	53000:  "You signed in, but this device does not meet what your organisation asks of devices.",
+	53001:  "You signed in, but this device is not one of your organisation's.",
 }
 
 // BlockedFor is the view of a refusal that nothing helps against; false: it is none.
@@ -80,12 +99,17 @@ func BlockedFor(f Frame, r *http.Request, err error, app string) (Blocked, bool)
 	if !errors.As(err, &x) {
 		return Blocked{}, false
 	}
-	f.Title = "Your access is blocked"
-	text := outside[x.Number]
-	if text == "" {
-		text = x.Text
+	b := BlockedBy(f, r, x.Number, app)
+	if b.Text == "" {
+		b.Text = x.Text
 	}
-	return Blocked{Frame: f, Text: text, Code: strconv.Itoa(x.Number), App: app, Address: Address(r), Trace: RequestID(r.Context())}, true
+	return b, true
+}
+
+// BlockedBy is BlockedFor of what is known by its number alone.
+func BlockedBy(f Frame, r *http.Request, number int, app string) Blocked {
+	f.Title = "Your access is blocked"
+	return Blocked{Frame: f, Text: outside[number], Code: strconv.Itoa(number), App: app, Address: Address(r), Trace: RequestID(r.Context())}
 }
 
 var blockedPage = NewPage[Blocked](Parse(nil, nil), "blocked")

@@ -4,7 +4,7 @@
 (() => {
 const at = document.querySelector("[data-device]");
 if (!at) return;
-const go = () => location.replace(at.dataset.next);
+const go = to => location.replace(to);
 const b64 = b => btoa(String.fromCharCode(...new Uint8Array(b))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 const done = r => new Promise((yes, no) => { r.onsuccess = () => yes(r.result); r.onerror = () => no(r.error); });
 const keys = async (mode, f) => {
@@ -44,12 +44,14 @@ const recognise = async () => {
     const key = await keys("readonly", s => s.get(device));
     if (key) proofs.push({ device, signature: b64(await sign(key, c, "recognise")) });
   }
-  if (proofs.length) await ask(at.dataset.post, { challenge: c.challenge, proofs });
+  if (!proofs.length) return at.dataset.else;
+  await ask(at.dataset.post, { challenge: c.challenge, proofs });
+  return at.dataset.next;
 };
 
 if (at.dataset.device === "recognise") {
-  const late = new Promise(yes => setTimeout(yes, 5000));
-  Promise.race([recognise(), late]).catch(() => {}).then(go);
+  const late = new Promise(yes => setTimeout(() => yes(at.dataset.else), 5000));
+  Promise.race([recognise(), late]).catch(() => at.dataset.else).then(go);
   return;
 }
 at.hidden = false;
@@ -59,7 +61,7 @@ at.addEventListener("submit", async ev => {
   told.hidden = button.disabled = true;
   try {
     await register(at.elements.name.value);
-    go();
+    go(at.dataset.next);
   } catch (e) {
     told.textContent = e.message;
     told.hidden = button.disabled = false;

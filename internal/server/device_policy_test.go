@@ -1,0 +1,290 @@
+package server_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"html"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// machine is a browser that has a key, without a page: it answers what the pages'
+// script answers.
+type machine struct {
+	*node
+	key *ecdsa.PrivateKey
+	id  string
+}
+
+// laptop gives a browser's requests the name of one: policies go by the system it says.
+type laptop struct{ http.RoundTripper }
+
+func (l laptop) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0")
+	return l.RoundTripper.RoundTrip(r)
+}
+
+func (m *machine) ask(t *testing.T, path string, in any) (int, map[string]any) {
+	t.Helper()
+	b, err := json.Marshal(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := m.http.Post(m.base+"/account/devices"+path, "application/json", strings.NewReader(string(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]any{}
+	if text := body(t, res); json.Unmarshal([]byte(text), &out) != nil {
+		t.Fatalf("%s: %d %s", path, res.StatusCode, text)
+	}
+	return res.StatusCode, out
+}
+
+func (m *machine) signs(t *testing.T, c map[string]any, purpose string) string {
+	t.Helper()
+	sum := sha256.Sum256([]byte("curfew device\n" + c["origin"].(string) + "\n" + purpose + "\n" + c["challenge"].(string)))
+	r, s, err := ecdsa.Sign(rand.Reader, m.key, sum[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base64.RawURLEncoding.EncodeToString(append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...))
+}
+
+// register registers it for who is signed in in it.
+func (m *machine) register(t *testing.T, want int) {
+	t.Helper()
+	_, c := m.ask(t, "/register/challenge", struct{}{})
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := m.key
+	m.key = k
+	raw, err := k.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, out := m.ask(t, "/register", map[string]any{"name": "Laptop", "challenge": c["challenge"], "key": base64.RawURLEncoding.EncodeToString(raw), "signature": m.signs(t, c, "register")})
+	if status != want {
+		t.Fatalf("register: %d %v, want %d", status, out, want)
+	}
+	if m.key = old; want == http.StatusOK {
+		m.key, m.id = k, out["device"].(string)
+	}
+}
+
+// proves answers the page that recognises browsers.
+func (m *machine) proves(t *testing.T, want int) {
+	t.Helper()
+	status, c := m.ask(t, "/recognise/challenge", struct{}{})
+	if status != http.StatusOK {
+		t.Fatalf("challenge: %d %v", status, c)
+	}
+	if status, out := m.ask(t, "/recognise", map[string]any{"challenge": c["challenge"], "proofs": []any{map[string]any{"device": m.id, "signature": m.signs(t, c, "recognise")}}}); status != want {
+		t.Fatalf("recognise: %d %v, want %d", status, out, want)
+	}
+}
+
+// mail asks for the mail where somebody is signed in: where the browser is sent, or
+// what it is shown.
+func (n *node) mail(t *testing.T) (to *url.URL, page string) {
+	t.Helper()
+	q := url.Values{"client_id": {"reader"}, "response_type": {"code"}, "redirect_uri": {"http://localhost"}, "scope": {mailScope}, "state": {"s"}, "code_challenge": {challengeOf(verifier)}, "code_challenge_method": {"S256"}}
+	res, text := n.get(t, "/oauth2/authorize?"+q.Encode())
+	if res.StatusCode != http.StatusSeeOther {
+		return nil, text
+	}
+	to, err := res.Location()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return to, ""
+}
+
+func challengeOf(verifier string) string {
+	sum := sha256.Sum256([]byte(verifier))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// redeem goes on from mail to tokens.
+func (n *node) redeem(t *testing.T) tokens {
+	t.Helper()
+	to, page := n.mail(t)
+	if to == nil || to.Query().Get("code") == "" {
+		t.Fatalf("no code: %v %s", to, says(page))
+	}
+	status, out := n.token(t, url.Values{"grant_type": {"authorization_code"}, "code": {to.Query().Get("code")}, "redirect_uri": {"http://localhost"}, "code_verifier": {verifier}})
+	if status != http.StatusOK {
+		t.Fatalf("%d %+v", status, out)
+	}
+	return out
+}
+
+// enter signs somebody in at the sign-in page and returns where that leads.
+func (n *node) enter(t *testing.T, user string) *url.URL {
+	t.Helper()
+	_, text := n.get(t, "/signin?next="+url.QueryEscape("/account"))
+	form := url.Values{"username": {user}, "password": {"correct horse battery"}}
+	for _, h := range hiddenRE.FindAllStringSubmatch(text, -1) {
+		form.Set(h[1], html.UnescapeString(h[2]))
+	}
+	res, text := n.post(t, "/signin", form)
+	to, err := res.Location()
+	if err != nil {
+		t.Fatalf("%d %s", res.StatusCode, says(text))
+	}
+	return to
+}
+
+var elseRE = regexp.MustCompile(`data-else="([^"]*)"`)
+
+// A policy lets compliant devices in only. A browser that is none is asked to prove
+// itself, then to be registered; compliant it is let in; lost it is out at the guard
+// and at the token endpoint, while the other device goes on.
+func TestAPolicyLetsInDevicesUntilTheyAreLost(t *testing.T) {
+	t.Parallel()
+	n := start(t, "")
+	m := n.mailService(t)
+	admin := n.anew(t).signIn(t, graphScope, "grace@contoso.example").Access
+	n.policy(t, admin, "", `"grantControls":{"operator":"OR","builtInControls":["compliantDevice"]}`)
+
+	const recognise, register = "/account/devices/recognise", "/account/devices/register"
+	unknown := n.anew(t)
+	unknown.enter(t, "ada@contoso.example")
+	var known []*machine
+	var got []tokens
+	for range 2 {
+		b := &machine{node: n.anew(t)}
+		b.http.Transport = laptop{b.http.Transport}
+		b.enter(t, "ada@contoso.example")
+		to, page := b.mail(t)
+		if to == nil || to.Path != recognise || !strings.HasPrefix(to.Query().Get("next"), "/oauth2/authorize?") {
+			t.Fatalf("not sent to prove it is a device: %v %s", to, says(page))
+		}
+		_, page = b.get(t, to.RequestURI())
+		other, err := url.Parse(html.UnescapeString(elseRE.FindStringSubmatch(page)[1]))
+		if err != nil || other.Path != register || other.Query().Get("next") != to.Query().Get("next") {
+			t.Fatalf("one that is none goes to %v %v", other, err)
+		}
+		if res, page := b.get(t, other.RequestURI()); res.StatusCode != http.StatusOK || !strings.Contains(page, `data-device="register"`) {
+			t.Fatalf("register: %d %s", res.StatusCode, says(page))
+		}
+		b.register(t, http.StatusOK)
+		if to, page := b.mail(t); to != nil || !strings.Contains(page, "AADSTS53000") {
+			t.Fatalf("registered and not compliant: %v %s", to, says(page))
+		}
+		n.graph(t, admin, "PATCH", "/devices/"+b.id, `{"isCompliant":true}`, 204)
+		known, got = append(known, b), append(got, b.redeem(t))
+	}
+	for i, x := range got {
+		m.until(t, x.Access, http.StatusNoContent)
+		if claimOf(t, x.Access, "deviceid") != known[i].id {
+			t.Errorf("the token is not of the device")
+		}
+	}
+	if to, page := unknown.mail(t); to == nil || to.Path != recognise {
+		t.Errorf("a browser that is no device: %v %s", to, says(page))
+	}
+
+	n.graph(t, admin, "POST", "/curfew/devices/"+known[0].id+"/lost", `{}`, 204)
+	_, took := m.until(t, got[0].Access, http.StatusUnauthorized)
+	t.Logf("refused after %v", took)
+	refresh := func(x tokens) (int, string) {
+		res, text := n.anew(t).post(t, "/oauth2/token", url.Values{"client_id": {"reader"}, "grant_type": {"refresh_token"}, "refresh_token": {x.Refresh}})
+		return res.StatusCode, text
+	}
+	if status, text := refresh(got[0]); status != http.StatusBadRequest || !strings.Contains(text, `"error_codes":[135011]`) || !strings.Contains(text, `"suberror":"bad_token"`) {
+		t.Errorf("a lost device refreshes: %d %s", status, text)
+	}
+	if status, text := refresh(got[1]); status != http.StatusOK {
+		t.Errorf("the other device: %d %s", status, text)
+	}
+	m.until(t, got[1].Access, http.StatusNoContent)
+
+	// There again: it is not recognised, may not be registered anew, and is told why.
+	b := known[0]
+	if to := b.enter(t, "ada@contoso.example"); to.Path != recognise {
+		t.Errorf("who has the cookie is sent to %v", to)
+	}
+	b.proves(t, http.StatusForbidden)
+	to, _ := b.mail(t)
+	if to == nil || to.Path != recognise {
+		t.Fatalf("sent to %v", to)
+	}
+	if res, page := b.get(t, register+"?next="+url.QueryEscape(to.Query().Get("next"))); res.StatusCode != http.StatusForbidden || !strings.Contains(page, "AADSTS135011") {
+		t.Errorf("the disabled device: %d %s", res.StatusCode, says(page))
+	}
+	b.register(t, http.StatusForbidden)
+	// Found: a new sign-in is recognised, and what had ended stays so.
+	n.graph(t, admin, "PATCH", "/devices/"+b.id, `{"accountEnabled":true}`, 204)
+	b.proves(t, http.StatusOK)
+	b.redeem(t)
+	if status, text := refresh(got[0]); status != http.StatusBadRequest {
+		t.Errorf("enabling brought a grant back: %d %s", status, text)
+	}
+	n.graph(t, admin, "PATCH", "/devices/"+b.id, `{"isCompliant":false}`, 204)
+	if to, page := b.mail(t); to != nil || !strings.Contains(page, "AADSTS53000") {
+		t.Errorf("not compliant any more: %v %s", to, says(page))
+	}
+}
+
+// A policy about registering devices refuses it, on the page and behind it.
+func TestAPolicyForbidsRegisteringDevices(t *testing.T) {
+	t.Parallel()
+	n := start(t, "")
+	admin := n.anew(t).signIn(t, graphScope, "grace@contoso.example").Access
+	b := &machine{node: n.anew(t)}
+	b.enter(t, "ada@contoso.example")
+	n.graph(t, admin, "POST", "/identity/conditionalAccess/policies", `{"displayName":"No devices","state":"enabled","conditions":{"users":{"includeUsers":["All"],"excludeRoles":["62e90394-69f5-4237-9190-012177145e10"]},
+		"applications":{"includeUserActions":["urn:user:registerdevice"]},"clientAppTypes":["all"]},`+blocks+`}`, 201)
+	if res, page := b.get(t, "/account/devices/register"); res.StatusCode != http.StatusForbidden || !strings.Contains(page, "AADSTS53003") {
+		t.Errorf("the page: %d %s", res.StatusCode, says(page))
+	}
+	b.register(t, http.StatusForbidden)
+	if res, page := b.get(t, "/account"); res.StatusCode != http.StatusOK || !strings.Contains(page, "No device is registered.") {
+		t.Errorf("the account: %d %s", res.StatusCode, says(page))
+	}
+	b.redeem(t) // it is about registering, and nothing else
+}
+
+// Who comes back from another provider is sent to prove the device too: the cookie is
+// not seen on that way, so who has a device at all is asked.
+func TestADeviceIsRecognisedAfterAnotherProvider(t *testing.T) {
+	t.Parallel()
+	f := federated(t, "")
+	in := func(b *node) string {
+		q := f.begin(b)
+		f.liar.answers(q.Get("nonce"), nil)
+		res, text := f.back(b, q.Get("state"))
+		if res.StatusCode != http.StatusSeeOther {
+			t.Fatalf("%d %s", res.StatusCode, says(text))
+		}
+		return res.Header.Get("Location")
+	}
+	b := &machine{node: browserFor(t, f.here.base)}
+	if to := in(b.node); strings.HasPrefix(to, "/account/devices") {
+		t.Errorf("who has no device is sent to %s", to)
+	}
+	b.register(t, http.StatusOK)
+	_, page := b.get(t, "/signout")
+	b.press(t, page, "decision", "allow")
+	elsewhere := browserFor(t, f.here.base)
+	for who, x := range map[string]*node{"the device": b.node, "another browser": elsewhere} {
+		if to := in(x); !strings.HasPrefix(to, "/account/devices/recognise?next=") {
+			t.Errorf("%s is sent to %s", who, to)
+		}
+	}
+	b.proves(t, http.StatusOK)
+	if status, out := (&machine{node: elsewhere}).ask(t, "/recognise/challenge", struct{}{}); status != http.StatusNotFound {
+		t.Errorf("a browser that is no device is asked to prove it: %d %v", status, out)
+	}
+}
