@@ -366,7 +366,7 @@ func TestTokensSayHowThePersonWasProvenAndWhatIsLeftToTheApplication(t *testing.
 		if err != nil {
 			t.Fatal(err)
 		}
-		if a := claims(t, tok.Access); !slices.Equal(a.AMR, []string{"pwd", "otp", "mfa"}) || !slices.Equal(a.Controls, []string{"app_res"}) {
+		if a := claims(t, tok.Access); !slices.Equal(a.AMR, []string{"pwd", "otp", "mfa"}) || !slices.Equal(a.Controls, []string{"app_res"}) || !slices.Equal(a.Controlled, []string{a.Audience}) {
 			t.Errorf("amr %v, controls %v", a.AMR, a.Controls)
 		}
 		if tok.Ruling == nil || !tok.Ruling.Limits.AppEnforced || len(tok.Ruling.Explain()) != 1 {

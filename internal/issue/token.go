@@ -94,7 +94,7 @@ func (s *Service) sign(ctx context.Context, d *draft) (*Tokens, error) {
 		a.CC = []string{"CP1"}
 	}
 	if d.ruling.Limits.AppEnforced {
-		a.Controls = []string{appRestricted}
+		a.Controls, a.Controlled = []string{appRestricted}, []string{a.Audience}
 	}
 	a.CNF, a.From, a.ACRS = confirm(d.key), d.from, d.use.Contexts
 	t := &Tokens{Ruling: d.ruling, Scope: d.echo, ExpiresIn: d.expires.Sub(d.now), User: g.User, Grant: g.ID, jti: jti, DPoP: a.CNF != nil && a.CNF.JKT != ""}

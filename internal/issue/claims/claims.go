@@ -19,38 +19,41 @@ var errChain = errors.New("the token does not say what it was made from")
 
 // Access are the claims of an access token (RFC 9068 §2.2, and Entra's names).
 type Access struct {
-	Issuer   string        `json:"iss"`
-	Subject  string        `json:"sub"`
-	Audience string        `json:"aud"`
-	ClientID string        `json:"client_id"`
-	AZP      string        `json:"azp"`
-	OID      string        `json:"oid"`
-	TID      string        `json:"tid"`
-	Scp      string        `json:"scp,omitempty"`
-	Roles    []string      `json:"roles,omitempty"`
-	WIDs     []string      `json:"wids,omitempty"`
-	SID      string        `json:"sid,omitempty"` // only while the grant ends with the session
-	DeviceID string        `json:"deviceid,omitempty"`
-	IssuedAt int64         `json:"iat"`
-	NotBefor int64         `json:"nbf"`
-	Expires  int64         `json:"exp"`
-	AuthTime int64         `json:"auth_time,omitempty"`
-	ACR      string        `json:"acr,omitempty"`
-	AMR      []string      `json:"amr,omitempty"`
-	Controls []string      `json:"controls,omitempty"` // "app_res": a policy leaves restrictions to the application
-	Born     cutoff.Pos    `json:"born"`
-	GID      string        `json:"gid,omitempty"`
-	GIDs     []string      `json:"gids,omitempty"` // of the grants above; see Hang
-	Act      *Acting       `json:"act,omitempty"`
-	JTI      string        `json:"jti"`
-	UTI      string        `json:"uti"`
-	CC       []string      `json:"xms_cc,omitempty"`
-	ACRS     []string      `json:"acrs,omitempty"`  // authentication contexts that it satisfies
-	From     string        `json:"from,omitempty"`  // good from this address; guards have it judged again for others
-	CNF      *Confirmation `json:"cnf,omitempty"`   // the key it is bound to
-	IDType   string        `json:"idtyp,omitempty"` // "app" when an application acts as itself
-	Name     string        `json:"preferred_username,omitempty"`
-	Version  string        `json:"ver"`
+	Issuer   string   `json:"iss"`
+	Subject  string   `json:"sub"`
+	Audience string   `json:"aud"`
+	ClientID string   `json:"client_id"`
+	AZP      string   `json:"azp"`
+	OID      string   `json:"oid"`
+	TID      string   `json:"tid"`
+	Scp      string   `json:"scp,omitempty"`
+	Roles    []string `json:"roles,omitempty"`
+	WIDs     []string `json:"wids,omitempty"`
+	SID      string   `json:"sid,omitempty"` // only while the grant ends with the session
+	DeviceID string   `json:"deviceid,omitempty"`
+	IssuedAt int64    `json:"iat"`
+	NotBefor int64    `json:"nbf"`
+	Expires  int64    `json:"exp"`
+	AuthTime int64    `json:"auth_time,omitempty"`
+	ACR      string   `json:"acr,omitempty"`
+	AMR      []string `json:"amr,omitempty"`
+	Controls []string `json:"controls,omitempty"` // "app_res": a policy leaves restrictions to the application
+	// Controlled are the audiences that Controls is for, as in Entra's tokens.
+	Controlled []string `json:"controls_auds,omitempty"`
+
+	Born    cutoff.Pos    `json:"born"`
+	GID     string        `json:"gid,omitempty"`
+	GIDs    []string      `json:"gids,omitempty"` // of the grants above; see Hang
+	Act     *Acting       `json:"act,omitempty"`
+	JTI     string        `json:"jti"`
+	UTI     string        `json:"uti"`
+	CC      []string      `json:"xms_cc,omitempty"`
+	ACRS    []string      `json:"acrs,omitempty"`  // authentication contexts that it satisfies
+	From    string        `json:"from,omitempty"`  // good from this address; guards have it judged again for others
+	CNF     *Confirmation `json:"cnf,omitempty"`   // the key it is bound to
+	IDType  string        `json:"idtyp,omitempty"` // "app" when an application acts as itself
+	Name    string        `json:"preferred_username,omitempty"`
+	Version string        `json:"ver"`
 }
 
 // IDToken are the claims of an ID token (OpenID Connect Core 1.0 §2).
