@@ -75,8 +75,7 @@ func (db *DB) Floor(ctx context.Context) (floor cutoff.Pos, err error) {
 			return err
 		}
 		// Clocks of several nodes wrote these instants; the hour is for them.
-		before := tx.Now.Add(-longest - time.Hour)
-		return tx.row(`SELECT COALESCE(MAX(pos), 0) FROM ledger WHERE at < $1`, micros(before)).Scan(&floor)
+		return tx.row(`SELECT COALESCE(MAX(pos), 0) FROM ledger WHERE at < $1`, micros(tx.Now.Add(-longest-time.Hour))).Scan(&floor)
 	})
 	return floor, err
 }

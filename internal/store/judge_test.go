@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/directory"
@@ -79,6 +80,58 @@ func TestADoubtMakesNoReceiptAndMovesNoDate(t *testing.T) {
 		w.Read(func(tx *store.Tx) (err error) { u, err = tx.User(w.Ada.ID); return err })
 		if !u.ValidFrom.Equal(w.Ada.ValidFrom) {
 			t.Error("sessions are said to be valid from another instant")
+		}
+	})
+}
+
+// What is in doubt is an access token: a doubt is kept while one that old may live,
+// wherever longer lives are configured meanwhile, and not for ever. What ends something
+// for a user stays.
+func TestADoubtIsSweptBelowTheFloorAndNoSooner(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		w := storetest.NewWorld(t, e, store.Hooks{})
+		kept := func() (all map[cutoff.Cutoff]bool) {
+			t.Helper()
+			if _, err := w.DB.Sweep(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			all = map[cutoff.Cutoff]bool{}
+			if _, _, err := w.DB.Snapshot(t.Context(), 0, func(c cutoff.Cutoff, _ cutoff.Pos) { all[c] = true }); err != nil {
+				t.Fatal(err)
+			}
+			return all
+		}
+		w.Update(func(tx *store.Tx) error {
+			return tx.SaveResource(&directory.Resource{ID: "api://mail", Name: "Mail", TokenLife: 28 * time.Hour, Guarded: true})
+		})
+		w.Clock.Add(time.Second)
+		ada := w.Ada.ID.String()
+		everybody, user, tokens := cutoff.Cutoff{Scope: cutoff.All, Reach: cutoff.Judge}, cutoff.Cutoff{Scope: cutoff.User, ID: ada, Reach: cutoff.Judge}, cutoff.Cutoff{Scope: cutoff.User, ID: ada, Reach: cutoff.Tokens}
+		for _, c := range []cutoff.Cutoff{everybody, user, tokens} {
+			w.Update(func(tx *store.Tx) error {
+				tx.Cut(&store.Cut{Cause: standing.PoliciesChanged, Cuts: []cutoff.Cutoff{c}})
+				return nil
+			})
+		}
+		later := func() { // a line that is the floor one day
+			w.Clock.Add(time.Second)
+			w.Update(func(tx *store.Tx) error {
+				tx.Cut(&store.Cut{Cause: standing.Revoked, Cuts: []cutoff.Cutoff{{Scope: cutoff.User, ID: "somebody", Reach: cutoff.Everything}}})
+				return nil
+			})
+		}
+		later()
+		w.Clock.Add(29*time.Hour - 2*time.Second)
+		later()
+		if all := kept(); !all[everybody] || !all[user] || !all[tokens] {
+			t.Errorf("while tokens that old may live: %v", all)
+		}
+		w.Clock.Add(3 * time.Second)
+		if floor, err := w.DB.Floor(t.Context()); err != nil || floor == 0 {
+			t.Fatal(floor, err)
+		}
+		if all := kept(); all[everybody] || all[user] || !all[tokens] {
+			t.Errorf("when none can: %v", all)
 		}
 	})
 }

@@ -87,9 +87,9 @@ const sweepStep = 1000
 // many rows it removed. Correctness never depends on it having run.
 //
 // A session or grant goes a day after it was last any good, and not before the
-// last access token of the grant, with a verifier's leeway, has ended. A cutoff
-// of one session or grant goes when nothing that old can be there any more;
-// cutoffs of users and applications stay.
+// last access token of the grant, with a verifier's leeway, has ended. A cutoff of one
+// session or grant goes when nothing that old can be there any more, one that only puts
+// access tokens in doubt when it is below [DB.Floor]; others of users and applications stay.
 func (db *DB) Sweep(ctx context.Context) (removed int64, err error) {
 	now := db.cfg.Now()
 	l := db.cfg.Lifetimes
@@ -107,6 +107,7 @@ func (db *DB) Sweep(ctx context.Context) (removed int64, err error) {
 		{`DELETE FROM app_tokens WHERE expires < $1`, []any{now.Add(-day).Unix()}},
 		{`DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE last_used < $1 LIMIT 1000)`, []any{micros(now.Add(-l.SessionKept - day))}},
 		{`DELETE FROM cutoffs WHERE scope IN (3, 4) AND pos < (SELECT COALESCE(MAX(pos), 0) FROM ledger WHERE at < $1)`, []any{micros(now.Add(-max(l.SessionAbsolute, l.SessionKept, l.GrantIdle) - 30*day))}},
+		{`DELETE FROM cutoffs WHERE reach = 3 AND pos < (SELECT COALESCE(MAX(pos), 0) FROM ledger WHERE at < $1 - (SELECT longest_life FROM directory WHERE id = 1))`, []any{micros(now.Add(-time.Hour))}},
 		{`DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE last_used < $1 LIMIT 1000)`, []any{micros(now.Add(-l.GrantIdle - 2*day))}},
 	}
 	for _, s := range steps {
