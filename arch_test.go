@@ -47,7 +47,7 @@ func portalRoom(sideways ...string) room {
 
 func verb(sideways ...string) room { return room{floor: 3, sideways: sideways, except: farSide} }
 
-var throughServer = []string{"internal/store", "internal/keys", "internal/revoke", "internal/access", "internal/signin", "internal/issue", "internal/manage", "internal/relay", "internal/review", "internal/deliver", "internal/device", "internal/deed", "internal/federate", "internal/factor", "internal/govern", "internal/web/", "guard/guardtest"}
+var throughServer = []string{"internal/store", "internal/keys", "internal/revoke", "internal/access", "internal/signin", "internal/issue", "internal/manage", "internal/relay", "internal/review", "internal/deliver", "internal/device", "internal/deed", "internal/watch", "internal/federate", "internal/factor", "internal/govern", "internal/web/", "guard/guardtest"}
 
 var webkit = "internal/web/webkit"
 
@@ -59,6 +59,9 @@ var plan = map[string]room{
 	"internal/device":             verb("internal/revoke", "internal/manage", "internal/deed"),
 	"internal/deed":               verb("internal/revoke", "internal/manage"),
 	"internal/store/internal/raw": {floor: 2},
+	"internal/risk":               {floor: 1, sideways: []string{"internal/policy"}},
+	"internal/watch":              verb("internal/manage"),
+	"internal/store/risks":        {floor: 2, sideways: []string{"internal/store", "internal/store/internal/raw"}, except: append([]string{"guard"}, farSide...)},
 	"internal/store/devices":      {floor: 2, sideways: []string{"internal/store", "internal/store/internal/raw"}, except: append([]string{"guard"}, farSide...)},
 	"":                            {floor: 0}, // doc.go itself
 	"cutoff":                      {floor: 0},
@@ -141,7 +144,7 @@ var plan = map[string]room{
 	"internal/web/portal/signins":     portalRoom(),
 	"internal/web/portal/portaltest":  {floor: 4, sideways: []string{webkit, "internal/web/webkit/webkittest", "internal/web/portal/desk"}, except: farSide},
 	"internal/gateway": {floor: 4, except: []string{"internal/directory", "internal/role", "internal/policy", "internal/grant", "internal/audit", "internal/standing", "internal/secevent", "internal/proof", "internal/upstream", "internal/deliver",
-		"internal/device", "internal/geo", "internal/client", "internal/term", "internal/store", "internal/keys", "internal/revoke", "internal/signin", "internal/issue", "internal/manage", "internal/relay", "internal/review", "internal/federate", "internal/factor", "internal/govern", "guard/guardtest"}},
+		"internal/device", "internal/risk", "internal/watch", "internal/geo", "internal/client", "internal/term", "internal/store", "internal/keys", "internal/revoke", "internal/signin", "internal/issue", "internal/manage", "internal/relay", "internal/review", "internal/federate", "internal/factor", "internal/govern", "guard/guardtest"}},
 
 	"internal/server": {floor: 5, except: farSide},
 
@@ -162,6 +165,9 @@ var later = map[string]string{
 	"internal/deed":                   "0020-rooms-of-conditional-access.md",
 	"internal/device":                 "0020-rooms-of-conditional-access.md",
 	"internal/store/internal/raw":     "0020-rooms-of-conditional-access.md",
+	"internal/risk":                   "0020-rooms-of-conditional-access.md",
+	"internal/watch":                  "0020-rooms-of-conditional-access.md",
+	"internal/store/risks":            "0020-rooms-of-conditional-access.md",
 	"internal/store/devices":          "0020-rooms-of-conditional-access.md",
 	"internal/web/graph/odata":        "0002-rooms-after-the-first-design.md",
 	"internal/web/graph/api":          "0013-rooms-of-the-api.md",
@@ -225,7 +231,7 @@ var roomy = map[string]int{
 	"internal/relay":      2700,
 }
 
-var rulesWing = []string{"internal/directory", "internal/role", "internal/policy", "internal/policy/wire", "internal/grant", "internal/standing", "internal/audit", "internal/secevent"}
+var rulesWing = []string{"internal/directory", "internal/role", "internal/policy", "internal/policy/wire", "internal/grant", "internal/risk", "internal/standing", "internal/audit", "internal/secevent"}
 
 // A pkg is what `go list -json` says about one package of this module.
 type pkg struct {

@@ -22,6 +22,7 @@
 //	         internal/standing           is this still good? what ends what
 //	         internal/audit              record types
 //	         internal/secevent           security event tokens
+//	         internal/risk               what is suspicious in a sign-in, and what it weighs
 //	         internal/proof              what others sign: assertions, DPoP proofs, their ID and logout tokens
 //	         internal/issue/claims       what tokens say
 //	         internal/manage/manifest    files of many changes: manifests, sheets of users
@@ -42,6 +43,7 @@
 //	         internal/mail               letters to people: texts, a queue, the operator's mail server
 //	         internal/geo                where an address is, by the operator's MaxMind file
 //	         internal/store/devices      rows of devices, and what follows from their changes
+//	         internal/store/risks        what was found about sign-ins and accounts, and what it comes to
 //	         internal/store/internal/raw the key to a transaction's statements, for rooms below the store
 //	floor 3  internal/keys               create, rotate, publish, sign
 //	         internal/clientauth         prove who a client is
@@ -59,6 +61,7 @@
 //	         internal/deliver            ledger to other people's servers: back-channel logout, dead letters
 //	         internal/deed               one act on somebody's behalf: actor, dry run, refusal, receipt
 //	         internal/device             browsers known again: registered, proven, lost
+//	         internal/watch              looks at sign-ins and refreshes by the rules of risk; confirm, dismiss
 //	         internal/govern             conditional access: who may change it, what would come of it
 //	floor 4  internal/web/webkit         what all surfaces share: pages' frame, cookies, limits
 //	         internal/web/webkit/webkittest what a page must be, and a browser to see it; for tests
@@ -98,14 +101,14 @@
 //	         e2e/lifecycle               one test for each cell of what ends what
 //
 // Sideways allowed: signin, issue, manage, rotate to revoke; issue, rotate, relay,
-// deliver to keys; issue to clientauth; device to revoke, manage; signin, issue to access; federate, factor to keys, revoke,
+// deliver to keys; issue to clientauth; device to revoke, manage; watch to manage; risk to policy; signin, issue to access; federate, factor to keys, revoke,
 // signin, manage; govern to access, manage; web/* to webkit; role, policy, grant, audit to
 // directory; grant to policy; claims to grant; policy/wire to policy, directory; standing to directory, policy,
 // grant; config, egress to fault; graph, registration, access, methods, signins and own to api; they and api to odata;
 // account to pages; portal and its rooms to desk, figure, receipt, registry; desk to receipt, registry; portal/registry to figure; portal/receipt to figure;
 // cmd/curfew to demo; recheck to issue, access; guard to the rooms inside it, and
 // dpop to jose;
-// guardtest to guard; store and journal to engine; devices to store; they to raw; storetest to store.
+// guardtest to guard; store and journal to engine; devices, risks to store; they to raw; storetest to store.
 //
 // A surface (web/*) reaches verbs, floor 1 and floor 0, never the store: what it
 // wants to know or change it asks a verb, which authorises. The verb authorises,

@@ -29,6 +29,7 @@ var unreachable = map[standing.Event]string{
 	standing.DeviceReported:   "the same test",
 	standing.DeviceTurnedOn:   "it ends nothing: TestADisabledDeviceIsNotRecognisedAndItsSessionsAreOver in internal/device",
 	standing.DeviceJudged:     "it ends nothing: TestWhatADeviceIsSaidToBeEndsNothing in internal/store/devices",
+	standing.RiskChanged:      "it ends nothing: TestARiskThatChangesPutsInDoubt in internal/store/risks, on both engines",
 	standing.ProviderGone:     "TestAProviderDisabledEndsWhatCameThroughIt in internal/server, on both engines",
 	standing.UserUnlinked:     "the same test",
 	standing.LoggedOutThere:   "TestBackChannelLogoutFromUpstreamIsHonoured in internal/server, on both engines",

@@ -140,7 +140,7 @@ func TestEachEndIsToldToWhomItConcernsAndNobodyElse(t *testing.T) {
 		w.want("the last of them", "mailroom", of(w.Ada, s))
 		for _, e := range []standing.Event{standing.GrantReturned, standing.GrantReused} {
 			g := w.in("mailroom", w.Session(w.Ada))
-			do(t, func() (revoke.Result, error) { return w.revoke.EndGrant(ctx, g.ID, e) })
+			do(t, func() (revoke.Result, error) { return w.revoke.EndGrant(ctx, g.ID, e, "") })
 		}
 		w.settle()
 		w.want("given back, or used twice", "mailroom")

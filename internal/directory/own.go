@@ -53,6 +53,9 @@ func OwnResource() *Resource {
 		{Name: "Application.ReadWrite.All", Text: "Change all applications", AdminOnly: true},
 		{Name: "Policy.Read.All", Text: "See the conditional access policies", AdminOnly: true},
 		{Name: "Policy.ReadWrite.ConditionalAccess", Text: "Change the conditional access policies", AdminOnly: true},
+		{Name: "IdentityRiskyUser.Read.All", Text: "See whose account is at risk, and why", AdminOnly: true},
+		{Name: "IdentityRiskyUser.ReadWrite.All", Text: "Confirm and dismiss the risk of accounts", AdminOnly: true},
+		{Name: "IdentityRiskEvent.Read.All", Text: "See what was found about sign-ins and accounts", AdminOnly: true},
 		{Name: "AuditLog.Read.All", Text: "Read the audit log", AdminOnly: true},
 	} {
 		r.Scopes = append(r.Scopes, x)

@@ -113,3 +113,11 @@ func NetworkOf(address string) netip.Prefix {
 	p, _ := a.Prefix(bits) // fails for more bits than there are only
 	return p
 }
+
+// NetworkText is a network for people.
+func NetworkText(p netip.Prefix) string {
+	if !p.IsValid() {
+		return "unknown"
+	}
+	return p.String()
+}

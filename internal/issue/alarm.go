@@ -33,13 +33,17 @@ const alarmTime = 5 * time.Second
 func (s *Service) raise(ctx context.Context, d *draft, r RefreshRequest) {
 	g, again := d.grant, grant.NetworkOf(r.IP)
 	s.Log.Warn("a refresh token was retried suspiciously", "alarm", d.alarm.String(), "user", g.User, "grant", g.ID, "client", g.App,
-		"first", shown(g.State.Network), "again", shown(again), "generations", g.State.Row, "request", r.Request)
+		"first", grant.NetworkText(g.State.Network), "again", grant.NetworkText(again), "generations", g.State.Row, "request", r.Request)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), alarmTime)
 	defer cancel()
 	err := s.DB.Update(ctx, func(tx *store.Tx) error {
 		tx.By(store.By{Actor: directory.Actor{System: true, App: g.App, Request: r.Request}})
-		tx.Audit(d.suspicion(again))
-		return nil
+		rec := d.suspicion(again)
+		tx.Audit(rec)
+		if s.Suspect == nil || d.alarm&grant.Elsewhere == 0 {
+			return nil
+		}
+		return s.Suspect(tx, g, r.IP, rec.Elaborate)
 	})
 	if err != nil {
 		s.Log.Error("the alarm of a suspicious retry is not in the audit log", "grant", g.ID, "error", err)
@@ -49,7 +53,7 @@ func (s *Service) raise(ctx context.Context, d *draft, r RefreshRequest) {
 // suspicion is the record of d's alarm: what was seen, and why it may be nothing.
 func (d *draft) suspicion(again netip.Prefix) audit.Record {
 	g, app := d.grant, cmp.Or(d.app.Name, string(d.app.ID))
-	first, now := shown(g.State.Network), shown(again)
+	first, now := grant.NetworkText(g.State.Network), grant.NetworkText(again)
 	rec := audit.Record{Action: suspicious, Target: store.UserParty(d.user), Changes: []audit.Change{
 		{Property: "Grant.Id", New: g.ID.String()}, {Property: "Condition", New: d.alarm.String()}, {Property: "Network", Old: first, New: now}}}
 	var seen []string
@@ -61,12 +65,4 @@ func (d *draft) suspicion(again netip.Prefix) audit.Record {
 	}
 	rec.Elaborate = strings.Join(append(seen, "Either answers were lost on the way, or somebody else holds the tokens too."), " ")
 	return rec
-}
-
-// shown is a network for people.
-func shown(p netip.Prefix) string {
-	if !p.IsValid() {
-		return "unknown"
-	}
-	return p.String()
 }

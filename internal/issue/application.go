@@ -132,6 +132,6 @@ func (s *Service) endOwn(ctx context.Context, client *Client, id directory.Grant
 	if g.App != client.ID {
 		return refuse(fault.Invalid, "invalid_request", 0, "", "The token was not issued to this client.")
 	}
-	_, err = s.Revoke.EndGrant(ctx, id, standing.GrantReturned)
+	_, err = s.Revoke.EndGrant(ctx, id, standing.GrantReturned, "")
 	return err
 }

@@ -262,7 +262,7 @@ func (s *Service) redeem(ctx context.Context, client *Client, kind string, hash 
 		return tx.SaveTicket(t)
 	})
 	if errors.Is(err, errReplayed) {
-		if _, err := s.Revoke.EndGrant(ctx, replayed, standing.GrantReused); err != nil {
+		if _, err := s.Revoke.EndGrant(ctx, replayed, standing.GrantReused, meta.IP); err != nil {
 			return nil, fault.Wrap(fault.Unavailable, "The code was used before, and what it gave could not be ended. Try again.", err)
 		}
 		s.Log.Warn("a code was used twice", "grant", replayed, "client", client.ID)

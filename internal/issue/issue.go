@@ -39,6 +39,8 @@ type Service struct {
 
 	// Journal is the sign-in log; nil: none is kept.
 	Journal *journal.Journal
+	// Suspect is told of a refresh from two networks; nil: nobody is.
+	Suspect func(tx *store.Tx, g *grant.Grant, ip, why string) error
 
 	// Strangers bounds what is stored for who has proven nothing.
 	Strangers clientauth.Strangers

@@ -100,7 +100,7 @@ func (s *Service) refreshOnce(ctx context.Context, client *Client, reg *registra
 	}
 	switch {
 	case errors.Is(err, errReused):
-		if _, err := s.Revoke.EndGrant(ctx, t.Grant, standing.GrantReused); err != nil {
+		if _, err := s.Revoke.EndGrant(ctx, t.Grant, standing.GrantReused, r.IP); err != nil {
 			return nil, fault.Wrap(fault.Unavailable, "The refresh token was used before, and the grant could not be ended. Try again.", err)
 		}
 		s.Log.Warn("an old refresh token was used again", "grant", t.Grant, "client", client.ID, "network", grant.NetworkOf(r.IP))
@@ -113,7 +113,7 @@ func (s *Service) refreshOnce(ctx context.Context, client *Client, reg *registra
 		s.Log.Error("a refresh token is newer than its row", "grant", t.Grant, "era", began)
 		return nil, dead([]standing.Cause{standing.HistoryLost})
 	case errors.Is(err, store.ErrNotFound):
-		return nil, s.lost(ctx, client, t.Grant)
+		return nil, s.lost(ctx, client, t.Grant, r.IP)
 	case err != nil:
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func (s *Service) refreshOnce(ctx context.Context, client *Client, reg *registra
 // whose row was swept is refused like any other, and whatever was made from it
 // ends: nobody can tell any more whether it is the newest generation or a stolen
 // one. The rows below remember whose it was: another client changes nothing.
-func (s *Service) lost(ctx context.Context, client *Client, id directory.GrantID) error {
+func (s *Service) lost(ctx context.Context, client *Client, id directory.GrantID, ip string) error {
 	swept := false
 	err := s.DB.Read(ctx, func(tx *store.Tx) error {
 		g, err := tx.Grant(id)
@@ -146,7 +146,7 @@ func (s *Service) lost(ctx context.Context, client *Client, id directory.GrantID
 		return err
 	})
 	if err == nil && swept {
-		if _, err := s.Revoke.EndGrant(ctx, id, standing.GrantReused); err != nil {
+		if _, err := s.Revoke.EndGrant(ctx, id, standing.GrantReused, ip); err != nil {
 			return fault.Wrap(fault.Unavailable, "The grant is not there any more, and what was made from it could not be ended. Try again.", err)
 		}
 	}

@@ -190,7 +190,7 @@ func TestWhatCurfewItselfEndsIsNotThrottled(t *testing.T) {
 		w := newWorld(t, e)
 		for range 3 * atOnce {
 			g := w.Grant(w.Session(w.Ada), true)
-			if _, err := w.s.EndGrant(context.Background(), g.ID, standing.GrantReused); err != nil || w.GrantAlive(g.ID) {
+			if _, err := w.s.EndGrant(context.Background(), g.ID, standing.GrantReused, "192.0.2.1"); err != nil || w.GrantAlive(g.ID) {
 				t.Fatal(err)
 			}
 		}

@@ -28,6 +28,9 @@ type Service struct {
 	Now       func() time.Time
 	// Issuers are the iss of our own ID tokens, by which others name our people.
 	Issuers []string
+	// Reused is told, in the transaction in which a grant ends by reuse, from which
+	// address that came; nil: nobody is.
+	Reused func(tx *store.Tx, g *grant.Grant, ip string) error
 }
 
 // Options of a revocation.
@@ -209,7 +212,7 @@ func (s *Service) Grant(ctx context.Context, actor directory.Actor, id directory
 // writes one line for each grant at most, so that nobody can grow the ledger by
 // presenting it again and again. When the grant's row was swept, what was made
 // from it still ends.
-func (s *Service) EndGrant(ctx context.Context, id directory.GrantID, e standing.Event) (Result, error) {
+func (s *Service) EndGrant(ctx context.Context, id directory.GrantID, e standing.Event, ip string) (Result, error) {
 	return s.cut(ctx, directory.Actor{System: true}, Options{}, func(tx *store.Tx, a directory.Actor, _ [32]byte) (*store.Cut, error) {
 		g, err := tx.Grant(id)
 		if errors.Is(err, store.ErrNotFound) {
@@ -222,7 +225,11 @@ func (s *Service) EndGrant(ctx context.Context, id directory.GrantID, e standing
 		if err != nil {
 			return nil, err
 		}
-		return cutOneGrant(tx, a, g, u, e)
+		c, err := cutOneGrant(tx, a, g, u, e)
+		if err == nil && c != nil && e == standing.GrantReused && s.Reused != nil {
+			err = s.Reused(tx, g, ip)
+		}
+		return c, err
 	})
 }
 

@@ -242,7 +242,7 @@ func TestWhatEndedOfAUserIsInTheirRecords(t *testing.T) {
 		one, two := w.Session(w.Ada), w.Session(w.Ada)
 		reused, given := w.Grant(w.Session(w.Ada), true), w.Grant(w.Session(w.Ada), true)
 		for act, err := range map[string]error{
-			"reuse":   second(w.s.EndGrant(ctx, reused.ID, standing.GrantReused)),
+			"reuse":   second(w.s.EndGrant(ctx, reused.ID, standing.GrantReused, "192.0.2.1")),
 			"grant":   second(w.s.Grant(ctx, operator, given.ID, revoke.Options{})),
 			"session": second(w.s.Session(ctx, operator, one.ID, revoke.Options{})),
 			"signout": second(w.s.SignOut(ctx, two.ID)),

@@ -64,6 +64,10 @@ const (
 	DeletePolicy   Action = "microsoft.directory/conditionalAccessPolicies/delete"
 	ReadSpared     Action = "curfew/sparedAccounts/read"   // accounts that no policy touches
 	UpdateSpared   Action = "curfew/sparedAccounts/update" // each is a way past all policies
+	ReadRisk       Action = "microsoft.directory/identityProtection/allProperties/read"
+	ReadFindings   Action = "curfew/riskDetections/read"                                  // what was found, as it was found
+	UpdateRisk     Action = "microsoft.directory/identityProtection/allProperties/update" // confirm and dismiss
+	SetRiskRules   Action = "curfew/riskRules/update"
 	ReadAudit      Action = "microsoft.directory/auditLogs/allProperties/read"
 	ReadSignIns    Action = "microsoft.directory/signInReports/allProperties/read" // Target: whose; zero: everybody's
 	ReadProviders  Action = "microsoft.directory/identityProviders/standard/read"
@@ -125,6 +129,7 @@ var (
 	devices   = []directory.RoleID{CloudDeviceAdministrator, IntuneAdministrator, GlobalAdministrator}
 	policies  = []directory.RoleID{ConditionalAccessAdmin, SecurityAdministrator, GlobalAdministrator}
 	policyEye = []directory.RoleID{SecurityReader, GlobalReader, ConditionalAccessAdmin, SecurityOperator, SecurityAdministrator, GlobalAdministrator}
+	riskEye   = []directory.RoleID{SecurityReader, GlobalReader, SecurityOperator, SecurityAdministrator, GlobalAdministrator}
 	auditors  = []directory.RoleID{ReportsReader, SecurityReader, GlobalReader, SecurityOperator, SecurityAdministrator, GlobalAdministrator}
 	auditApps = []directory.RoleID{ReportsReader, SecurityReader, GlobalReader, CloudDeviceAdministrator, CloudAppAdministrator, ApplicationAdministrator, SecurityOperator, SecurityAdministrator, GlobalAdministrator}
 	// whoever can cut something, to see what became of it
@@ -232,6 +237,13 @@ var rules = map[Action]rule{
 	// Who they are is worth something to an attacker, and no application needs it.
 	ReadSpared:   {to: "see which accounts policies spare", by: []directory.RoleID{GlobalAdministrator}},
 	UpdateSpared: {to: "change which accounts policies spare", by: []directory.RoleID{GlobalAdministrator}},
+
+	// Entra's columns of Identity Protection. What a rule looks for is part of what policies
+	// mean, and not an operator's to change.
+	ReadRisk:     same("read who is at risk", riskEye, []string{"IdentityRiskyUser.Read.All", "IdentityRiskyUser.ReadWrite.All"}),
+	ReadFindings: same("read what was found", riskEye, []string{"IdentityRiskEvent.Read.All"}),
+	UpdateRisk:   same("confirm or dismiss a risk", []directory.RoleID{SecurityOperator, SecurityAdministrator, GlobalAdministrator}, []string{"IdentityRiskyUser.ReadWrite.All"}),
+	SetRiskRules: same("change what is looked for", []directory.RoleID{SecurityAdministrator, GlobalAdministrator}, policyWrite),
 
 	ReadAudit:   same("read the audit log", auditApps, logScopes),
 	ReadSignIns: {to: "read sign-ins", by: auditApps, self: []string{selfGet, selfPut}, scopes: logScopes, app: logScopes},

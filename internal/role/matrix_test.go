@@ -219,6 +219,10 @@ microsoft.directory/conditionalAccessPolicies/standard/read: Security Reader, Gl
 microsoft.directory/conditionalAccessPolicies/create: Conditional Access Administrator, Security Administrator, Global Administrator
 microsoft.directory/conditionalAccessPolicies/basic/update: Conditional Access Administrator, Security Administrator, Global Administrator
 microsoft.directory/conditionalAccessPolicies/delete: Conditional Access Administrator, Security Administrator, Global Administrator
+microsoft.directory/identityProtection/allProperties/read: Security Reader, Global Reader, Security Operator, Security Administrator, Global Administrator
+curfew/riskDetections/read: Security Reader, Global Reader, Security Operator, Security Administrator, Global Administrator
+microsoft.directory/identityProtection/allProperties/update: Security Operator, Security Administrator, Global Administrator
+curfew/riskRules/update: Security Administrator, Global Administrator
 microsoft.directory/auditLogs/allProperties/read: Reports Reader, Security Reader, Global Reader, Cloud Device Administrator, Cloud Application Administrator, Application Administrator, Security Operator, Security Administrator, Global Administrator
 microsoft.directory/signInReports/allProperties/read: Reports Reader, Security Reader, Global Reader, Cloud Device Administrator, Cloud Application Administrator, Application Administrator, Security Operator, Security Administrator, Global Administrator
 microsoft.directory/identityProviders/standard/read: Global Reader, External Identity Provider Administrator, Security Operator, Security Administrator, Global Administrator

@@ -15,6 +15,7 @@ import (
 	"github.com/curfew-id/curfew/internal/signin"
 	"github.com/curfew-id/curfew/internal/store"
 	"github.com/curfew-id/curfew/internal/store/devices"
+	"github.com/curfew-id/curfew/internal/watch"
 	webdevice "github.com/curfew-id/curfew/internal/web/device"
 	graphapi "github.com/curfew-id/curfew/internal/web/graph/api"
 	graphdevices "github.com/curfew-id/curfew/internal/web/graph/devices"
@@ -28,6 +29,7 @@ type known struct {
 	device *device.Service
 	// after is where somebody goes on who comes from another provider.
 	after func(ctx context.Context, signed *signin.Signed, next string) string
+	watch *watch.Service
 }
 
 // constructKnown comes before whatever asks where somebody is. The revoking of

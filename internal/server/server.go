@@ -173,6 +173,7 @@ func (s *Server) construct(ctx context.Context, master []byte, lifetimes grant.L
 	s.revoke.Issuers = s.relay.Issuers
 	s.deliver = &deliver.Service{DB: s.db, Keys: s.keys, Issuer: s.issue.Issuer, Egress: s.egress, Now: s.now, Log: s.log}
 	s.device.Revoke = s.revoke
+	s.constructRisk()
 	s.constructFederation()
 	if err := s.constructFactors(); err != nil {
 		return err

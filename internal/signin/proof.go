@@ -139,7 +139,7 @@ func (s *Service) Admit(tx *store.Tx, p Proof, a Attempt) (*Entered, error) {
 		if err := s.keep(tx, x, held, a); err != nil {
 			return nil, err
 		}
-		if err := tx.CreateSession(x); err != nil {
+		if err := s.create(tx, x); err != nil {
 			return nil, fmt.Errorf("create session: %w", err)
 		}
 		done.Signed = signedAs(x, u, held, a.IP, a.Request)

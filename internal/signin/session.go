@@ -41,12 +41,22 @@ func (s *Service) createSession(tx *store.Tx, u *directory.User, held directory.
 	if err := s.keep(tx, x, held, a); err != nil {
 		return nil, err
 	}
-	if err := tx.CreateSession(x); err != nil {
+	if err := s.create(tx, x); err != nil {
 		return nil, fmt.Errorf("create session: %w", err)
 	}
 	signed := signedAs(x, u, held, a.IP, a.Request)
 	signed.Cookie = cookie.value
 	return signed, nil
+}
+
+// create keeps a session that is being born, after its sign-in was looked at.
+func (s *Service) create(tx *store.Tx, x *grant.Session) error {
+	if s.Watch != nil {
+		if err := s.Watch(tx, x); err != nil {
+			return err
+		}
+	}
+	return tx.CreateSession(x)
 }
 
 func newSession(tx *store.Tx, u *directory.User, cookie secret, a Attempt) *grant.Session {

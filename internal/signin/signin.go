@@ -35,6 +35,11 @@ type Service struct {
 	Attacked func(u *directory.User)
 	Journal  *journal.Journal // the sign-in log; nil: none is kept
 	Access   *access.Service  // asks the policies; nil: all the same, and knows less
+	// Watch looks at each session that is being born, in its transaction; nil: nobody does.
+	Watch func(*store.Tx, *grant.Session) error
+	// Wrong is told of each wrong password, for an account that need not be anybody's.
+	// It must not wait. Nil: nobody is.
+	Wrong func(ip, account string)
 	// Changed is told that somebody's password was changed by themselves. It must not
 	// wait. Nil: nobody is.
 	Changed func(u *directory.User, ip string)
@@ -126,6 +131,9 @@ func (s *Service) Password(ctx context.Context, a Attempt) (*Signed, *MustChange
 		}
 		if p == nil {
 			s.outcome("wrong", nil, nil, a.Request, nil)
+			if s.Wrong != nil {
+				s.Wrong(a.IP, a.Username)
+			}
 			err := fault.Wrap(fault.Unauthenticated, "The user name or the password is not right", ErrPair)
 			number := wrongPassword
 			if who == nil {

@@ -60,6 +60,7 @@ const (
 	Linked          Cause = "linked"           // somebody, to another identity provider
 	PoliciesChanged Cause = "policy_changed"   // of conditional access: what was born before must be judged again
 	MethodAdded     Cause = "method_added"     // a second factor, by whomever
+	RiskAltered     Cause = "risk_changed"     // of the account: what is the person's must be judged again
 	DeviceAltered   Cause = "device_changed"   // enabled, or found compliant or not
 )
 

@@ -50,6 +50,7 @@ const (
 	UserLinked       Event = "linked"
 	PolicyChanged    Event = "policy_changed"
 	Concerned        Event = "policy_concerns"
+	RiskChanged      Event = "risk_changed"
 	FactorAdded      Event = "method_added"
 	FactorGiven      Event = "method_given"
 	FactorRemoved    Event = "method_removed"
@@ -145,6 +146,7 @@ var Table = []Row{
 	{Event: UserLinked, Text: "person linked to an identity provider", Cause: Linked, Ends: nobody},
 	{Event: PolicyChanged, Text: "conditional access policy, or what policies refer to, changed", Cause: PoliciesChanged, Ends: []Part{{Everybodys, cutoff.Judge}}},
 	{Event: Concerned, Text: "role given, or group joined, that a conditional access policy names", Cause: RightsAdded, Ends: []Part{{TheUsers, cutoff.Judge}}},
+	{Event: RiskChanged, Text: "risk of an account found, confirmed, dismissed or remediated", Cause: RiskAltered, Ends: []Part{{TheUsers, cutoff.Judge}}},
 	{Event: HistoryGone, Text: "history lost: a backup restored", Cause: HistoryLost, Ends: []Part{{Everybodys, cutoff.Everything}}},
 }
 

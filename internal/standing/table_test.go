@@ -54,6 +54,7 @@ func TestEachEventCutsWhatItsRowSays(t *testing.T) {
 		standing.UserLinked:       nil,
 		standing.PolicyChanged:    {"all: judge"},
 		standing.Concerned:        {"user:ada judge"},
+		standing.RiskChanged:      {"user:ada judge"},
 		standing.FactorAdded:      nil,
 		standing.FactorGiven:      nil,
 		standing.FactorRemoved:    user,

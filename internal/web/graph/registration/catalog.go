@@ -206,6 +206,7 @@ var knownScopes = map[string]string{
 	"Application.Read.All": "c79f8feb-a9db-4090-85f9-90d820caa0eb", "Application.ReadWrite.All": "bdfbf15f-ee85-4955-8675-146e8e5296b5", "AuditLog.Read.All": "e4c9e354-4dc5-45b8-9e7c-e1393b0b1a20",
 	"UserAuthenticationMethod.Read": "1f6b61c5-2f65-4135-9c9f-31c0f8d32b52", "UserAuthenticationMethod.Read.All": "aec28ec7-4d02-4e8c-b864-50163aea77eb", "UserAuthenticationMethod.ReadWrite.All": "b7887744-6746-4312-813d-72daeaee7e2d",
 	"Policy.Read.All": "572fea84-0151-49b2-9301-11cb16974376", "Policy.ReadWrite.ConditionalAccess": "ad902697-1014-4ef5-81ef-2b4301988e8c",
+	"IdentityRiskyUser.Read.All": "d04bb851-cb7c-4146-97c7-ca3e71baf56c", "IdentityRiskyUser.ReadWrite.All": "e0a7cdbb-08b0-4697-8264-0069786e9674", "IdentityRiskEvent.Read.All": "8f6a01e7-0391-4ee5-aa22-a3af122cef27",
 }
 
 var knownRoles = map[string]string{
@@ -216,6 +217,7 @@ var knownRoles = map[string]string{
 	"Application.Read.All": "9a5d68dd-52b0-4cc2-bd40-abcf44ac3a30", "Application.ReadWrite.All": "1bfefb4e-e0b5-418b-a88f-73c46d2cc8e9", "AuditLog.Read.All": "b0afded3-3588-46d8-8b3d-9842eff778da",
 	"UserAuthenticationMethod.Read.All": "38d9df27-64da-44fd-b7c5-a6fbac20248f", "UserAuthenticationMethod.ReadWrite.All": "50483e42-d915-4231-9639-7fdb7fd190e5",
 	"Policy.Read.All": "246dd0d5-5bd0-4def-940b-0421030a5b68", "Policy.ReadWrite.ConditionalAccess": "01c0a623-fc9b-48e9-b794-0756f8e8f067",
+	"IdentityRiskyUser.Read.All": "dc5007c0-2d7d-4c42-879c-2dab87571379", "IdentityRiskyUser.ReadWrite.All": "656f6061-f9fe-4807-9708-6a2e0934df76", "IdentityRiskEvent.Read.All": "6e472fd1-ad78-48da-a0f0-97ab2c6b769e",
 }
 
 // offline is a scope that every application may ask for and that no registration
