@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
 	"net/url"
 	"os"
 	"os/exec"
@@ -25,6 +26,7 @@ import (
 	"github.com/curfew-id/curfew/internal/config"
 	"github.com/curfew-id/curfew/internal/demo"
 	"github.com/curfew-id/curfew/internal/server"
+	"github.com/curfew-id/curfew/internal/web/webkit/webkittest"
 )
 
 func TestMain(m *testing.M) {
@@ -308,6 +310,17 @@ func TestScripts(t *testing.T) {
 				}
 				if !neg {
 					ts.Check(err)
+				}
+			},
+			// device USER NAME: somebody registers a browser.
+			"device": func(ts *testscript.TestScript, neg bool, args []string) {
+				jar, err := cookiejar.New(nil)
+				ts.Check(err)
+				d := webkittest.Device{Client: &http.Client{Jar: jar}, Base: ts.Value(worldKey{}).(*world).base}
+				ts.Check(d.SignIn(args[0]+"@contoso.example", scriptPassword))
+				status, err := d.Register(args[1])
+				if ts.Check(err); status != http.StatusOK {
+					ts.Fatalf("register: %d", status)
 				}
 			},
 			// exchange SCOPE: the service Notes exchanges what signin got.

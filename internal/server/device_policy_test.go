@@ -1,26 +1,26 @@
 package server_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"html"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/curfew-id/curfew/internal/web/webkit/webkittest"
 )
 
-// machine is a browser that has a key, without a page: it answers what the pages'
-// script answers.
+// machine is a browser that can be somebody's device.
 type machine struct {
 	*node
-	key *ecdsa.PrivateKey
-	id  string
+	webkittest.Device
+}
+
+func (n *node) machine() *machine {
+	return &machine{n, webkittest.Device{Client: n.http, Base: n.base}}
 }
 
 // laptop gives a browser's requests the name of one: policies go by the system it says.
@@ -32,65 +32,17 @@ func (l laptop) RoundTrip(r *http.Request) (*http.Response, error) {
 	return l.RoundTripper.RoundTrip(r)
 }
 
-func (m *machine) ask(t *testing.T, path string, in any) (int, map[string]any) {
-	t.Helper()
-	b, err := json.Marshal(in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := m.http.Post(m.base+"/account/devices"+path, "application/json", strings.NewReader(string(b)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string]any{}
-	if text := body(t, res); json.Unmarshal([]byte(text), &out) != nil {
-		t.Fatalf("%s: %d %s", path, res.StatusCode, text)
-	}
-	return res.StatusCode, out
-}
-
-func (m *machine) signs(t *testing.T, c map[string]any, purpose string) string {
-	t.Helper()
-	sum := sha256.Sum256([]byte("curfew device\n" + c["origin"].(string) + "\n" + purpose + "\n" + c["challenge"].(string)))
-	r, s, err := ecdsa.Sign(rand.Reader, m.key, sum[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return base64.RawURLEncoding.EncodeToString(append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...))
-}
-
-// register registers it for who is signed in in it.
 func (m *machine) register(t *testing.T, want int) {
 	t.Helper()
-	_, c := m.ask(t, "/register/challenge", struct{}{})
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	old := m.key
-	m.key = k
-	raw, err := k.PublicKey.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	status, out := m.ask(t, "/register", map[string]any{"name": "Laptop", "challenge": c["challenge"], "key": base64.RawURLEncoding.EncodeToString(raw), "signature": m.signs(t, c, "register")})
-	if status != want {
-		t.Fatalf("register: %d %v, want %d", status, out, want)
-	}
-	if m.key = old; want == http.StatusOK {
-		m.key, m.id = k, out["device"].(string)
+	if status, err := m.Register("Laptop"); err != nil || status != want {
+		t.Fatalf("register: %d %v, want %d", status, err, want)
 	}
 }
 
-// proves answers the page that recognises browsers.
 func (m *machine) proves(t *testing.T, want int) {
 	t.Helper()
-	status, c := m.ask(t, "/recognise/challenge", struct{}{})
-	if status != http.StatusOK {
-		t.Fatalf("challenge: %d %v", status, c)
-	}
-	if status, out := m.ask(t, "/recognise", map[string]any{"challenge": c["challenge"], "proofs": []any{map[string]any{"device": m.id, "signature": m.signs(t, c, "recognise")}}}); status != want {
-		t.Fatalf("recognise: %d %v, want %d", status, out, want)
+	if status, err := m.Prove(); err != nil || status != want {
+		t.Fatalf("recognise: %d %v, want %d", status, err, want)
 	}
 }
 
@@ -163,7 +115,7 @@ func TestAPolicyLetsInDevicesUntilTheyAreLost(t *testing.T) {
 	var known []*machine
 	var got []tokens
 	for range 2 {
-		b := &machine{node: n.anew(t)}
+		b := n.anew(t).machine()
 		b.http.Transport = laptop{b.http.Transport}
 		b.enter(t, "ada@contoso.example")
 		to, page := b.mail(t)
@@ -182,12 +134,12 @@ func TestAPolicyLetsInDevicesUntilTheyAreLost(t *testing.T) {
 		if to, page := b.mail(t); to != nil || !strings.Contains(page, "AADSTS53000") {
 			t.Fatalf("registered and not compliant: %v %s", to, says(page))
 		}
-		n.graph(t, admin, "PATCH", "/devices/"+b.id, `{"isCompliant":true}`, 204)
+		n.graph(t, admin, "PATCH", "/devices/"+b.ID, `{"isCompliant":true}`, 204)
 		known, got = append(known, b), append(got, b.redeem(t))
 	}
 	for i, x := range got {
 		m.until(t, x.Access, http.StatusNoContent)
-		if claimOf(t, x.Access, "deviceid") != known[i].id {
+		if claimOf(t, x.Access, "deviceid") != known[i].ID {
 			t.Errorf("the token is not of the device")
 		}
 	}
@@ -195,7 +147,7 @@ func TestAPolicyLetsInDevicesUntilTheyAreLost(t *testing.T) {
 		t.Errorf("a browser that is no device: %v %s", to, says(page))
 	}
 
-	n.graph(t, admin, "POST", "/curfew/devices/"+known[0].id+"/lost", `{}`, 204)
+	n.graph(t, admin, "POST", "/curfew/devices/"+known[0].ID+"/lost", `{}`, 204)
 	_, took := m.until(t, got[0].Access, http.StatusUnauthorized)
 	t.Logf("refused after %v", took)
 	refresh := func(x tokens) (int, string) {
@@ -225,13 +177,13 @@ func TestAPolicyLetsInDevicesUntilTheyAreLost(t *testing.T) {
 	}
 	b.register(t, http.StatusForbidden)
 	// Found: a new sign-in is recognised, and what had ended stays so.
-	n.graph(t, admin, "PATCH", "/devices/"+b.id, `{"accountEnabled":true}`, 204)
+	n.graph(t, admin, "PATCH", "/devices/"+b.ID, `{"accountEnabled":true}`, 204)
 	b.proves(t, http.StatusOK)
 	b.redeem(t)
 	if status, text := refresh(got[0]); status != http.StatusBadRequest {
 		t.Errorf("enabling brought a grant back: %d %s", status, text)
 	}
-	n.graph(t, admin, "PATCH", "/devices/"+b.id, `{"isCompliant":false}`, 204)
+	n.graph(t, admin, "PATCH", "/devices/"+b.ID, `{"isCompliant":false}`, 204)
 	if to, page := b.mail(t); to != nil || !strings.Contains(page, "AADSTS53000") {
 		t.Errorf("not compliant any more: %v %s", to, says(page))
 	}
@@ -242,7 +194,7 @@ func TestAPolicyForbidsRegisteringDevices(t *testing.T) {
 	t.Parallel()
 	n := start(t, "")
 	admin := n.anew(t).signIn(t, graphScope, "grace@contoso.example").Access
-	b := &machine{node: n.anew(t)}
+	b := n.anew(t).machine()
 	b.enter(t, "ada@contoso.example")
 	n.graph(t, admin, "POST", "/identity/conditionalAccess/policies", `{"displayName":"No devices","state":"enabled","conditions":{"users":{"includeUsers":["All"],"excludeRoles":["62e90394-69f5-4237-9190-012177145e10"]},
 		"applications":{"includeUserActions":["urn:user:registerdevice"]},"clientAppTypes":["all"]},`+blocks+`}`, 201)
@@ -270,7 +222,7 @@ func TestADeviceIsRecognisedAfterAnotherProvider(t *testing.T) {
 		}
 		return res.Header.Get("Location")
 	}
-	b := &machine{node: browserFor(t, f.here.base)}
+	b := browserFor(t, f.here.base).machine()
 	if to := in(b.node); strings.HasPrefix(to, "/account/devices") {
 		t.Errorf("who has no device is sent to %s", to)
 	}
@@ -284,7 +236,7 @@ func TestADeviceIsRecognisedAfterAnotherProvider(t *testing.T) {
 		}
 	}
 	b.proves(t, http.StatusOK)
-	if status, out := (&machine{node: elsewhere}).ask(t, "/recognise/challenge", struct{}{}); status != http.StatusNotFound {
-		t.Errorf("a browser that is no device is asked to prove it: %d %v", status, out)
+	if status, err := elsewhere.machine().Prove(); status != http.StatusNotFound {
+		t.Errorf("a browser that is no device is asked to prove it: %d %v", status, err)
 	}
 }

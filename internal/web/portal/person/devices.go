@@ -21,6 +21,8 @@ var (
 	DisableDevice = desk.Verb{Slug: "disable", Label: "Disable", Busy: "Disabling…", Keep: "Keep it enabled", Icon: "disabled", Doing: "disable devices", Cuts: true}
 	EnableDevice  = desk.Verb{Slug: "enable", Label: "Enable", Busy: "Enabling…", Keep: "Keep it disabled", Icon: "ended", Doing: "enable devices"}
 	LoseDevice    = desk.Verb{Slug: "lost", Label: "Lost", Busy: "Cutting…", Keep: "It is not lost", Icon: "revoke", Doing: "disable devices", Cuts: true}
+	PassDevice    = desk.Verb{Slug: "compliant", Label: "Compliant", Busy: "Saving…", Keep: "Leave it as it is", Icon: "ended", Doing: "say whether devices are compliant"}
+	FailDevice    = desk.Verb{Slug: "not-compliant", Label: "Not compliant", Busy: "Saving…", Keep: "Leave it as it is", Icon: "lives", Doing: "say whether devices are compliant"}
 	DeleteDevice  = desk.Verb{Slug: "delete", Label: "Delete", Busy: "Deleting…", Keep: "Keep device", Icon: "x", Doing: "delete devices", Cuts: true}
 )
 
@@ -51,6 +53,12 @@ func (s *Server) row(v *desk.Visit, o *desk.Offers, t *registry.Table, d device.
 		acts = append([]registry.Button{o.Button(DisableDevice, role.DisableDevice, target, devicePath(d.ID, DisableDevice)), o.Button(LoseDevice, role.DisableDevice, target, devicePath(d.ID, LoseDevice))}, acts...)
 	} else {
 		acts = append([]registry.Button{o.Button(EnableDevice, role.EnableDevice, target, devicePath(d.ID, EnableDevice))}, acts...)
+	}
+	if d.Compliant != directory.Compliant {
+		acts = append(acts, o.Button(PassDevice, role.JudgeDevice, target, devicePath(d.ID, PassDevice)))
+	}
+	if d.Compliant != directory.NotCompliant {
+		acts = append(acts, o.Button(FailDevice, role.JudgeDevice, target, devicePath(d.ID, FailDevice)))
 	}
 	seen := registry.Cell{Text: "never", Soft: true}
 	if !d.LastSeen.IsZero() {
@@ -128,8 +136,17 @@ func (s *Server) askDevice(v *desk.Visit) (*question, error) {
 			return after(v, home, itself(r)), err
 		}
 	}
+	judge := func(is directory.Compliance) func(webkit.Form, manage.Act) (string, error) {
+		return func(_ webkit.Form, act manage.Act) (string, error) {
+			r, err := s.Device.Change(v.Ctx(), v.Actor, id, device.Patch{Compliant: &is}, act)
+			return after(v, home, itself(r)), err
+		}
+	}
 	name, action := d.Name+" of "+d.Owner, role.DisableDevice
 	verb := v.R.PathValue("verb")
+	if verb == PassDevice.Slug && d.Compliant == directory.Compliant || verb == FailDevice.Slug && d.Compliant == directory.NotCompliant {
+		return nil, desk.ErrNoPart
+	}
 	if verb == DisableDevice.Slug && !d.Enabled || verb == EnableDevice.Slug && d.Enabled {
 		return nil, desk.ErrNoPart
 	}
@@ -139,6 +156,12 @@ func (s *Server) askDevice(v *desk.Visit) (*question, error) {
 	case EnableDevice.Slug:
 		action, c.Verb, c.Question, c.Undo, q.do = role.EnableDevice, EnableDevice, "Enable "+name+"?", "Can be disabled again.", change(true)
 		c.Consequences = []desk.Consequence{{Kind: receipt.AtOnce, What: "New sign-ins there", When: "are recognised again"}, {Kind: receipt.EndUnknown, What: "What had ended", When: "stays ended"}}
+	case PassDevice.Slug:
+		action, c.Verb, c.Question, c.Undo, q.do = role.JudgeDevice, PassDevice, "Is "+name+" compliant?", "Can be said otherwise again.", judge(directory.Compliant)
+		c.Consequences = []desk.Consequence{{Kind: receipt.AtOnce, What: "Where policies demand a compliant device", When: "it is let in"}}
+	case FailDevice.Slug:
+		action, c.Verb, c.Question, c.Undo, q.do = role.JudgeDevice, FailDevice, "Is "+name+" not compliant?", "Can be said otherwise again.", judge(directory.NotCompliant)
+		c.Consequences = []desk.Consequence{{Kind: receipt.AtOnce, What: "Where policies demand a compliant device", When: "it is refused"}, {Kind: receipt.EndUnknown, What: "Its sessions and grants", When: "stay as they are"}}
 	case LoseDevice.Slug:
 		c.Verb, c.Question, c.Undo = LoseDevice, "Is "+name+" lost?", "Only an administrator brings it back."
 		q.do = func(_ webkit.Form, act manage.Act) (string, error) {

@@ -58,6 +58,19 @@ func TestDeviceIsCutWithWhatIsOnItAndNothingElse(t *testing.T) {
 	portaltest.Want(t, p, "stays ended")
 	p, _ = grace.Get(grace.Post(path+"/enable", url.Values{}).To)
 	portaltest.Want(t, p, "Enabled")
+	grace.Get(grace.Post(path+"/compliant", url.Values{"reason": {"checked"}}).To)
+	p, _ = grace.Get(tab)
+	portaltest.Want(t, p, "<span>Compliant</span>")
+	if p := grace.Do(http.MethodGet, path+"/compliant", nil); p.Status != http.StatusNotFound {
+		t.Errorf("compliant twice: %d", p.Status)
+	}
+	p, _ = grace.Get(path + "/not-compliant")
+	portaltest.Want(t, p, "it is refused", "stay as they are")
+	grace.Get(grace.Post(path+"/not-compliant", url.Values{}).To)
+	p, _ = grace.Get(tab)
+	if q := grace.Do(http.MethodGet, path+"/not-compliant", nil); q.Status != http.StatusNotFound || !strings.Contains(p.Body, "<span>Not compliant</span>") {
+		t.Errorf("not compliant: %d %s", q.Status, p.Body)
+	}
 	grace.Post(path+"/lost", url.Values{})
 	p, _ = grace.Get(tab)
 	portaltest.Want(t, p, "Lost since")
@@ -79,7 +92,7 @@ func TestWhoMayDoWhatToDevices(t *testing.T) {
 	h.Person("rita", "Rita", role.GlobalReader)
 	for _, who := range []string{"rita", "mallory", "joan"} {
 		b := h.As(who)
-		for _, verb := range []string{id + "/disable", id + "/lost", id + "/delete", off + "/enable"} {
+		for _, verb := range []string{id + "/disable", id + "/lost", id + "/delete", id + "/compliant", id + "/not-compliant", off + "/enable"} {
 			path := desk.PathDevices + "/" + verb
 			b.Check(b.Do(http.MethodGet, path, nil), http.StatusForbidden, who+" "+path)
 			b.Check(b.Do(http.MethodPost, path, url.Values{"reason": {"x"}}), http.StatusForbidden, who+" "+path)
