@@ -1,6 +1,7 @@
 package factor
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -190,5 +191,39 @@ func TestGuessingCodesIsLimitedAndShutsNobodyElseOut(t *testing.T) {
 		// The thief's session, with only a password, has made no address known.
 		_, err = h.VerifyCode(ctx, h.signInFrom("ada", "203.0.113.200"), "000000", false)
 		want(t, err, fault.Limited, nil)
+	})
+}
+
+// Every node counts by the same row: whoever goes from one to the next has no more
+// tries, and right codes cost none.
+func TestAllNodesTogetherGiveNoMoreTriesOfCodes(t *testing.T) {
+	onBoth(t, func(t *testing.T, h *house) {
+		ctx := t.Context()
+		h.person("ada")
+		key := h.app(h.signIn("ada"))
+		const most = 20
+		for i := range 2 * most { // right ones, at new addresses
+			h.clock.add(30 * time.Second)
+			at := h.signInFrom("ada", fmt.Sprintf("192.0.2.%d", i))
+			if _, err := h.VerifyCode(ctx, at, h.code(key), false); err != nil {
+				t.Fatalf("right code %d: %v", i+1, err)
+			}
+		}
+		wrong, refused := 0, 0
+		for i := range 2 * most {
+			h.SignIn.Limits = signin.NewLimits() // another node
+			_, err := h.VerifyCode(ctx, h.signInFrom("ada", fmt.Sprintf("203.0.113.%d", i)), "000000", false)
+			switch {
+			case errors.Is(err, ErrCode):
+				wrong++
+			case fault.Is(err, fault.Limited):
+				refused++
+			default:
+				t.Fatal(err)
+			}
+		}
+		if wrong != most || refused != most {
+			t.Errorf("%d wrong codes were looked at, %d refused", wrong, refused)
+		}
 	})
 }

@@ -44,7 +44,8 @@ var (
 	// Codes of six digits can be guessed: by somebody who knows the password already,
 	// since nobody else is asked. 288 tries a day from all addresses together find one
 	// in three years. Keys, recovery codes and passes cannot be, so that whoever has
-	// one is never shut out by this.
+	// one is never shut out by this. What an account has is a row, so that all nodes
+	// together give no more; the rest is each node's own.
 	perCodePair    = rate{5, time.Minute}
 	perCodeAccount = rate{20, 5 * time.Minute}
 	// perCeremony is for what is begun without a name: each page of sign-in begins one,
@@ -59,13 +60,15 @@ var (
 )
 
 // Limits throttle tries before anything is hashed. Each try counts against the
-// pair of account and address, the account, and the address.
+// pair of account and address, the account, and the address. They are this process's:
+// where several nodes serve, somebody may try a password at each of them, which is
+// why passwords that are easily guessed are not taken in the first place.
 //
 // A stranger can use up what an account has from all addresses, but that is not
 // asked of an address at which the account is signed in: its owner gets in.
 type Limits struct {
 	pair, account, address bucket
-	codePair, codeAccount  bucket
+	codePair               bucket
 	ceremony, alarm, note  bucket
 	reset, letters         bucket
 }
@@ -73,7 +76,7 @@ type Limits struct {
 // NewLimits returns limits under which nobody has tried anything yet.
 func NewLimits() *Limits {
 	return &Limits{pair: newBucket(perPair), account: newBucket(perAccount), address: newBucket(perAddress),
-		codePair: newBucket(perCodePair), codeAccount: newBucket(perCodeAccount), ceremony: newBucket(perCeremony), alarm: newBucket(perAlarm), note: newBucket(perNote),
+		codePair: newBucket(perCodePair), ceremony: newBucket(perCeremony), alarm: newBucket(perAlarm), note: newBucket(perNote),
 		reset: newBucket(perReset), letters: newBucket(perLetter)}
 }
 
@@ -81,21 +84,34 @@ func NewLimits() *Limits {
 // the account's own limit is what refuses. Kinds: Limited, with *TooMany; with
 // errAttacked too when it is the account's limit.
 func (l *Limits) try(account, ip string, now time.Time, known func() (bool, error)) (giveBack func(), err error) {
-	return l.within(&l.pair, &l.account, account, ip, now, known)
+	of := directory.FoldName(account)
+	return l.within(&l.pair, allowance{
+		take:     func() (time.Time, error) { return l.account.take(of, now), nil },
+		giveBack: func() { l.account.giveBack(of) },
+	}, account, ip, now, known)
+}
+
+// allowance is what an account has from all addresses together.
+type allowance struct {
+	take     func() (until time.Time, err error)
+	giveBack func()
 }
 
 // within is try by the limits of a pair and of an account.
-func (l *Limits) within(perPair, perAccount *bucket, account, ip string, now time.Time, known func() (bool, error)) (giveBack func(), err error) {
+func (l *Limits) within(perPair *bucket, all allowance, account, ip string, now time.Time, known func() (bool, error)) (giveBack func(), err error) {
 	account, from := directory.FoldName(account), network(ip)
-	until := l.address.take(from, now)
-	if !until.IsZero() {
+	if until := l.address.take(from, now); !until.IsZero() {
 		return nil, tooMany(until)
 	}
 	if until := perPair.take(account+"\x00"+from, now); !until.IsZero() {
 		return nil, tooMany(until)
 	}
 	counted := true
-	if until := perAccount.take(account, now); !until.IsZero() {
+	until, err := all.take()
+	if err != nil {
+		return nil, err
+	}
+	if !until.IsZero() {
 		counted = false
 		if ok, err := known(); err != nil {
 			return nil, err
@@ -107,7 +123,7 @@ func (l *Limits) within(perPair, perAccount *bucket, account, ip string, now tim
 		l.address.giveBack(from)
 		perPair.giveBack(account + "\x00" + from)
 		if counted {
-			perAccount.giveBack(account)
+			all.giveBack()
 		}
 	}, nil
 }

@@ -35,11 +35,32 @@ func (s *Service) Try(ctx context.Context, account, ip string, u *directory.User
 // password. Who guesses is signed in too, so that only a session in which a second
 // factor was given makes an address known.
 func (s *Service) TryCode(ctx context.Context, u *directory.User, ip string) (giveBack func(), err error) {
-	l := s.Limits
-	giveBack, err = l.within(&l.codePair, &l.codeAccount, u.Name, ip, s.now(), func() (bool, error) {
+	giveBack, err = s.Limits.within(&s.Limits.codePair, s.codes(ctx, u), u.Name, ip, s.now(), func() (bool, error) {
 		return s.signedInAt(ctx, u, ip, func(x *grant.Session) bool { return !x.SecondTime.IsZero() })
 	})
 	return giveBack, s.attacked(ctx, u, err)
+}
+
+// codeTries is the sort of the paces that hold how many codes were tried.
+const codeTries = "codes"
+
+// codes is an account's allowance of wrong codes. It is counted before the code is
+// looked at, in a commit of its own: what is undone by a refusal counts nothing.
+func (s *Service) codes(ctx context.Context, u *directory.User) allowance {
+	return allowance{
+		take: func() (until time.Time, err error) {
+			err = s.DB.Update(ctx, func(tx *store.Tx) (err error) {
+				until, err = tx.Pace(u.ID, codeTries, perCodeAccount.burst, perCodeAccount.every)
+				return err
+			})
+			return until, err
+		},
+		giveBack: func() { // if it cannot be, one try less is the safe side
+			if err := s.DB.Update(ctx, func(tx *store.Tx) error { return tx.Unpace(u.ID, codeTries, perCodeAccount.every) }); err != nil {
+				s.log().Warn("a try of a code that counts for nothing was counted", "user", u.ID.String(), "error", err)
+			}
+		},
+	}
 }
 
 // TryAddress counts something that anybody may ask for without a name. Kinds:

@@ -94,6 +94,12 @@ func TestAResetByMailEndsEverythingAndSignsNobodyIn(t *testing.T) {
 		if _, err := r.FinishReset(t.Context(), link, adaFirst, Attempt{}); !fault.Is(err, fault.Revoked) {
 			t.Errorf("a link is good twice: %v", err)
 		}
+		r.update(func(tx *store.Tx) error {
+			if k, err := tx.Ticket(resetTicket, hashSecret(link)); err != nil || k.Used.IsZero() {
+				t.Errorf("the link is not marked as used: %+v %v", k, err)
+			}
+			return nil
+		})
 		if _, must, err := r.Password(t.Context(), Attempt{Username: adaName, Password: adaNext}); err != nil || must != nil {
 			t.Errorf("the new password: %v %v", must, err)
 		}
@@ -158,6 +164,7 @@ func TestAskingForLinksIsLimited(t *testing.T) {
 func TestWhatKillsALink(t *testing.T) {
 	onBoth(t, func(t *testing.T, r *room) {
 		s := r.post()
+		var link string
 		for what, do := range map[string]func(tx *store.Tx, u *directory.User) error{
 			"a revoke": func(tx *store.Tx, u *directory.User) error {
 				_, _, err := tx.RevokeUser(u.ID, directory.SessionID{}, [32]byte{})
@@ -174,11 +181,20 @@ func TestWhatKillsALink(t *testing.T) {
 			"a role given": func(tx *store.Tx, u *directory.User) error {
 				return tx.AssignRole(directory.RoleAssignment{ID: directory.NewID[directory.RoleAssignment](tx.Now), Role: role.DirectoryReaders, User: u.ID, Created: tx.Now})
 			},
+			// By itself: a reset cuts and counts the password on as well.
+			"its use": func(tx *store.Tx, u *directory.User) error {
+				k, err := tx.Ticket(resetTicket, hashSecret(link))
+				if err != nil {
+					return err
+				}
+				k.Used = tx.Now
+				return tx.SaveTicket(k)
+			},
 			"time": func(*store.Tx, *directory.User) error { r.clock.advance(ResetLife); return nil },
 		} {
 			r.each(t, what, func(t *testing.T, who string) {
 				u := r.user(who, adaFirst, mailed)
-				link := r.link(s, who)
+				link = r.link(s, who)
 				r.clock.advance(time.Second)
 				r.update(func(tx *store.Tx) error { return do(tx, u) })
 				_, seen := r.Reset(t.Context(), link)

@@ -39,3 +39,9 @@ func (tx *Tx) Pace(user directory.UserID, sort string, atOnce int, every time.Du
 	}
 	return fromMicros(whole).Add(every - reach), nil
 }
+
+// Unpace gives back a place that Pace took, for an act that turned out not to count.
+func (tx *Tx) Unpace(user directory.UserID, sort string, every time.Duration) error {
+	_, err := tx.exec(`UPDATE paces SET whole = whole - $1 WHERE user_id = $2 AND sort = $3`, every.Microseconds(), user[:], sort)
+	return err
+}
