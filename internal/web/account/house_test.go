@@ -150,13 +150,19 @@ func (h *house) before(request string, f func()) { h.early.Store(request, f) }
 // cut revokes everything of ada's.
 func (h *house) cut() {
 	h.t.Helper()
+	if _, err := h.revoke.User(h.t.Context(), h.grace(), h.Ada.ID, revoke.Options{Reason: "test"}); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// grace is an administrator.
+func (h *house) grace() directory.Actor {
+	h.t.Helper()
 	grace := directory.Actor{User: h.Grace.ID, Name: h.Grace.Name, Born: 1 << 50}
 	if err := h.DB.Read(h.t.Context(), func(tx *store.Tx) (err error) { grace.Held, err = tx.Held(h.Grace.ID); return err }); err != nil {
 		h.t.Fatal(err)
 	}
-	if _, err := h.revoke.User(h.t.Context(), grace, h.Ada.ID, revoke.Options{Reason: "test"}); err != nil {
-		h.t.Fatal(err)
-	}
+	return grace
 }
 
 // totp is what an authenticator app shows (RFC 6238).
