@@ -189,6 +189,11 @@ func (s *Server) tokens(t *issue.Tokens, info bool) []byte {
 // pollInterval is told to devices, in seconds (RFC 8628 §3.2).
 const pollInterval = 5
 
+// errDeviceContext: who approves a code at another screen is asked for nothing more than
+// the sign-in there, and a step-up that a stranger's device can ask for is one more thing
+// to be tricked into.
+var errDeviceContext = fault.Wrap(fault.Denied, "A device's sign-in is asked for no authentication context. Send the claims when the tokens are renewed.", &issue.Error{Code: "unmet_authentication_requirements"})
+
 // postDevice begins a device flow (RFC 8628 §3.1).
 func (s *Server) postDevice(w http.ResponseWriter, r *http.Request, issuer grant.Issuer) error {
 	f, err := readForm(w, r)
@@ -201,8 +206,11 @@ func (s *Server) postDevice(w http.ResponseWriter, r *http.Request, issuer grant
 	}
 	m := issue.Meta{IP: webkit.Address(r), Agent: r.UserAgent(), Request: webkit.RequestID(r.Context())}
 	claims, err := webkit.ParseClaims(f.get("claims"))
-	if err == nil && (claims.Unmet || len(claims.Contexts) > 0) { // a device's sign-in is asked for none
+	switch {
+	case err == nil && claims.Unmet:
 		err = webkit.ErrUnmet
+	case err == nil && len(claims.Contexts) > 0:
+		err = errDeviceContext
 	}
 	if err != nil {
 		return err

@@ -95,6 +95,7 @@ func TestDeviceTranscript(t *testing.T) {
 			t.Fatal(err)
 		}
 		x.post("allowed, asked for under the grant type's old name", "/common/oauth2/v2.0/token", with(poll(member(t, rec, "device_code")), "grant_type", "device_code"))
+		x.post("an authentication context is demanded", "/common/oauth2/v2.0/devicecode", with(begin, "claims", `{"access_token":{"acrs":{"essential":true,"value":"c1"}}}`))
 		x.post("a client that may not", "/oauth2/devicecode", url.Values{"scope": {"openid"}}, mailroom...)
 	})
 }
