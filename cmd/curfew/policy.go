@@ -42,6 +42,28 @@ var locations = governed{kind: client.Locations, noun: "location", what: "named 
 	},
 	empty: "No named locations.", next: "curfew location create office.json"}
 
+var strengths = governed{kind: client.Strengths, noun: "strength", what: "authentication strength", head: []string{"name", "built in", "one of"},
+	row: func(c *console, d *client.Document) []string {
+		return []string{d.Name, yesNo(d.Kind == "builtIn"), shortened(d.Combinations)}
+	},
+	facts: func(c *console, d *client.Document) [][2]string {
+		return append([][2]string{{"id", d.ID}, {"built in", yesNo(d.Kind == "builtIn")}, {"says", d.Description}}, each("one of", d.Combinations)...)
+	}}
+
+var contexts = governed{kind: client.Contexts, noun: "context", what: "authentication context", head: []string{"id", "name", "open to applications"},
+	row: func(c *console, d *client.Document) []string { return []string{d.ID, d.Name, yesNo(d.Available)} },
+	facts: func(c *console, d *client.Document) [][2]string {
+		return [][2]string{{"id", d.ID}, {"open to applications", yesNo(d.Available)}, {"says", d.Description}}
+	},
+	empty: "No authentication contexts.", next: `echo '{"id":"c1","displayName":"Secrets","isAvailable":true}' | curfew context create -`}
+
+var terms = governed{kind: client.Terms, noun: "terms", what: "terms of use", head: []string{"name", "changed"},
+	row: func(c *console, d *client.Document) []string { return []string{d.Name, c.When(d.Modified)} },
+	facts: func(c *console, d *client.Document) [][2]string {
+		return [][2]string{{"id", d.ID}, {"changed", c.When(d.Modified)}, {"text", term.Clean(d.Text)}}
+	},
+	empty: "No terms of use.", next: `echo '{"displayName":"House rules","text":"…"}' | curfew terms create -`}
+
 func yesNo(b bool) string {
 	if b {
 		return "yes"
@@ -139,8 +161,8 @@ func policyCommand(c *console) *cobra.Command {
 		c.governedDelete(policies), policyTestCommand(c), policyResultsCommand(c), spareCommand(c))
 }
 
-func locationCommand(c *console) *cobra.Command {
-	return group("location", "Named locations: networks and countries that policies speak of", c.governedList(locations), c.governedShow(locations), c.governedCreate(locations), c.governedUpdate(locations), c.governedDelete(locations))
+func (c *console) governed(g governed, short string) *cobra.Command {
+	return group(g.noun, short, c.governedList(g), c.governedShow(g), c.governedCreate(g), c.governedUpdate(g), c.governedDelete(g))
 }
 
 func (c *console) governedList(g governed) *cobra.Command {

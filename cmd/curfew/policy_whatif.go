@@ -228,20 +228,14 @@ func (c *console) suppose(ctx context.Context, api *client.Client, x *thought) e
 	if c.listsJSON() {
 		return c.Line(p)
 	}
-	over := "at the next use"
-	if in["user"] != nil {
-		over = "at once" // by a cutoff
-	}
-	return c.planUntil("", p, over)
+	return c.plan("", p)
 }
 
-// plan prints what a change of policies would do.
+// maxStaying bounds the fates of which those that stay are listed, too.
+const maxStaying = 40
+
+// plan prints what a change would do.
 func (c *console) plan(name string, p *client.Planned) error {
-	return c.planUntil(name, p, "at the next use")
-}
-
-// planUntil prints what a change would do; over is when what ends is refused.
-func (c *console) planUntil(name string, p *client.Planned, over string) error {
 	if c.JSON {
 		return c.Line(struct {
 			outcome
@@ -264,7 +258,8 @@ func (c *console) planUntil(name string, p *client.Planned, over string) error {
 	rows := [][]term.Cell{term.Head("user", "what", "fate", "until", "by")}
 	shown := 0
 	for _, f := range w.Fates {
-		if f.Fate == "stays" {
+		stays := f.Fate == "stays"
+		if stays && len(w.Fates) > maxStaying {
 			continue
 		}
 		what := "browser session"
@@ -275,19 +270,23 @@ func (c *console) planUntil(name string, p *client.Planned, over string) error {
 		if len(f.Needs) > 0 {
 			fate = "asks for " + strings.Join(f.Needs, ", ")
 		}
-		until := over
+		until := "at the next use"
 		switch {
-		case f.Fate == "opens":
+		case f.AtOnce && f.Until == nil:
+			until = "at once"
+		case f.Fate == "opens", f.Until == nil && stays:
 			until = term.None
-		case f.Until != nil && f.Fate == "shortens":
-			until = c.When(*f.Until)
+		case f.Until != nil && (stays || f.Fate == "shortens"):
+			until = c.When(*f.Until) + ", if not used"
 		case f.Until != nil:
 			until = "a token lives until " + c.Sec(*f.Until)
 		}
 		rows = append(rows, term.Cells(f.UserName, what, fate, until, dash(strings.Join(f.By, ", "))))
-		shown++
+		if !stays {
+			shown++
+		}
 	}
-	if shown > 0 {
+	if len(rows) > 1 {
 		c.Printf("\n")
 		c.Table(c.Out, "", rows)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -14,9 +15,12 @@ import (
 const (
 	Policies  = "policies"
 	Locations = "namedLocations"
+	Strengths = "authenticationStrength/policies"
+	Contexts  = "authenticationContextClassReferences"
+	Terms     = "/agreements" // not beside the others
 )
 
-// Document is a policy or a named location in Graph's form.
+// Document is a policy, or what policies refer to, in Graph's form.
 type Document struct {
 	ID       string    `json:"id"`
 	Name     string    `json:"displayName"`
@@ -53,6 +57,12 @@ type Document struct {
 	Countries []string `json:"countriesAndRegions"`
 	Unknown   bool     `json:"includeUnknownCountriesAndRegions"`
 
+	Kind         string   `json:"policyType"` // of a strength: builtIn or custom
+	Combinations []string `json:"allowedCombinations"`
+	Description  string   `json:"description"`
+	Available    bool     `json:"isAvailable"` // of a context
+	Text         string   `json:"text"`        // of terms of use
+
 	raw json.RawMessage
 }
 
@@ -80,6 +90,7 @@ type Fate struct {
 	Needs    []string   `json:"needs"`
 	By       []string   `json:"by"`
 	Until    *time.Time `json:"until"`
+	AtOnce   bool       `json:"atOnce"` // it ends by a cutoff, not at the next use
 }
 
 // Tally counts what is alive by what becomes of it.
@@ -122,7 +133,12 @@ type Planned struct {
 	WhatIf  *WhatIf  `json:"whatIf"`
 }
 
-func documents(kind string) string { return "/identity/conditionalAccess/" + kind }
+func documents(kind string) string {
+	if strings.HasPrefix(kind, "/") {
+		return kind
+	}
+	return "/identity/conditionalAccess/" + kind
+}
 
 // Documents lists the documents of a kind.
 func (c *Client) Documents(ctx context.Context, kind string) ([]*Document, error) {

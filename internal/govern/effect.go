@@ -60,6 +60,7 @@ type Fate struct {
 	Kind     policy.ChangeKind // zero: it stays
 	Needs    []string          // of Asks, by Graph's names
 	By       []string          // names of the policies, or the event, that do it
+	Cut      bool              // it ends by a cutoff: at once, and not at the next use
 	// Until: of what ends or is asked, when the last access token ends that nobody
 	// guards, zero when there is none: then it is over at once, or at the next use. Of
 	// what stays or is shortened, when it ends unless it is used again.
@@ -411,18 +412,23 @@ func (e *edit) fates(c *step, all []*alive) ([]Fate, error) {
 			continue
 		}
 		e.explained[x.Kind]++
-		if x.Kind == policy.Asks {
-			f.Needs = e.are.Names(x.After.Needs)
-		}
-		set, v := e.are, x.After
-		if x.Kind == policy.Opens { // those that did not let it
-			set, v = e.before, x.Before
-		}
-		for _, r := range set.Explain(&facts[x.Index], &v) {
-			if r.Applies && r.Policy.State == policy.On && (len(r.Missing) > 0 || x.Kind > policy.Asks) {
-				f.By = append(f.By, r.Policy.Name)
-			}
-		}
+		f.explain(e.before, e.are, &facts[x.Index], &facts[x.Index], &x)
 	}
 	return fates, nil
+}
+
+// explain says what more is asked for and which policies do it.
+func (f *Fate) explain(before, are *policy.Set, was, is *policy.Facts, x *policy.Change) {
+	if x.Kind == policy.Asks {
+		f.Needs = are.Names(x.After.Needs)
+	}
+	set, facts, v := are, is, x.After
+	if x.Kind == policy.Opens { // those that did not let it
+		set, facts, v = before, was, x.Before
+	}
+	for _, r := range set.Explain(facts, &v) {
+		if r.Applies && r.Policy.State == policy.On && (len(r.Missing) > 0 || x.Kind > policy.Asks) {
+			f.By = append(f.By, r.Policy.Name)
+		}
+	}
 }

@@ -272,6 +272,40 @@ func TestWhatIfSomebodyWereDisabledOrLostARole(t *testing.T) {
 	}
 }
 
+// What a lost role does not end may be kept out by a policy that leaves its holders out,
+// and may be let in where one is about them.
+func TestWhatIfARoleThatPoliciesNameWereLost(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "")
+	ctx := t.Context()
+	h.person("anita", role.HelpdeskAdministrator)
+	h.grant(h.session("anita", "192.0.2.7"), "mail")
+	lost := Suppose{User: h.ids["anita"], Role: role.HelpdeskAdministrator}
+	for members, want := range map[string]Tally{`"includeUsers":["All"],"excludeRoles":["` + string(lost.Role) + `"]`: {Ends: 1}, `"includeRoles":["` + string(lost.Role) + `"]`: {Opens: 1}} {
+		p := h.create(Policy, strings.Replace(doc("About the desk", "enabled", "curfew-account", "}"+block), `"includeUsers":["All"]`, members, 1), How{})
+		_, e, err := h.WhatIf(ctx, h.actor("grace"), lost)
+		h.must(err)
+		if e.Sessions != want || e.Grants != (Tally{Ends: 1}) {
+			t.Errorf("%s: sessions %+v, grants %+v", members, e.Sessions, e.Grants)
+		}
+		for _, f := range e.Fates {
+			if !f.Session.IsZero() && (f.Cut || !has(f.By, "About the desk")) || !f.Grant.IsZero() && !f.Cut {
+				t.Errorf("%s: %+v", members, f)
+			}
+		}
+		_, err = h.Delete(ctx, h.actor("grace"), Policy, p.ID(), How{})
+		h.must(err)
+	}
+	// Nobody else gets in than who is left out for it.
+	h.create(Policy, strings.Replace(doc("Desk only", "enabled", "All", "}"+block), `"includeUsers":["All"]`, `"includeUsers":["All"],"excludeRoles":["`+string(lost.Role)+`"]`, 1), How{Force: true})
+	h.give("grace", lost.Role)
+	_, e, err := h.WhatIf(ctx, h.actor("grace"), Suppose{User: h.ids["grace"], Role: lost.Role})
+	h.must(err)
+	if !e.Lockout.Out || !has(e.Lockout.By, "Desk only") {
+		t.Errorf("%+v", e.Lockout)
+	}
+}
+
 func TestASignInIsEvaluated(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, "")

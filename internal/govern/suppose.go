@@ -90,19 +90,22 @@ func (s *Service) whatIfPerson(ctx context.Context, actor directory.Actor, x Sup
 				what += " A group gives it all the same."
 			}
 		}
-		n.judge, err = c.ending(event, why, u)
-		if err != nil {
-			return err
-		}
-		if err := n.one(c, x.User); err != nil {
-			return err
-		}
 		w, err := c.world()
 		if err != nil {
 			return err
 		}
 		set, err := w.compile()
 		if err != nil {
+			return err
+		}
+		n.judge, err = c.ending(event, why, u)
+		if err != nil {
+			return err
+		}
+		if event == standing.RoleRemoved {
+			n.judge = afterwards(n.judge, set, x.Role)
+		}
+		if err := n.one(c, x.User); err != nil {
 			return err
 		}
 		admins, err := c.administrators(set)
@@ -112,6 +115,11 @@ func (s *Service) whatIfPerson(ctx context.Context, actor directory.Actor, x Sup
 		if loses {
 			admins = slices.DeleteFunc(admins, func(f policy.Facts) bool { return f.User == x.User })
 		}
+		for i := range admins {
+			if event == standing.RoleRemoved && admins[i].User == x.User {
+				admins[i].Roles = without(admins[i].Roles, x.Role)
+			}
+		}
 		if n.Lockout, err = c.told(w, set.LocksOut(admins)); err != nil {
 			return err
 		}
@@ -119,6 +127,41 @@ func (s *Service) whatIfPerson(ctx context.Context, actor directory.Actor, x Sup
 		return nil
 	})
 	return what, effect, err
+}
+
+// afterwards adds what the policies say of what an event does not end, once a role is
+// taken away: one that leaves its holders out is about them then.
+func afterwards(ending func(*step, []*alive) ([]Fate, error), set *policy.Set, lost directory.RoleID) func(*step, []*alive) ([]Fate, error) {
+	return func(c *step, all []*alive) ([]Fate, error) {
+		fates, err := ending(c, all)
+		if err != nil {
+			return nil, err
+		}
+		for i, a := range all {
+			if fates[i].Kind != 0 {
+				continue
+			}
+			was, err := c.uses(a, set)
+			if err != nil {
+				return nil, err
+			}
+			is := slices.Clone(was)
+			for j := range is {
+				is[j].Roles = without(is[j].Roles, lost)
+			}
+			for _, x := range set.Moves(was, is) {
+				if f := &fates[i]; f.Kind == 0 || x.Kind < f.Kind {
+					*f = Fate{Kind: x.Kind}
+					f.explain(set, set, &was[x.Index], &is[x.Index], &x)
+				}
+			}
+		}
+		return fates, nil
+	}
+}
+
+func without(all []directory.RoleID, lost directory.RoleID) []directory.RoleID {
+	return slices.DeleteFunc(slices.Clone(all), func(r directory.RoleID) bool { return r == lost })
 }
 
 // keeps reports whether somebody holds a role by a group as well as directly, so
@@ -166,7 +209,7 @@ func (c *step) ending(event standing.Event, why string, u *directory.User) (func
 		for i, a := range all {
 			b, k, born := a.belongs()
 			if o := cutoff.NewOwner(b); born < set.Latest(&o, k) {
-				fates[i] = Fate{Kind: policy.Ends, By: []string{why}}
+				fates[i] = Fate{Kind: policy.Ends, By: []string{why}, Cut: true}
 			}
 		}
 		return fates, nil

@@ -26,10 +26,16 @@ const (
 
 // Differs lists which of the facts are judged differently by next. Policies that
 // only report change nothing.
-func (s *Set) Differs(next *Set, facts []Facts) []Change {
+func (s *Set) Differs(next *Set, facts []Facts) []Change { return s.differs(next, facts, facts) }
+
+// Moves lists what is judged differently when the facts change and the policies do not:
+// after[i] is what becomes of before[i].
+func (s *Set) Moves(before, after []Facts) []Change { return s.differs(s, before, after) }
+
+func (s *Set) differs(next *Set, before, after []Facts) []Change {
 	var out []Change
-	for i := range facts {
-		a, b := s.Decide(&facts[i]), next.Decide(&facts[i])
+	for i := range before {
+		a, b := s.Decide(&before[i]), next.Decide(&after[i])
 		if k := s.change(next, &a, &b); k != 0 {
 			out = append(out, Change{Index: i, Before: a, After: b, Kind: k})
 		}

@@ -38,7 +38,7 @@ func effectObject(e *govern.Effect) object {
 		} else {
 			o = append(o, member{"grant", f.Grant}, member{"app", f.App}, member{"appName", f.AppName})
 		}
-		fates[i] = append(o, member{"needs", texts(f.Needs)}, member{"by", texts(f.By)}, member{"until", instant(f.Until)})
+		fates[i] = append(o, member{"needs", texts(f.Needs)}, member{"by", texts(f.By)}, member{"until", instant(f.Until)}, member{"atOnce", f.Cut})
 	}
 	apps := make([]object, len(e.Apps))
 	for i, a := range e.Apps {

@@ -116,9 +116,9 @@ func (b *book) fates(e *govern.Effect) (cards []registry.Card) {
 		}
 		apps.Table.Add("", nil, registry.Cell{Text: a.Name, URL: desk.AppPath(string(a.App)), Wrap: true}, number(int64(a.Ends)), number(int64(a.Asks)), number(int64(a.Shortens)), number(int64(a.Opens)), number(int64(a.Stays)))
 	}
-	each := registry.Card{Title: "One by one", Note: part(e), Empty: "Everything stays as it is.", Table: registry.NewTable("What becomes of each", "Person", "What", "Then", "Until", "Because of")}
+	each := registry.Card{Title: "One by one", Note: part(e), Empty: "Nothing is alive.", Table: registry.NewTable("What becomes of each", "Person", "What", "Then", "Until", "Because of")}
 	for _, f := range e.Fates {
-		if f.Kind == 0 || len(each.Table.Rows) == shown {
+		if len(each.Table.Rows) == shown {
 			break // those that stay come last
 		}
 		what := "Browser session"
@@ -132,15 +132,18 @@ func (b *book) fates(e *govern.Effect) (cards []registry.Card) {
 		switch {
 		case f.Kind == policy.Opens:
 			until = ""
-		case !f.Until.IsZero() && f.Kind == policy.Shortens:
-			until = c.When(f.Until)
+		case f.Kind == 0 || f.Kind == policy.Shortens:
+			if until = ""; !f.Until.IsZero() {
+				until = c.When(f.Until) + ", if not used"
+			}
 		case !f.Until.IsZero():
 			until = "a token lives until " + c.Sec(f.Until)
+		case f.Cut:
+			until = "at once"
 		}
 		each.Table.Add("", nil, registry.Cell{Text: f.UserName, URL: desk.UserPath(f.User.String()), Mono: true}, registry.Text(what), then, registry.Text(until), registry.Cell{Text: few(f.By, 2), Wrap: true})
 	}
-	touched := len(e.Fates) + e.Left - e.Sessions.Stays - e.Grants.Stays
-	if n := touched - len(each.Table.Rows); n > 0 && len(each.Table.Rows) == shown {
+	if n := len(e.Fates) + e.Left - len(each.Table.Rows); n > 0 {
 		each.Hint = webkit.Num(n) + " more are not listed"
 	}
 	return []registry.Card{apps, each}

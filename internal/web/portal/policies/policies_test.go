@@ -277,7 +277,11 @@ func TestWhatIfSaysWhichPoliciesAndWhatEnds(t *testing.T) {
 	}
 	h.Open("ada", h.As("ada").Live.Session.ID)
 	p, _ = grace.Get(desk.PathWhatIf + "?what=change&do=disable&user=ada@contoso.example")
-	portaltest.Want(t, p, "1 browser session and 2 grants", "Reports", "a token lives until", "account disabled")
+	portaltest.Want(t, p, "1 browser session and 2 grants", "Reports", "a token lives until", "account disabled", "at once")
+	// What stays is told with its end.
+	h.Open("joan", h.As("joan").Live.Session.ID)
+	p, _ = grace.Get(desk.PathWhatIf + "?what=change&do=remove-role&user=joan@contoso.example&role=fe930be7-5e62-47db-91af-98c3a49a38b1")
+	portaltest.Want(t, p, "role removed", "Stays", ", if not used")
 }
 
 func TestLocationsAndSparedAccounts(t *testing.T) {
