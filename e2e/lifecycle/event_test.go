@@ -372,7 +372,6 @@ const (
 	isAnAct     = "a file says what is, and does nothing by itself"
 	onlyAtBirth = "a password in a file is for people who are not there yet"
 	noPage      = "the pages show roles and groups, and change none"
-	noMethods   = "the pages of administrators show no methods"
 	people      = "a sheet holds people's profiles only"
 	leftAlone   = "what a file does not mention is left alone"
 )

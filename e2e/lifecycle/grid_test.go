@@ -17,7 +17,7 @@ var noTime time.Time
 // way in which it comes about. Events of the whole directory are in whole_test.go.
 func grid() []event {
 	files := map[string]string{byApply: isAnAct, byImport: isAnAct}
-	return []event{
+	return append(deviceEvents(), []event{
 		{row: standing.UserRevoked, dead: all(hers, []artefact{ticket}), lacks: files, paths: []path{
 			{byGraph, "revokeSignInSessions", both(func(t *testing.T, l *life, name, _ string) {
 				l.w.must(t, http.MethodPost, "/v1.0/users/"+name+"/revokeSignInSessions", nil)
@@ -120,7 +120,7 @@ func grid() []event {
 				}
 			}), nil},
 		}},
-		{row: standing.FactorReset, prepare: pass, dead: all(hers, []artefact{ticket}), lacks: map[string]string{byPortal: noMethods, byApply: isAnAct, byImport: people}, paths: []path{
+		{row: standing.FactorReset, prepare: pass, dead: all(hers, []artefact{ticket}), lacks: map[string]string{byApply: isAnAct, byImport: people}, paths: []path{
 			{byGraph, "DELETE temporaryAccessPassMethods", both(func(t *testing.T, l *life, name, _ string) {
 				l.w.must(t, http.MethodDelete, "/v1.0/users/"+name+"/authentication/temporaryAccessPassMethods/"+l.passID(t, name), nil)
 			}), nil},
@@ -131,6 +131,7 @@ func grid() []event {
 			{byCLI, "method reset", both(func(t *testing.T, l *life, name, _ string) {
 				ok[client.Done](t)(l.w.cli.ResetMethods(t.Context(), name, act))
 			}), nil},
+			{byPortal, "reset methods", both(func(t *testing.T, l *life, _, id string) { l.portal(t, "/portal/users/"+id+"/methods/reset") }), nil},
 		}},
 		// What was begun while there was no method takes the proof of the one that there is now.
 		{row: standing.FactorAdded, dead: []artefact{enrolment}, lacks: map[string]string{byPortal: "it is for oneself", byGraph: "a token is no proof of who is in front of it", byCLI: "the same", byApply: isAnAct, byImport: people}, paths: []path{
@@ -150,13 +151,14 @@ func grid() []event {
 					l.recoveryCodes(t)
 				}, nil},
 			}},
-		{row: standing.FactorGiven, dead: []artefact{enrolment}, lacks: map[string]string{byPortal: noMethods, byApply: isAnAct, byImport: people}, paths: []path{
+		{row: standing.FactorGiven, dead: []artefact{enrolment}, lacks: map[string]string{byApply: isAnAct, byImport: people}, paths: []path{
 			{byGraph, "POST temporaryAccessPassMethods", both(func(t *testing.T, l *life, name, _ string) { l.givePass(t, name) }), nil},
 			{byCLI, "method pass", both(func(t *testing.T, l *life, name, _ string) {
 				if _, _, _, err := l.w.cli.GivePass(t.Context(), name, 0, true, act); err != nil {
 					t.Fatal(err)
 				}
 			}), nil},
+			{byPortal, "temporary access pass", both(func(t *testing.T, l *life, _, id string) { l.portal(t, "/portal/users/"+id+"/methods/pass") }), nil},
 		}},
 		{row: standing.RoleRemoved, prepare: adaReads, dead: herTokens, lacks: map[string]string{byPortal: noPage, byImport: people}, paths: []path{
 			{byGraph, "roleAssignments", func(t *testing.T, l *life) { l.takeRole(t, l.adaID) }, nil},
@@ -338,7 +340,7 @@ func grid() []event {
 			}, nil},
 			{byApply, "name", func(t *testing.T, l *life) { l.applies(t, "[[app]]\nid = %q\nname = \"Renamed\"\n", l.app) }, nil},
 		}},
-	}
+	}...)
 }
 
 var onlyProtocol = map[string]string{byPortal: "applications do it", byGraph: "applications do it", byCLI: "applications do it", byApply: "applications do it", byImport: "applications do it"}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/curfew-id/curfew/internal/web/webkit/webkittest"
 )
 
 // life is one person in one application with everything that can be handed out,
@@ -27,6 +29,9 @@ type life struct {
 	stale       *http.Cookie // here's cookie, as it was before
 	sessionID   string       // here's
 	group       string
+	machine     webkittest.Device // here's, once it is registered
+	registers   bool              // here is registered as a device before anything is handed out
+	policy      string
 
 	got map[artefact]string
 	// used is a refresh token of the same grant as refreshHere, one generation older.
@@ -121,6 +126,10 @@ func (w *world) live(t *testing.T, prepare func(*testing.T, *life)) *life {
 	l.stale = l.here.cookie(t)
 	l.sessionID = l.onlySession(t)
 	l.there.signIn(t, l.ada, password)
+	if l.registers {
+		l.machine = webkittest.Device{Client: l.here.http, Base: w.base}
+		l.register(t)
+	}
 
 	// The first code is redeemed; that it was can be abused later.
 	l.code = l.here.code(t, url.Values{"client_id": {l.app}, "scope": {mailScope + " https://graph.microsoft.com/User.Read"}})

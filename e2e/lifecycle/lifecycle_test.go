@@ -23,18 +23,11 @@ var elsewhere = map[standing.Event]func(*testing.T){
 // second identity provider beside, and what tests them instead.
 var unreachable = map[standing.Event]string{
 	standing.IdentityReplaced: "who takes an identity away disables its application as well, which is the row of that; the row diff alone is tested in store",
-	standing.DeviceRevoked:    "a browser must prove a key first: TestWhatIsOnADeviceEndsWithIt in internal/store/devices, on both engines",
-	standing.DeviceTurnedOff:  "the same test",
-	standing.DeviceGone:       "the same test",
-	standing.DeviceReported:   "the same test",
-	standing.DeviceTurnedOn:   "it ends nothing: TestADisabledDeviceIsNotRecognisedAndItsSessionsAreOver in internal/device",
-	standing.DeviceJudged:     "it ends nothing: TestWhatADeviceIsSaidToBeEndsNothing in internal/store/devices",
 	standing.RiskChanged:      "it ends nothing: TestARiskThatChangesPutsInDoubt in internal/store/risks, on both engines",
 	standing.ProviderGone:     "TestAProviderDisabledEndsWhatCameThroughIt in internal/server, on both engines",
 	standing.UserUnlinked:     "the same test",
 	standing.LoggedOutThere:   "TestBackChannelLogoutFromUpstreamIsHonoured in internal/server, on both engines",
 	standing.ProviderAltered:  "it ends nothing: TestAProviderDisabledEndsWhatCameThroughIt enables one again and revives nothing",
-	standing.PolicyChanged:    "it ends nothing by itself: what a changed policy then refuses is tested use by use in internal/issue",
 	standing.Concerned:        "it ends nothing by itself: TestWhoMovesIntoOrOutOfAPolicyIsJudgedAgainOrEnded in internal/store, on both engines",
 	standing.UserLinked:       "it ends nothing: TestAPersonLinksAnAccountWithTwoFreshProofs",
 }

@@ -379,6 +379,8 @@ func (b *browser) here(t *testing.T) outcome {
 		return alive
 	case http.StatusSeeOther:
 		return dead(p.to)
+	case http.StatusForbidden: // a policy keeps it out
+		return dead(fmt.Sprint(p.status))
 	default:
 		t.Fatalf("/account answered %d %s", p.status, p.text)
 		return outcome{}

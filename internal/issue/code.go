@@ -308,9 +308,7 @@ func (s *Service) bear(tx *store.Tx, client *Client, reg *registrations, t *stor
 		if err != nil {
 			return nil, cmp.Or(map[bool]error{true: errCode}[errors.Is(err, store.ErrNotFound)], err)
 		}
-		if t.Kind != kindDevice { // whose tokens go somewhere else
-			device = x.Device
-		}
+		device = x.Device
 	}
 	cuts, err := tx.CutsAfter(directory.Belongs(t.User, doc.Session, directory.GrantID{}, app.ID, device), cutoff.Browser, t.Born)
 	if err != nil {
@@ -342,8 +340,8 @@ func (s *Service) bear(tx *store.Tx, client *Client, reg *registrations, t *stor
 	d.grant = &grant.Grant{ID: directory.NewID[directory.Grant](tx.Now), User: u.ID, App: app.ID, Session: doc.Session, Device: device, Offline: offline, Issuer: doc.Issuer,
 		Scopes: all, Created: tx.Now, LastUsed: tx.Now, End: s.end(tx.Now, app, doc.Redirect), AuthTime: doc.AuthTime, AMR: doc.AMR, CNF: binds(app, meta.Key), State: grant.State{Generation: 1}}
 	d.grant.SecondTime, d.grant.Contexts, d.grant.Flow = doc.Second, doc.Contexts, policy.NoFlow
-	if t.Kind == kindDevice {
-		d.grant.Flow = policy.DeviceCode
+	if t.Kind == kindDevice { // approved on that device, and used somewhere else
+		d.grant.Flow, d.grant.Device = policy.DeviceCode, directory.DeviceID{}
 	}
 	d.grant.Platform = access.PlatformOf(cmp.Or(doc.Agent, meta.Agent))
 	if scope == "" && len(resource) == 0 {
