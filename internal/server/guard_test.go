@@ -26,7 +26,7 @@ type mailService struct {
 
 const stepUpAge = 2 * time.Second
 
-func (n *node) mailService(t *testing.T, change ...func(*guard.Config)) *mailService {
+func (n *node) mailService(t testing.TB, change ...func(*guard.Config)) *mailService {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

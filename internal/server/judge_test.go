@@ -29,7 +29,7 @@ func (n *node) capableSignIn(t *testing.T, scope, user string) tokens {
 }
 
 // policy creates a policy about ada and the mail, and returns its id.
-func (n *node) policy(t *testing.T, admin, conditions, members string) string {
+func (n *node) policy(t testing.TB, admin, conditions, members string) string {
 	t.Helper()
 	var user, made struct{ ID string }
 	if err := json.Unmarshal([]byte(n.graph(t, admin, "GET", "/users/ada@contoso.example", "", 200)), &user); err != nil {

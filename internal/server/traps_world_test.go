@@ -106,7 +106,7 @@ func (n *node) active(t *testing.T, client, secret, token string) bool {
 const mailAPISecret = "a-long-secret-for-the-mail-api"
 
 // graph calls the API as an administrator and wants a status.
-func (n *node) graph(t *testing.T, admin, method, path, in string, want int) string {
+func (n *node) graph(t testing.TB, admin, method, path, in string, want int) string {
 	t.Helper()
 	r, err := http.NewRequest(method, n.base+"/v1.0"+path, strings.NewReader(in))
 	if err != nil {
