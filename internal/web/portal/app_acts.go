@@ -17,7 +17,7 @@ import (
 
 // appAct is one verb on an application: its confirmation, and what it does.
 type appAct struct {
-	verb   Verb
+	verb   desk.Verb
 	action role.Action
 	tab    string // where it stands, and where one comes back to
 	part   bool   // it is about one part, which the address names
@@ -54,7 +54,7 @@ var appActs = func(all ...appAct) map[string]appAct {
 		if err != nil {
 			return nil, "", err
 		}
-		return nil, answered, v.To(v.after(r, PathApplications, "deleted"))
+		return nil, answered, v.To(v.after(r, desk.PathApplications, "deleted"))
 	}},
 	appAct{verb: AddSecret, action: role.UpdateAppKeys, tab: "secrets", ask: whole(registry.AskAddSecret), do: addSecret},
 	appAct{verb: RotateSecrets, action: role.UpdateAppKeys, tab: "secrets", ask: whole(registry.AskRotate), do: rotateSecrets},

@@ -15,6 +15,7 @@ import (
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/portal/portaltest"
 	"github.com/curfew-id/curfew/internal/web/portal/registry"
 	"github.com/curfew-id/curfew/internal/web/webkit"
@@ -58,12 +59,12 @@ func TestApplicationIsRegisteredAndChangedByForms(t *testing.T) {
 	h := newHouse(t)
 	h.mailWeb()
 	grace := h.As("grace")
-	f := typed(t, first(grace.Get(PathNewApp)))
+	f := typed(t, first(grace.Get(desk.PathNewApp)))
 	for k, v := range map[string]string{"client_id": "board", "name": "Tripboard", "redirects": "https://board.example/cb\r\n\r\n https://board.example/cb2 ", "refresh": "bound", "absolute": "12 hours", "par": "1", "alg": "EdDSA", "device_code": "1",
 		"keys": `{"keys":[ {"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"} ]}`, "back_uri": "https://board.example/bye", "minutes": "20"} {
 		f.Set(k, v)
 	}
-	if to := grace.Post(PathNewApp, f).To; to != AppPath("board")+"?done=created" {
+	if to := grace.Post(desk.PathNewApp, f).To; to != desk.AppPath("board")+"?done=created" {
 		t.Fatalf("created: %q", to)
 	}
 	a := h.stored("board")
@@ -71,7 +72,7 @@ func TestApplicationIsRegisteredAndChangedByForms(t *testing.T) {
 		!a.RequirePAR || a.RequireDPoP || a.SigningAlg != directory.EdDSA || len(a.Keys) != 1 || a.BackChannelLogoutURI != "https://board.example/bye" || a.AccessTokenMinutes != 20 || !a.DeviceCode {
 		t.Errorf("%+v", a)
 	}
-	p, _ := grace.Get(AppPath("board") + "?done=created")
+	p, _ := grace.Get(desk.AppPath("board") + "?done=created")
 	portaltest.Want(t, p, "The application was registered", "Bound: one refresh token", "12 hours after the sign-in", "EdDSA", "Must be pushed (PAR)", "https://board.example/bye", "20 minutes", "By 1 key")
 
 	// A form that nobody touched changes nothing, whatever was registered how.
@@ -80,7 +81,7 @@ func TestApplicationIsRegisteredAndChangedByForms(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, id := range []directory.AppID{"board", "mail-web", "mail-windows", "guards", odd} {
-		for _, verb := range []Verb{EditApp, EditRights} {
+		for _, verb := range []desk.Verb{EditApp, EditRights} {
 			before := h.stored(id)
 			path := AppVerbPath(string(id), verb)
 			grace.Post(path, typed(t, first(grace.Get(path))))
@@ -96,7 +97,7 @@ func TestApplicationIsRegisteredAndChangedByForms(t *testing.T) {
 	mine.Set("absolute", "30 days")
 	mine.Set("refresh", "strict")
 	mine.Del("par")
-	if to := grace.Post(path, mine).To; to != AppPath("board")+"?done=saved" {
+	if to := grace.Post(path, mine).To; to != desk.AppPath("board")+"?done=saved" {
 		t.Errorf("saved: %q", to)
 	}
 	if a := h.stored("board"); a.GrantAbsolute != 30*24*time.Hour || a.Refresh != directory.RefreshStrict || a.RequirePAR {
@@ -106,11 +107,11 @@ func TestApplicationIsRegisteredAndChangedByForms(t *testing.T) {
 	p, _ = grace.Check(grace.Do(http.MethodPost, path, hers), http.StatusConflict, path)
 	portaltest.Want(t, p, "Somebody else changed this", `value="Northwind"`, `value="12 hours"`)
 	again := typed(t, p)
-	if to := grace.Post(path, again).To; to != AppPath("board")+"?done=saved" || h.stored("board").Publisher != "Northwind" {
+	if to := grace.Post(path, again).To; to != desk.AppPath("board")+"?done=saved" || h.stored("board").Publisher != "Northwind" {
 		t.Errorf("saved again: %q", to)
 	}
 	// Mistakes stand beside their fields, and in a summary above.
-	p, d := grace.Check(grace.Do(http.MethodPost, PathNewApp, url.Values{"name": {" "}, "spa": {"https://x.example/"}, "absolute": {"soon"}, "minutes": {"5"}, "redirects": {"https://x.example/#f"}, "keys": {"{"}, "refresh": {"rotate"}, "alg": {"ES256"}, "public": {"no"}}), http.StatusUnprocessableEntity, PathNewApp)
+	p, d := grace.Check(grace.Do(http.MethodPost, desk.PathNewApp, url.Values{"name": {" "}, "spa": {"https://x.example/"}, "absolute": {"soon"}, "minutes": {"5"}, "redirects": {"https://x.example/#f"}, "keys": {"{"}, "refresh": {"rotate"}, "alg": {"ES256"}, "public": {"no"}}), http.StatusUnprocessableEntity, desk.PathNewApp)
 	for _, name := range []string{"name", "spa", "absolute", "minutes", "redirects", "keys"} {
 		portaltest.Want(t, p, `href="#f-`+name+`"`, `id="e-`+name+`"`)
 	}
@@ -126,7 +127,7 @@ func TestApplicationIsRegisteredAndChangedByForms(t *testing.T) {
 		}
 	}
 	// What only the verb knows stands above.
-	p, _ = grace.Check(grace.Do(http.MethodPost, PathNewApp, url.Values{"client_id": {"board"}, "name": {"Board"}, "refresh": {"rotate"}, "alg": {"ES256"}, "public": {"no"}}), http.StatusConflict, PathNewApp)
+	p, _ = grace.Check(grace.Do(http.MethodPost, desk.PathNewApp, url.Values{"client_id": {"board"}, "name": {"Board"}, "refresh": {"rotate"}, "alg": {"ES256"}, "public": {"no"}}), http.StatusConflict, desk.PathNewApp)
 	portaltest.Want(t, p, "already", `value="Board"`)
 	// Taking a permission away ends what was handed out, with a receipt.
 	path = AppVerbPath("mail-web", EditRights)
@@ -236,7 +237,7 @@ func TestVerbsOnAnApplication(t *testing.T) {
 		p, _ := grace.Get(path)
 		portaltest.Want(t, p, says...)
 		to := grace.Post(path, url.Values{"reason": {"as decided"}}).To
-		if !strings.HasPrefix(to, PathReceipts+"/") {
+		if !strings.HasPrefix(to, desk.PathReceipts+"/") {
 			t.Fatalf("%s: to %q", path, to)
 		}
 		p, _ = grace.Get(to)
@@ -300,18 +301,18 @@ func TestVerbsOnAnApplication(t *testing.T) {
 	p, _ = grace.Check(p, http.StatusUnprocessableEntity, "disable")
 	portaltest.Want(t, p, "Give a reason")
 	receipt(AppVerbPath("mail-ios", DisableApp), "Disable Mail for iOS?")
-	p, _ = grace.Get(AppPath("mail-ios"))
+	p, _ = grace.Get(desk.AppPath("mail-ios"))
 	portaltest.Want(t, p, "Disabled", "Enable application")
 	done(AppVerbPath("mail-ios", EnableApp), url.Values{}, "The application is enabled")
-	p, _ = grace.Get(PathApplications + "?q=IOS")
+	p, _ = grace.Get(desk.PathApplications + "?q=IOS")
 	portaltest.Want(t, p, "1 found", "mail-ios")
 	receipt(AppVerbPath("mail-ios", DeleteApp), "Delete Mail for iOS?", "inherits nothing")
-	if p := grace.Do(http.MethodGet, AppPath("mail-ios"), nil); p.Status != http.StatusNotFound {
+	if p := grace.Do(http.MethodGet, desk.AppPath("mail-ios"), nil); p.Status != http.StatusNotFound {
 		t.Errorf("a deleted one: %d", p.Status)
 	}
 	p, _ = grace.Get(appTabPath("mail-web", "audit"))
-	portaltest.Want(t, p, "as decided", "Added owner", `<a href="`+AppPath("mail-web")+`">`)
-	for _, path := range []string{AppPath("mail-web") + "/dance", AppPath("mail-web") + "/disable/x", AppPath("mail-web") + "/remove-secret", AppPath("mail-web") + "/withdraw/x", AppPath("mail-web") + "/unassign/x", AppPath("mail-web") + "/remove-owner/x"} {
+	portaltest.Want(t, p, "as decided", "Added owner", `<a href="`+desk.AppPath("mail-web")+`">`)
+	for _, path := range []string{desk.AppPath("mail-web") + "/dance", desk.AppPath("mail-web") + "/disable/x", desk.AppPath("mail-web") + "/remove-secret", desk.AppPath("mail-web") + "/withdraw/x", desk.AppPath("mail-web") + "/unassign/x", desk.AppPath("mail-web") + "/remove-owner/x"} {
 		if p := grace.Do(http.MethodGet, path, nil); p.Status != http.StatusNotFound {
 			t.Errorf("%s: %d", path, p.Status)
 		}
@@ -331,8 +332,8 @@ func TestWhoMayDoWhatToAnApplication(t *testing.T) {
 	}
 	secret := h.stored("mail-web").Secrets[0].ID
 	form := url.Values{"reason": {"I would like to"}, "who": {h.IDs["adele"].String()}, "life": {"1 day"}, "overlap": {"1 day"}, "permissions": {"api://mail Mail.Read"}, "name": {"Stolen"}, "redirects": {"https://mallory.example/"}, "refresh": {"rotate"}, "alg": {"ES256"}, "public": {"no"}}
-	owners := []Verb{AddSecret, RotateSecrets, RemoveSecret, AddOwner, RemoveOwner, RequireAssignment, LetEverybodyIn, Assign, Unassign, EditApp, EditRights}
-	paths := map[string]Verb{PathNewApp: CreateApp, appPartPath("mail-web", RemoveSecret, secret): RemoveSecret, appPartPath("mail-web", RemoveOwner, h.IDs["ada"].String()): RemoveOwner,
+	owners := []desk.Verb{AddSecret, RotateSecrets, RemoveSecret, AddOwner, RemoveOwner, RequireAssignment, LetEverybodyIn, Assign, Unassign, EditApp, EditRights}
+	paths := map[string]desk.Verb{desk.PathNewApp: CreateApp, appPartPath("mail-web", RemoveSecret, secret): RemoveSecret, appPartPath("mail-web", RemoveOwner, h.IDs["ada"].String()): RemoveOwner,
 		appPartPath("mail-web", Unassign, all[0].ID.String()): Unassign, appPartPath("mail-web", WithdrawConsent, registry.Everybody): WithdrawConsent, appPartPath("mail-web", WithdrawConsent, h.IDs["adele"].String()): WithdrawConsent}
 	for _, x := range appActs {
 		if !x.part {
@@ -365,7 +366,7 @@ func TestWhoMayDoWhatToAnApplication(t *testing.T) {
 		p, _ := mallory.Check(mallory.Do(http.MethodGet, appTabPath("mail-web", tab.word), nil), http.StatusForbidden, tab.word)
 		portaltest.WantNot(t, p, "Mail for the web", "mail.contoso.example")
 	}
-	p, _ := mallory.Check(mallory.Do(http.MethodGet, PathApplications, nil), http.StatusForbidden, PathApplications)
+	p, _ := mallory.Check(mallory.Do(http.MethodGet, desk.PathApplications, nil), http.StatusForbidden, desk.PathApplications)
 	portaltest.Want(t, p, "To read applications you need", "You hold no role")
 	portaltest.WantNot(t, p, "Mail for the web", "mail-web")
 	if after := h.stored("mail-web"); after.Version != before.Version || h.Head() != head {
@@ -386,10 +387,10 @@ func TestWhoMayDoWhatToAnApplication(t *testing.T) {
 
 	// The owner, without a role: what owners may, and nothing else.
 	ada := h.As("ada")
-	if p := ada.Do(http.MethodGet, PathOverview, nil); p.To != PathApplications {
+	if p := ada.Do(http.MethodGet, desk.PathOverview, nil); p.To != desk.PathApplications {
 		t.Errorf("an owner's way in: %d %q", p.Status, p.To)
 	}
-	p, _ = ada.Get(PathApplications)
+	p, _ = ada.Get(desk.PathApplications)
 	portaltest.Want(t, p, "1 found", "Mail for the web")
 	portaltest.WantNot(t, p, "Reports")
 	for _, tab := range appTabs {
@@ -416,10 +417,10 @@ func TestWhoMayDoWhatToAnApplication(t *testing.T) {
 			}
 		}
 	}
-	if p := ada.Do(http.MethodGet, AppPath("reports"), nil); p.Status != http.StatusForbidden {
+	if p := ada.Do(http.MethodGet, desk.AppPath("reports"), nil); p.Status != http.StatusForbidden {
 		t.Errorf("another application: %d", p.Status)
 	}
-	if p := ada.Do(http.MethodGet, PathUsers, nil); p.Status != http.StatusForbidden {
+	if p := ada.Do(http.MethodGet, desk.PathUsers, nil); p.Status != http.StatusForbidden {
 		t.Errorf("users: %d", p.Status)
 	}
 	if after := h.stored("mail-web"); after.Version != before.Version {
@@ -454,7 +455,7 @@ func TestConsentsAndAssignmentsOfAPerson(t *testing.T) {
 	h := newHouse(t)
 	h.mailWeb()
 	grace, joan, radia := h.As("grace"), h.As("joan"), h.As("radia")
-	tab := UserPath(h.IDs["adele"].String()) + "?tab=applications"
+	tab := desk.UserPath(h.IDs["adele"].String()) + "?tab=applications"
 	p, d := grace.Get(tab)
 	portaltest.Want(t, p, "Mail for the web", "Mail.Read, Mail.Send", "Withdraw consent")
 	var withdraw, unassign string

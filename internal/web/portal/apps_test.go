@@ -11,6 +11,7 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/manage"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/portal/portaltest"
 )
 
@@ -64,21 +65,21 @@ func registryPages(t testing.TB) map[string][]byte {
 		path   string
 		status int
 	}{
-		"apps": {grace, PathApplications, 200}, "apps-owner": {owner, PathApplications, 200}, "apps-nothing": {grace, PathApplications + "?q=nothing+like+it&status=disabled", 200},
-		"app": {grace, AppPath("mail-web"), 200}, "app-refused": {joan, AppPath("mail-web"), 200}, "app-owner": {owner, AppPath("mail-web"), 200},
+		"apps": {grace, desk.PathApplications, 200}, "apps-owner": {owner, desk.PathApplications, 200}, "apps-nothing": {grace, desk.PathApplications + "?q=nothing+like+it&status=disabled", 200},
+		"app": {grace, desk.AppPath("mail-web"), 200}, "app-refused": {joan, desk.AppPath("mail-web"), 200}, "app-owner": {owner, desk.AppPath("mail-web"), 200},
 		"app-secrets": {grace, appTabPath("mail-web", "secrets"), 200}, "app-owners": {grace, appTabPath("mail-web", "owners"), 200}, "app-assignments": {joan, appTabPath("mail-web", "assignments"), 200},
 		"app-consent": {grace, appTabPath("mail-web", "consent"), 200}, "app-grants": {grace, appTabPath("mail-windows", "grants"), 200}, "app-audit": {grace, appTabPath("mail-web", "audit"), 200},
-		"resources": {grace, PathResources, 200}, "resource": {grace, ResourcePath("api://mail"), 200}, "resource-unguarded": {joan, ResourcePath("api://legacy"), 200}, "resource-audit": {grace, ResourcePath("api://mail") + "?tab=audit", 200},
-		"form-new-resource": {grace, PathNewResource, 200}, "form-edit-resource": {grace, ResourcePath("api://mail") + "/edit", 200}, "confirm-delete-resource": {grace, ResourcePath("api://legacy") + "/delete", 200},
-		"overview-failing":  {grace, PathOverview, 200},
-		"user-applications": {grace, UserPath(h.IDs["adele"].String()) + "?tab=applications", 200}, "user-applications-none": {joan, UserPath(h.IDs["anita"].String()) + "?tab=applications", 200},
-		"form-new-app": {grace, PathNewApp, 200}, "form-edit-app": {grace, AppVerbPath("mail-web", EditApp), 200}, "form-rights": {grace, AppVerbPath("mail-web", EditRights), 200}, "form-refused": {joan, PathNewApp, 403},
+		"resources": {grace, desk.PathResources, 200}, "resource": {grace, desk.ResourcePath("api://mail"), 200}, "resource-unguarded": {joan, desk.ResourcePath("api://legacy"), 200}, "resource-audit": {grace, desk.ResourcePath("api://mail") + "?tab=audit", 200},
+		"form-new-resource": {grace, desk.PathNewResource, 200}, "form-edit-resource": {grace, desk.ResourcePath("api://mail") + "/edit", 200}, "confirm-delete-resource": {grace, desk.ResourcePath("api://legacy") + "/delete", 200},
+		"overview-failing":  {grace, desk.PathOverview, 200},
+		"user-applications": {grace, desk.UserPath(h.IDs["adele"].String()) + "?tab=applications", 200}, "user-applications-none": {joan, desk.UserPath(h.IDs["anita"].String()) + "?tab=applications", 200},
+		"form-new-app": {grace, desk.PathNewApp, 200}, "form-edit-app": {grace, AppVerbPath("mail-web", EditApp), 200}, "form-rights": {grace, AppVerbPath("mail-web", EditRights), 200}, "form-refused": {joan, desk.PathNewApp, 403},
 		"confirm-delete-app": {grace, AppVerbPath("mail-web", DeleteApp), 200}, "confirm-rotate": {grace, AppVerbPath("mail-web", RotateSecrets), 200}, "confirm-consent-all": {grace, AppVerbPath("mail-web", ConsentForAll), 200},
 	} {
 		p, _ := x.who.Check(x.who.Do(http.MethodGet, x.path, nil), x.status, x.path)
 		out[name] = []byte(p.Body)
 	}
-	p := grace.Do(http.MethodPost, PathNewApp, url.Values{"name": {""}, "redirects": {"https://*.example/cb"}, "absolute": {"soon"}, "refresh": {"rotate"}, "alg": {"ES256"}, "public": {"no"}})
+	p := grace.Do(http.MethodPost, desk.PathNewApp, url.Values{"name": {""}, "redirects": {"https://*.example/cb"}, "absolute": {"soon"}, "refresh": {"rotate"}, "alg": {"ES256"}, "public": {"no"}})
 	out["form-mistakes"] = []byte(p.Body)
 	p = grace.Do(http.MethodPost, AppVerbPath("mail-web", AddSecret), url.Values{"life": {"180 days"}})
 	out["once-secret"] = []byte(p.Body)
@@ -101,7 +102,7 @@ func TestManyApplicationsAndResourcesInPages(t *testing.T) {
 		return nil
 	})
 	grace := h.As("grace")
-	for _, list := range []string{PathApplications, PathResources} {
+	for _, list := range []string{desk.PathApplications, desk.PathResources} {
 		seen, path := map[string]bool{}, list+"?q=tool"
 		for pages := 1; path != ""; pages++ {
 			p, d := grace.Get(path)

@@ -7,6 +7,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/portal/portaltest"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 	"github.com/curfew-id/curfew/internal/web/webkit/webkittest"
@@ -27,7 +28,7 @@ func TestRevokeInABrowser(t *testing.T) {
 		mux.ServeHTTP(w, r)
 	}))
 	id := h.IDs["ada"].String()
-	if err := chromedp.Do(ctx, chromedp.Navigate(base+UserPath(id))); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate(base+desk.UserPath(id))); err != nil {
 		t.Fatal(err)
 	}
 	until(t, ctx, `document.querySelector("h1").textContent === "Ada Lovelace"`)
@@ -39,10 +40,10 @@ func TestRevokeInABrowser(t *testing.T) {
 	mail.Ask()
 	mail.Ask()
 	until(t, ctx, `window.stays && document.title === "1 of 1 – Ada Lovelace – curfew" && document.querySelector("#receipt-title").textContent.startsWith("Over since")`)
-	p, _ := grace.Get(PathReceipts)
+	p, _ := grace.Get(desk.PathReceipts)
 	portaltest.Want(t, p, "lost laptop", "1 of 1")
 	// Live search takes the results out of the same page.
-	if err := chromedp.Do(ctx, chromedp.Navigate(base+PathUsers)); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate(base+desk.PathUsers)); err != nil {
 		t.Fatal(err)
 	}
 	until(t, ctx, `document.querySelectorAll("tbody tr").length === 8`)
@@ -70,7 +71,7 @@ func TestApplicationInABrowser(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	visit(PathApplications)
+	visit(desk.PathApplications)
 	until(t, ctx, `document.querySelectorAll("tbody tr").length === 6`)
 	press(t, ctx, "/")
 	until(t, ctx, `document.activeElement.id === "q" && (document.activeElement.value = "") === ""`) // the driver types the slash, browsers do not

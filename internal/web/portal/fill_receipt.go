@@ -34,10 +34,10 @@ func (v *visit) receipt(rv *relay.ReceiptView, refresh string) Receipt {
 	r := Receipt{Clock: v.Clock(rv.Now), ID: rv.ID, Act: receipt.Act(rv.Cause, rv.Target.Kind), Target: v.nameOf(rv.Target), At: rv.At, By: v.nameOf(rv.Actor), Reason: rv.Reason,
 		Ledger: int64(rv.Pos), Guards: rv.Guards, Confirmed: rv.Confirmed, OverSince: rv.OverSince, Promise: promise, RefreshURL: refresh}
 	if rv.OverSince.IsZero() {
-		r.LiveURL = ReceiptPath(rv.ID) + "/live"
+		r.LiveURL = desk.ReceiptPath(rv.ID) + "/live"
 	}
-	if refresh != ReceiptPath(rv.ID) {
-		r.PageURL = ReceiptPath(rv.ID)
+	if refresh != desk.ReceiptPath(rv.ID) {
+		r.PageURL = desk.ReceiptPath(rv.ID)
 	}
 	var aside []string
 	why := ""

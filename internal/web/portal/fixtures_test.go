@@ -24,15 +24,15 @@ func at(clock string) time.Time {
 	panic("bad clock " + clock)
 }
 
-func shell(now string, section Section, title string) Shell {
-	return Shell{
+func shell(now string, section desk.Section, title string) desk.Shell {
+	return desk.Shell{
 		Frame:   webkit.Frame{Clock: webkit.Clock{Now: at(now)}, Title: title, Directory: "contoso.example"},
 		Section: section, Me: "Grace Hopper", MyRoles: []string{"Global Administrator"}, UserCount: 100_214,
 		GuardsAnswering: 6, GuardsTotal: 6, Worst: 58*time.Minute + 12*time.Second,
 	}
 }
 
-func joan(s Shell) Shell {
+func joan(s desk.Shell) desk.Shell {
 	s.Me, s.MyRoles = "Joan Clarke", []string{"User Administrator"}
 	return s
 }
@@ -72,28 +72,28 @@ func userRows() []UserRow {
 func usersList() Users {
 	return Users{
 		Shell: joan(shell("12:04:12", desk.SectionUsers, "Users")), Query: "a", Found: 312, Took: 8 * time.Millisecond, Rows: userRows(),
-		Filters: []Filter{
-			{Label: "Department", Value: "Research", ClearURL: PathUsers + "?q=a"},
-			{Label: "Status", Options: []webkit.Link{{Text: "Enabled", URL: PathUsers + "?q=a&status=enabled"}, {Text: "Disabled", URL: PathUsers + "?q=a&status=disabled"}}},
-			{Label: "Role", Options: []webkit.Link{{Text: "Any role", URL: PathUsers + "?role=any"}}},
+		Filters: []desk.Filter{
+			{Label: "Department", Value: "Research", ClearURL: desk.PathUsers + "?q=a"},
+			{Label: "Status", Options: []webkit.Link{{Text: "Enabled", URL: desk.PathUsers + "?q=a&status=enabled"}, {Text: "Disabled", URL: desk.PathUsers + "?q=a&status=disabled"}}},
+			{Label: "Role", Options: []webkit.Link{{Text: "Any role", URL: desk.PathUsers + "?role=any"}}},
 		},
-		Hidden: []Hidden{{Name: "department", Value: "Research"}}, SortURL: PathUsers + "?sort=-name", ClearURL: PathUsers,
-		Bulk: []Verb{RevokeSessions, DisableAccount, ResetPassword},
-		Paging: Paging{From: 1, To: 10, Total: 312, Size: 10, NextURL: PathUsers + "?after=x",
-			Sizes: []webkit.Link{{Text: "10", Current: true}, {Text: "50", URL: PathUsers + "?top=50"}, {Text: "100", URL: PathUsers + "?top=100"}}},
+		Hidden: []desk.Hidden{{Name: "department", Value: "Research"}}, SortURL: desk.PathUsers + "?sort=-name", ClearURL: desk.PathUsers,
+		Bulk: []desk.Verb{RevokeSessions, DisableAccount, ResetPassword},
+		Paging: desk.Paging{From: 1, To: 10, Total: 312, Size: 10, NextURL: desk.PathUsers + "?after=x",
+			Sizes: []webkit.Link{{Text: "10", Current: true}, {Text: "50", URL: desk.PathUsers + "?top=50"}, {Text: "100", URL: desk.PathUsers + "?top=100"}}},
 	}
 }
 
-func commands(id string, refused bool) []Command {
-	var c []Command
-	for _, v := range []Verb{RevokeSessions, DisableAccount, ResetPassword} {
-		c = append(c, Command{Verb: v, URL: VerbPath(id, v), Refused: refused})
+func commands(id string, refused bool) []desk.Command {
+	var c []desk.Command
+	for _, v := range []desk.Verb{RevokeSessions, DisableAccount, ResetPassword} {
+		c = append(c, desk.Command{Verb: v, URL: VerbPath(id, v), Refused: refused})
 	}
 	return c
 }
 
-func tabs(id, current string) []Tab {
-	t := []Tab{{Text: "Access", URL: UserPath(id), Count: -1}, {Text: "Audit", URL: UserPath(id) + "?tab=audit", Count: 38}, {Text: "Groups and roles", URL: UserPath(id) + "?tab=groups", Count: 5}}
+func tabs(id, current string) []desk.Tab {
+	t := []desk.Tab{{Text: "Access", URL: desk.UserPath(id), Count: -1}, {Text: "Audit", URL: desk.UserPath(id) + "?tab=audit", Count: 38}, {Text: "Groups and roles", URL: desk.UserPath(id) + "?tab=groups", Count: 5}}
 	for i := range t {
 		t[i].Current = t[i].Text == current
 	}
@@ -116,13 +116,13 @@ func adaLanes() []receipt.Lane {
 func ada() User {
 	u := User{Shell: shell("12:04:12", desk.SectionUsers, ""), ID: adaID, Name: "Ada Lovelace", UserName: "ada@contoso.example",
 		About: "Analyst, Research", Commands: commands(adaID, false), Tabs: tabs(adaID, "Access")}
-	u.Crumbs = []webkit.Link{{Text: "Users", URL: PathUsers}, {Text: u.Name}}
+	u.Crumbs = []webkit.Link{{Text: "Users", URL: desk.PathUsers}, {Text: u.Name}}
 	may := at("08:02:00").AddDate(0, 0, 90)
 	session := func(device, kind, where, ip string, born, used, ends time.Time) SessionRow {
-		return SessionRow{ID: device, Device: device, Kind: kind, Where: where, Address: ip, Born: born, LastUsed: used, EndsAt: ends, Sliding: true, Ends: atOnce, EndURL: UserPath(adaID) + "/sessions/1/revoke"}
+		return SessionRow{ID: device, Device: device, Kind: kind, Where: where, Address: ip, Born: born, LastUsed: used, EndsAt: ends, Sliding: true, Ends: atOnce, EndURL: desk.UserPath(adaID) + "/sessions/1/revoke"}
 	}
 	grant := func(app, where string, born, used time.Time, tokens ...TokenRow) GrantRow {
-		return GrantRow{ID: app, App: app, Where: where, Born: born, LastUsed: used, EndsAt: may, Sliding: true, Ends: atOnce, RevokeURL: UserPath(adaID) + "/grants/1/revoke", Tokens: tokens}
+		return GrantRow{ID: app, App: app, Where: where, Born: born, LastUsed: used, EndsAt: may, Sliding: true, Ends: atOnce, RevokeURL: desk.UserPath(adaID) + "/grants/1/revoke", Tokens: tokens}
 	}
 	token := func(resource, scopes, born string, e Ending) TokenRow {
 		return TokenRow{resource, scopes, at(born), at(born).Add(time.Hour), e}
@@ -152,7 +152,7 @@ func adaReceipt() Receipt {
 	return Receipt{
 		Clock: webkit.Clock{Now: at("12:04:31.300")}, ID: "rc_4c81-48211", Act: "Sessions revoked", Target: "Ada Lovelace", At: at("12:04:31.220"),
 		By: "Grace Hopper", Reason: "Laptop lost on the train, INC-4711", Ledger: 48_211, Guards: 6, Confirmed: 5, LastChange: at("12:04:31.264"), Promise: 50 * time.Millisecond,
-		LiveURL: ReceiptPath("rc_4c81-48211") + "/live", RefreshURL: UserPath(adaID) + "?receipt=rc_4c81-48211", PageURL: ReceiptPath("rc_4c81-48211"), CopyURL: ReceiptPath("rc_4c81-48211") + "/copy.json",
+		LiveURL: desk.ReceiptPath("rc_4c81-48211") + "/live", RefreshURL: desk.UserPath(adaID) + "?receipt=rc_4c81-48211", PageURL: desk.ReceiptPath("rc_4c81-48211"), CopyURL: desk.ReceiptPath("rc_4c81-48211") + "/copy.json",
 		Rows: []ReceiptRow{
 			{Where: "curfew", Protects: "3 sessions, 4 grants", State: Ended, At: at("12:04:31.220"), Ledger: 48_211},
 			{Protects: "Legacy", State: Lives, At: at("12:51:07"), Tokens: 1},
@@ -187,18 +187,18 @@ func refused() User {
 	u := ada()
 	u.Shell = joan(u.Shell)
 	u.Name, u.UserName, u.About, u.Roles = "Anita Borg", "anita@contoso.example", "Director, Infrastructure", []string{"Global Administrator"}
-	u.Crumbs = []webkit.Link{{Text: "Users", URL: PathUsers}, {Text: u.Name}}
+	u.Crumbs = []webkit.Link{{Text: "Users", URL: desk.PathUsers}, {Text: u.Name}}
 	u.Commands = commands("anita", true)
-	u.Refusal = &Refusal{Sentence: "Anita holds Global Administrator. Your role cannot act on it.", Acts: "revoke sessions, disable the account or reset the password",
+	u.Refusal = &desk.Refusal{Sentence: "Anita holds Global Administrator. Your role cannot act on it.", Acts: "revoke sessions, disable the account or reset the password",
 		Needs: []string{"Privileged Authentication Administrator", "Global Administrator"}, YouHold: []string{"User Administrator"},
-		Who: []webkit.Link{{Text: "Grace Hopper", URL: UserPath("grace")}, {Text: "Katherine Johnson", URL: UserPath("katherine")}, {Text: "Radia Perlman", URL: UserPath("radia")}}, More: 1,
+		Who: []webkit.Link{{Text: "Grace Hopper", URL: desk.UserPath("grace")}, {Text: "Katherine Johnson", URL: desk.UserPath("katherine")}, {Text: "Radia Perlman", URL: desk.UserPath("radia")}}, More: 1,
 		CopyURL: "https://id.contoso.example/portal/users/anita"}
 	return u
 }
 
-func confirmAda() Confirm {
-	return Confirm{Shell: shell("12:04:12", desk.SectionUsers, "Revoke Ada Lovelace's sessions?"), Verb: RevokeSessions, Question: "Revoke Ada Lovelace's sessions?",
-		Consequences: []Consequence{
+func confirmAda() desk.Confirm {
+	return desk.Confirm{Shell: shell("12:04:12", desk.SectionUsers, "Revoke Ada Lovelace's sessions?"), Verb: RevokeSessions, Question: "Revoke Ada Lovelace's sessions?",
+		Consequences: []desk.Consequence{
 			{Kind: AtOnce, What: "3 browser sessions and 4 grants", When: "end at once", Why: "Every app asks for a new sign-in."},
 			{Kind: Within, What: "4 access tokens in Mail and Drive", When: "end within 10 s", Why: "6 guards, all answering. 44 ms on a normal day."},
 			{Kind: NotBefore, What: "1 access token in Legacy", When: "lives until 12:51:07", Why: "Legacy has no guard. Nothing can end it sooner."},
@@ -206,7 +206,7 @@ func confirmAda() Confirm {
 		},
 		Widen:      &webkit.Check{Name: "widen", Label: "Disable the account as well", Hint: "No new sign-in until somebody enables it again."},
 		ReasonHint: "Goes on the receipt and into the audit log. Ada does not see it.", Reason: "Laptop lost on the train, INC-4711",
-		Action: VerbPath(adaID, RevokeSessions), KeepURL: UserPath(adaID), Undo: "Cannot be undone."}
+		Action: VerbPath(adaID, RevokeSessions), KeepURL: desk.UserPath(adaID), Undo: "Cannot be undone."}
 }
 
 func guardRows() []GuardRow {
@@ -238,17 +238,17 @@ func overview() Overview {
 		Latest: receiptLines(), Guards: guardRows(),
 		Live: []LiveCount{{"Browser sessions", 61_402}, {"Grants", 248_915}, {"Access tokens, at most", 73_118}, {"Ledger head", 48_211}},
 		Needs: []Need{
-			{Closes, "drive-3 is silent for 13.8 s", "By its own limit it refuses everyone since 12:04:35.0. People may notice.", webkit.Link{Text: "Look at it", URL: PathGuards}},
-			{Lives, "Legacy has no guard", "Put the gateway in front of it: worst case 58 min becomes 10 s.", webkit.Link{Text: "Look at it", URL: PathResources}},
+			{Closes, "drive-3 is silent for 13.8 s", "By its own limit it refuses everyone since 12:04:35.0. People may notice.", webkit.Link{Text: "Look at it", URL: desk.PathGuards}},
+			{Lives, "Legacy has no guard", "Put the gateway in front of it: worst case 58 min becomes 10 s.", webkit.Link{Text: "Look at it", URL: desk.PathResources}},
 		}}
 	o.GuardsAnswering = 5
 	return o
 }
 
-func auditTable() AuditTable {
-	return AuditTable{Clock: webkit.Clock{Now: at("12:04:38")}, Rows: []AuditRow{
-		{At: at("12:04:31"), Actor: "grace@contoso.example", Act: "Revoked sessions", Target: webkit.Link{Text: "Ada Lovelace", URL: UserPath(adaID)}, Reason: "Laptop lost on the train, INC-4711", State: Ended, Ledger: 48_211, Receipt: webkit.Link{Text: "rc_4c81-48211", URL: ReceiptPath("rc_4c81-48211")}},
-		{At: at("12:03:10"), Actor: "joan@contoso.example", Act: "Revoke sessions", Target: webkit.Link{Text: "Anita Borg", URL: UserPath("anita")}, State: Refused},
+func auditTable() desk.AuditTable {
+	return desk.AuditTable{Clock: webkit.Clock{Now: at("12:04:38")}, Rows: []desk.AuditRow{
+		{At: at("12:04:31"), Actor: "grace@contoso.example", Act: "Revoked sessions", Target: webkit.Link{Text: "Ada Lovelace", URL: desk.UserPath(adaID)}, Reason: "Laptop lost on the train, INC-4711", State: Ended, Ledger: 48_211, Receipt: webkit.Link{Text: "rc_4c81-48211", URL: desk.ReceiptPath("rc_4c81-48211")}},
+		{At: at("12:03:10"), Actor: "joan@contoso.example", Act: "Revoke sessions", Target: webkit.Link{Text: "Anita Borg", URL: desk.UserPath("anita")}, State: Refused},
 		{At: at("09:12:00").AddDate(0, 0, -47), Actor: "ada@contoso.example", Act: "Changed own password", Target: webkit.Link{Text: "Ada Lovelace"}, State: Ended, Ledger: 41_870},
 	}}
 }
@@ -268,7 +268,7 @@ func pages(t testing.TB) map[string][]byte {
 	}
 	put("users")(usersPage.HTML(usersList()))
 	u := usersList()
-	u.Query, u.Rows, u.Found, u.Paging = "adx", nil, 0, Paging{}
+	u.Query, u.Rows, u.Found, u.Paging = "adx", nil, 0, desk.Paging{}
 	put("users-nobody")(usersPage.HTML(u))
 	put("users-empty")(usersPage.HTML(Users{Shell: shell("12:04:12", desk.SectionUsers, "Users"), Empty: true}))
 	u = usersList()
@@ -291,7 +291,7 @@ func pages(t testing.TB) map[string][]byte {
 	x := ada()
 	x.Access = &Access{Clock: x.Clock, Facts: x.Access.Facts[:2], NothingLive: "Nothing is live. The last token ended 11 Feb 18:20."}
 	x.Account, x.Done, x.About = Disabled, "Account disabled at 12:06:02.", ""
-	x.Commands = []Command{{Verb: EnableAccount, URL: VerbPath(adaID, EnableAccount), Refused: false}, {Verb: ResetPassword, URL: VerbPath(adaID, ResetPassword), Refused: false}}
+	x.Commands = []desk.Command{{Verb: EnableAccount, URL: VerbPath(adaID, EnableAccount), Refused: false}, {Verb: ResetPassword, URL: VerbPath(adaID, ResetPassword), Refused: false}}
 	put("user-nothing")(userPage.HTML(x))
 	x = ada()
 	x.Name, x.UserName = userRows()[6].Name, userRows()[6].UserName
@@ -313,7 +313,7 @@ func pages(t testing.TB) map[string][]byte {
 	put("user-groups")(userPage.HTML(x))
 
 	rs := shell("12:04:31.300", desk.SectionReceipts, "")
-	rs.Crumbs = []webkit.Link{{Text: "Receipts", URL: PathReceipts}, {Text: "rc_4c81-48211"}}
+	rs.Crumbs = []webkit.Link{{Text: "Receipts", URL: desk.PathReceipts}, {Text: "rc_4c81-48211"}}
 	r := adaReceipt()
 	r.PageURL = ""
 	put("receipt")(receiptPage.HTML(ReceiptPage{rs, r}))
@@ -345,19 +345,19 @@ func pages(t testing.TB) map[string][]byte {
 	c := confirmAda()
 	c.Problem, c.ReasonError, c.ReasonRequired, c.Reason = &webkit.Problem{Title: "Error: not revoked", Items: []webkit.ProblemItem{{Field: "reason", Text: "Give a reason"}}}, "Give a reason", true, ""
 	c.Question, c.TypeThis, c.TypeError, c.Verb = "Revoke everyone except you?", "contoso.example", "This is not contoso.example", RevokeAll
-	c.Intro, c.Consequences, c.Widen, c.Hidden = "100,213 people sign in again.", nil, nil, []Hidden{{Name: "verb", Value: "revoke-all"}}
+	c.Intro, c.Consequences, c.Widen, c.Hidden = "100,213 people sign in again.", nil, nil, []desk.Hidden{{Name: "verb", Value: "revoke-all"}}
 	put("confirm-all")(desk.ConfirmPage.HTML(c))
 	c = confirmAda()
 	c.Refusal = refused().Refusal
 	put("confirm-refused")(desk.ConfirmPage.HTML(c))
-	put("bulk")(bulkResultPage.HTML(BulkResult{Shell: shell("12:06:03", desk.SectionUsers, "2 revoked, 1 refused"), NotOver: "Legacy until 12:51:07", BackURL: PathUsers, Rows: []BulkRow{
-		{Name: "Andrew Yao", UserName: "andrew@contoso.example", URL: UserPath("andrew"), State: Ended, At: at("12:06:02.107"), Ledger: 48_214, Receipt: webkit.Link{Text: "rc_4c81-48214", URL: ReceiptPath("rc_4c81-48214")}},
-		{Name: "Anita Borg", UserName: "anita@contoso.example", URL: UserPath("anita"), State: Refused, Why: "Holds Global Administrator; you hold User Administrator."},
-		{Name: "Annie Easley", UserName: "annie@contoso.example", URL: UserPath("annie"), State: Failed, Why: "The database did not answer within 5 s. Nothing was changed. Try again."},
+	put("bulk")(bulkResultPage.HTML(BulkResult{Shell: shell("12:06:03", desk.SectionUsers, "2 revoked, 1 refused"), NotOver: "Legacy until 12:51:07", BackURL: desk.PathUsers, Rows: []BulkRow{
+		{Name: "Andrew Yao", UserName: "andrew@contoso.example", URL: desk.UserPath("andrew"), State: Ended, At: at("12:06:02.107"), Ledger: 48_214, Receipt: webkit.Link{Text: "rc_4c81-48214", URL: desk.ReceiptPath("rc_4c81-48214")}},
+		{Name: "Anita Borg", UserName: "anita@contoso.example", URL: desk.UserPath("anita"), State: Refused, Why: "Holds Global Administrator; you hold User Administrator."},
+		{Name: "Annie Easley", UserName: "annie@contoso.example", URL: desk.UserPath("annie"), State: Failed, Why: "The database did not answer within 5 s. Nothing was changed. Try again."},
 	}}))
-	put("new-password")(desk.OncePage.HTML(Once{Shell: shell("12:06:03", desk.SectionUsers, "New password"), Heading: "New password for Ada Lovelace", Facts: []registry.Fact{{Label: "User name", Values: []string{"ada@contoso.example"}}},
-		Label: "Temporary password", Secret: "otter-window-41-lilac", Hint: "Shown once, now.", Copy: "Copy password", Rest: "3 browser sessions and 4 grants ended at 12:06:02.107.", Back: webkit.Link{Text: "Back to Ada Lovelace", URL: UserPath(adaID)}, ReceiptURL: ReceiptPath("rc_1")}))
-	put("receipts")(receiptsPage.HTML(Receipts{Shell: shell("12:04:38", desk.SectionReceipts, "Receipts"), Rows: receiptLines(), Paging: Paging{From: 1, To: 3, Total: 3, Size: 50}}))
+	put("new-password")(desk.OncePage.HTML(desk.Once{Shell: shell("12:06:03", desk.SectionUsers, "New password"), Heading: "New password for Ada Lovelace", Facts: []registry.Fact{{Label: "User name", Values: []string{"ada@contoso.example"}}},
+		Label: "Temporary password", Secret: "otter-window-41-lilac", Hint: "Shown once, now.", Copy: "Copy password", Rest: "3 browser sessions and 4 grants ended at 12:06:02.107.", Back: webkit.Link{Text: "Back to Ada Lovelace", URL: desk.UserPath(adaID)}, ReceiptURL: desk.ReceiptPath("rc_1")}))
+	put("receipts")(receiptsPage.HTML(Receipts{Shell: shell("12:04:38", desk.SectionReceipts, "Receipts"), Rows: receiptLines(), Paging: desk.Paging{From: 1, To: 3, Total: 3, Size: 50}}))
 	put("receipts-empty")(receiptsPage.HTML(Receipts{Shell: shell("12:04:38", desk.SectionReceipts, "Receipts")}))
 	put("guards")(guardsPage.HTML(Guards{shell("12:04:38", desk.SectionGuards, "Guards"), guardRows()}))
 	g0 := shell("12:04:38", desk.SectionGuards, "Guards")

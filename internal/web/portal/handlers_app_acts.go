@@ -43,12 +43,12 @@ func (v *visit) appAct() (appAct, *application, error) {
 	return x, a, err
 }
 
-func (v *visit) askApp(x appAct, a *application) (*Confirm, error) {
-	c := &Confirm{Verb: x.verb, Action: v.R.URL.EscapedPath(), KeepURL: appTabPath(a.id, x.tab), ReasonHint: "Goes into the audit log."}
+func (v *visit) askApp(x appAct, a *application) (*desk.Confirm, error) {
+	c := &desk.Confirm{Verb: x.verb, Action: v.R.URL.EscapedPath(), KeepURL: appTabPath(a.id, x.tab), ReasonHint: "Goes into the audit log."}
 	if x.verb.Cuts {
 		c.Undo, c.ReasonHint = desk.CannotUndo, "Goes on the receipt and into the audit log."
 	}
-	c.Refusal = v.Refusal([]Verb{x.verb}, []role.Decision{x.judge(v, a)}, directory.UserID{}, a.name, AppPath(a.id))
+	c.Refusal = v.Refusal([]desk.Verb{x.verb}, []role.Decision{x.judge(v, a)}, directory.UserID{}, a.name, desk.AppPath(a.id))
 	q, err := x.ask(v, a)
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func (s *Server) postAppVerb(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.Submit(func() (*Confirm, error) { return c, nil }, func(f webkit.Form) error {
+	return v.Submit(func() (*desk.Confirm, error) { return c, nil }, func(f webkit.Form) error {
 		if c.Unreasoned(f) {
 			return &desk.Mistake{Field: "reason", Text: "Give a reason"}
 		}
@@ -102,7 +102,7 @@ func (s *Server) postAppVerb(v *visit) error {
 func (v *visit) after(r *manage.Receipt, page, word string) string {
 	switch {
 	case r != nil && role.Allowed(v.Actor, role.ReadReceipts, role.Target{}).OK:
-		return ReceiptPath(r.ID)
+		return desk.ReceiptPath(r.ID)
 	case r != nil && word != "deleted":
 		word = "ended"
 	case word == "":
@@ -158,7 +158,7 @@ func (v *visit) whom(a *application, f webkit.Form) (manage.NewAppAssignment, er
 // newSecret shows a secret once, in the answer to the post itself: it is stored
 // nowhere.
 func (v *visit) newSecret(a *application, made *manage.NewSecret, r *manage.Receipt) error {
-	view := Once{Shell: v.Shell("New secret of " + a.name), Heading: "New secret of " + a.name, Facts: []registry.Fact{{Label: "Client id", Values: []string{a.id}}}, Label: "Secret", Secret: made.Value,
+	view := desk.Once{Shell: v.Shell("New secret of " + a.name), Heading: "New secret of " + a.name, Facts: []registry.Fact{{Label: "Client id", Values: []string{a.id}}}, Label: "Secret", Secret: made.Value,
 		Hint: "Shown once, now. It does not end by itself.", Copy: "Copy secret", Back: webkit.Link{Text: "Back to " + a.name, URL: appTabPath(a.id, "secrets")}}
 	if !made.Expires.IsZero() {
 		view.Hint = "Shown once, now. It ends " + view.When(made.Expires) + "."
@@ -169,7 +169,7 @@ func (v *visit) newSecret(a *application, made *manage.NewSecret, r *manage.Rece
 	case r != nil:
 		view.Rest = "The old secrets ended at " + view.Milli(r.At) + ", and with them what the application held as itself."
 		if role.Allowed(v.Actor, role.ReadReceipts, role.Target{}).OK {
-			view.ReceiptURL = ReceiptPath(r.ID)
+			view.ReceiptURL = desk.ReceiptPath(r.ID)
 		}
 	}
 	return desk.Show(v.Visit, desk.OncePage, http.StatusOK, view)

@@ -16,8 +16,8 @@ import (
 // names.
 func (v *visit) appForm() (*desk.Form, error) {
 	if v.R.PathValue("id") == "" {
-		p := &desk.Form{FormPage: FormPage{Heading: "New application", Verb: CreateApp, Button: "Create application", Action: PathNewApp, KeepURL: PathApplications, Sets: registry.AppForm(nil)}}
-		p.Refusal = v.Refusal([]Verb{CreateApp}, []role.Decision{role.Allowed(v.Actor, role.CreateApp, role.Target{})}, directory.UserID{}, "", PathNewApp)
+		p := &desk.Form{FormPage: desk.FormPage{Heading: "New application", Verb: CreateApp, Button: "Create application", Action: desk.PathNewApp, KeepURL: desk.PathApplications, Sets: registry.AppForm(nil)}}
+		p.Refusal = v.Refusal([]desk.Verb{CreateApp}, []role.Decision{role.Allowed(v.Actor, role.CreateApp, role.Target{})}, directory.UserID{}, "", desk.PathNewApp)
 		p.Save = func(f webkit.Form, act manage.Act) (string, registry.Mistakes, error) {
 			id, patch, m := registry.ReadApp(f, nil)
 			if len(m) > 0 {
@@ -27,7 +27,7 @@ func (v *visit) appForm() (*desk.Form, error) {
 			if err != nil {
 				return "", nil, err
 			}
-			return AppPath(string(a.ID)) + "?done=created", nil, nil
+			return desk.AppPath(string(a.ID)) + "?done=created", nil, nil
 		}
 		return p, nil
 	}
@@ -46,9 +46,9 @@ func (v *visit) appForm() (*desk.Form, error) {
 	return p, nil
 }
 
-func (v *visit) editApp(a *application, verb Verb, heading, tab string) *desk.Form {
-	p := &desk.Form{FormPage: FormPage{Heading: heading, Verb: verb, Button: "Save", Action: AppVerbPath(a.id, verb), KeepURL: appTabPath(a.id, tab)}, Version: a.Version}
-	p.Refusal = v.Refusal([]Verb{verb}, []role.Decision{v.may(a, role.UpdateApp)}, directory.UserID{}, a.name, AppVerbPath(a.id, verb))
+func (v *visit) editApp(a *application, verb desk.Verb, heading, tab string) *desk.Form {
+	p := &desk.Form{FormPage: desk.FormPage{Heading: heading, Verb: verb, Button: "Save", Action: AppVerbPath(a.id, verb), KeepURL: appTabPath(a.id, tab)}, Version: a.Version}
+	p.Refusal = v.Refusal([]desk.Verb{verb}, []role.Decision{v.may(a, role.UpdateApp)}, directory.UserID{}, a.name, AppVerbPath(a.id, verb))
 	return p
 }
 
@@ -85,7 +85,7 @@ func (v *visit) rights() (*desk.Form, error) {
 	p := v.editApp(a, EditRights, "Permissions of "+a.name, "consent")
 	p.Sets = registry.RightsForm(a.App)
 	var lives []string
-	for _, c := range v.wide(Consequence{}, a.at)[1:] {
+	for _, c := range v.wide(desk.Consequence{}, a.at)[1:] {
 		lives = append(lives, c.What+" "+c.When)
 	}
 	p.Intro = "Giving more ends nothing. Taking something away ends every grant of " + a.name + " at once; people let it in again. " + strings.Join(lives, ". ")

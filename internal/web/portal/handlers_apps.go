@@ -54,15 +54,15 @@ func (v *visit) may(a *application, action role.Action) role.Decision {
 type offered struct {
 	v     *visit
 	a     *application
-	verbs []Verb
+	verbs []desk.Verb
 	ds    []role.Decision
 }
 
 // offer is the button of a verb: a link, with a padlock when it would be refused.
-func (o *offered) offer(verb Verb, address string) Command {
+func (o *offered) offer(verb desk.Verb, address string) desk.Command {
 	d := appActs[verb.Slug].judge(o.v, o.a)
 	o.verbs, o.ds = append(o.verbs, verb), append(o.ds, d)
-	return Command{Verb: verb, URL: address, Refused: !d.OK}
+	return desk.Command{Verb: verb, URL: address, Refused: !d.OK}
 }
 
 // page is what the cards of the page share.
@@ -76,7 +76,7 @@ func (o *offered) page() registry.Page {
 }
 
 // on offers a verb on the whole application, or on one part of it.
-func (o *offered) on(verb Verb, part string) Command {
+func (o *offered) on(verb desk.Verb, part string) desk.Command {
 	if part != "" {
 		return o.offer(verb, appPartPath(o.a.id, verb, part))
 	}
@@ -93,8 +93,8 @@ func (s *Server) getApplications(v *visit) error {
 	if status != "disabled" && status != "enabled" {
 		status = ""
 	}
-	view := Things{Shell: v.Shell("Applications"), Heading: "Applications", Commands: []Command{{Verb: CreateApp, URL: PathNewApp, Refused: !d.OK}}, Query: q, Search: "Name or client id", ListURL: PathApplications, Done: thingDone(v.Q.Get("done"))}
-	view.Refusal = v.Refusal([]Verb{CreateApp}, []role.Decision{d}, directory.UserID{}, "", PathNewApp)
+	view := desk.Things{Shell: v.Shell("Applications"), Heading: "Applications", Commands: []desk.Command{{Verb: CreateApp, URL: desk.PathNewApp, Refused: !d.OK}}, Query: q, Search: "Name or client id", ListURL: desk.PathApplications, Done: thingDone(v.Q.Get("done"))}
+	view.Refusal = v.Refusal([]desk.Verb{CreateApp}, []role.Decision{d}, directory.UserID{}, "", desk.PathNewApp)
 	if len(apps) == 0 {
 		view.Empty, view.Command = "No applications yet.", "curfew apply -f directory.toml"
 	}
@@ -106,28 +106,28 @@ func (s *Server) getApplications(v *visit) error {
 				u.Del(k)
 			}
 		}
-		return strings.TrimSuffix(PathApplications+"?"+u.Encode(), "?")
+		return strings.TrimSuffix(desk.PathApplications+"?"+u.Encode(), "?")
 	}
-	pill := Filter{Label: "Status"}
+	pill := desk.Filter{Label: "Status"}
 	if status == "" {
 		pill.Options = []webkit.Link{{Text: "Enabled", URL: with("status", "enabled")}, {Text: "Disabled", URL: with("status", "disabled")}}
 	} else {
 		pill.Value, pill.ClearURL = strings.ToUpper(status[:1])+status[1:], with("status", "")
-		view.Hidden = []Hidden{{Name: "status", Value: status}}
+		view.Hidden = []desk.Hidden{{Name: "status", Value: status}}
 	}
-	view.Filters = []Filter{pill}
+	view.Filters = []desk.Filter{pill}
 	apps = registry.Find(apps, q, status)
 	view.Found = len(apps)
 	from, to, paging := v.Slice(len(apps), func(from string) string { return with("from", from) })
 	view.Paging = paging
-	view.Table = v.Cards().Apps(apps[from:to], AppPath)
+	view.Table = v.Cards().Apps(apps[from:to], desk.AppPath)
 	return desk.Show(v.Visit, desk.ThingsPage, http.StatusOK, view)
 }
 
 // appTabs are the tabs, by the word in the address.
 var appTabs = []struct {
 	word, text string
-	fill       func(*visit, *offered, *Thing) error
+	fill       func(*visit, *offered, *desk.Thing) error
 }{
 	{"", "Overview", (*visit).appOverview},
 	{"secrets", "Secrets", (*visit).appSecrets},
@@ -141,9 +141,9 @@ var appTabs = []struct {
 // appTabPath is the page of an application with one of its tabs.
 func appTabPath(id, word string) string {
 	if word == "" {
-		return AppPath(id)
+		return desk.AppPath(id)
 	}
-	return AppPath(id) + "?tab=" + word
+	return desk.AppPath(id) + "?tab=" + word
 }
 
 func (s *Server) getApplication(v *visit) error {
@@ -152,7 +152,7 @@ func (s *Server) getApplication(v *visit) error {
 		return err
 	}
 	o := &offered{v: v, a: a}
-	view := Thing{Icon: "apps", Name: a.name, ID: a.id, Chips: []registry.Mark{registry.Enabled(a.Enabled)}, Done: thingDone(v.Q.Get("done"))}
+	view := desk.Thing{Icon: "apps", Name: a.name, ID: a.id, Chips: []registry.Mark{registry.Enabled(a.Enabled)}, Done: thingDone(v.Q.Get("done"))}
 	if a.FirstParty {
 		view.Chips = append(view.Chips, registry.Mark{Icon: "star", Tone: "t-1", Word: "First-party"})
 	}
@@ -163,12 +163,12 @@ func (s *Server) getApplication(v *visit) error {
 	if !a.Enabled {
 		toggle = EnableApp
 	}
-	for _, verb := range []Verb{RevokeApp, toggle, EditApp, DeleteApp} {
+	for _, verb := range []desk.Verb{RevokeApp, toggle, EditApp, DeleteApp} {
 		view.Commands = append(view.Commands, o.on(verb, ""))
 	}
 	at := max(0, slices.IndexFunc(appTabs, func(t struct {
 		word, text string
-		fill       func(*visit, *offered, *Thing) error
+		fill       func(*visit, *offered, *desk.Thing) error
 	}) bool {
 		return t.word == v.Q.Get("tab")
 	}))
@@ -183,37 +183,37 @@ func (s *Server) getApplication(v *visit) error {
 		case "owners":
 			n = len(a.Owners)
 		}
-		view.Tabs = append(view.Tabs, Tab{Text: t.text, URL: appTabPath(a.id, t.word), Count: n, Current: i == at})
+		view.Tabs = append(view.Tabs, desk.Tab{Text: t.text, URL: appTabPath(a.id, t.word), Count: n, Current: i == at})
 	}
 	view.Refusal = v.Refusal(o.verbs, o.ds, directory.UserID{}, a.name, appTabPath(a.id, appTabs[at].word))
 	view.Shell = v.Shell(a.name)
-	view.Crumbs = []webkit.Link{{Text: "Applications", URL: PathApplications}, {Text: a.name}}
+	view.Crumbs = []webkit.Link{{Text: "Applications", URL: desk.PathApplications}, {Text: a.name}}
 	return desk.Show(v.Visit, desk.ThingPage, http.StatusOK, view)
 }
 
-func (v *visit) appOverview(o *offered, view *Thing) error {
+func (v *visit) appOverview(o *offered, view *desk.Thing) error {
 	view.Duo, view.Cards = true, registry.Overview(o.a.App)
 	return nil
 }
 
-func (v *visit) appSecrets(o *offered, view *Thing) error {
+func (v *visit) appSecrets(o *offered, view *desk.Thing) error {
 	view.Cards = o.page().Secrets(o.a.App)
 	return nil
 }
 
-func (v *visit) appOwners(o *offered, view *Thing) error {
+func (v *visit) appOwners(o *offered, view *desk.Thing) error {
 	owners, err := v.s.Manage.Owners(v.Ctx(), v.Actor, o.a.ID)
 	view.Cards = o.page().Owners(o.a.App, owners)
 	return err
 }
 
-func (v *visit) appAssignments(o *offered, view *Thing) error {
+func (v *visit) appAssignments(o *offered, view *desk.Thing) error {
 	all, err := v.s.Manage.AppAssignments(v.Ctx(), v.Actor, o.a.ID)
 	view.Cards = o.page().Assignments(o.a.App, all)
 	return err
 }
 
-func (v *visit) appConsent(o *offered, view *Thing) error {
+func (v *visit) appConsent(o *offered, view *desk.Thing) error {
 	after, _ := directory.ParseID[directory.User](v.Q.Get("after")) // else from the first
 	all, next, err := v.s.Manage.ConsentsTo(v.Ctx(), v.Actor, o.a.ID, after, desk.ListSize)
 	if err != nil {
@@ -228,7 +228,7 @@ func (v *visit) appConsent(o *offered, view *Thing) error {
 	return nil
 }
 
-func (v *visit) appGrants(o *offered, view *Thing) error {
+func (v *visit) appGrants(o *offered, view *desk.Thing) error {
 	before, _ := directory.ParseID[directory.Grant](v.Q.Get("before")) // else from the newest
 	all, next, err := v.s.Relay.GrantsOf(v.Ctx(), v.Actor, relay.Holder{App: o.a.ID}, before)
 	if fault.Is(err, fault.Denied) {
@@ -251,10 +251,10 @@ func (v *visit) appGrants(o *offered, view *Thing) error {
 	return nil
 }
 
-func (v *visit) appAudit(o *offered, view *Thing) error {
+func (v *visit) appAudit(o *offered, view *desk.Thing) error {
 	t, err := v.Audits(manage.AuditQuery{Target: o.a.id}, appTabPath(o.a.id, "audit")+"&")
 	if fault.Is(err, fault.Denied) {
-		t, err = AuditTable{Clock: v.Clock(v.Now()), Refused: fault.Public(err)}, nil
+		t, err = desk.AuditTable{Clock: v.Clock(v.Now()), Refused: fault.Public(err)}, nil
 	}
 	view.Audit = &t
 	return err

@@ -16,20 +16,20 @@ import (
 )
 
 // confirm begins the confirmation of a verb on a user.
-func (v *visit) confirm(p *person, verb Verb) *Confirm {
-	c := &Confirm{Verb: verb, Action: v.R.URL.EscapedPath(), KeepURL: UserPath(p.id), Undo: desk.CannotUndo,
+func (v *visit) confirm(p *person, verb desk.Verb) *desk.Confirm {
+	c := &desk.Confirm{Verb: verb, Action: v.R.URL.EscapedPath(), KeepURL: desk.UserPath(p.id), Undo: desk.CannotUndo,
 		ReasonHint: "Goes on the receipt and into the audit log. " + p.first() + " does not see it."}
 	d := role.Allowed(v.Actor, action[verb], p.target)
-	c.Refusal = v.Refusal([]Verb{verb}, []role.Decision{d}, p.User.ID, p.name, UserPath(p.id))
+	c.Refusal = v.Refusal([]desk.Verb{verb}, []role.Decision{d}, p.User.ID, p.name, desk.UserPath(p.id))
 	return c
 }
 
 // userConfirm is the confirmation of a verb on a whole user.
-func (v *visit) userConfirm(p *person, verb Verb) (*Confirm, error) {
+func (v *visit) userConfirm(p *person, verb desk.Verb) (*desk.Confirm, error) {
 	c := v.confirm(p, verb)
 	if verb == EnableAccount {
 		c.Question, c.Undo = "Enable "+p.name+"'s account?", "Can be disabled again."
-		c.Consequences = []Consequence{{Kind: AtOnce, What: "New sign-ins", When: "work at once", Why: ""},
+		c.Consequences = []desk.Consequence{{Kind: AtOnce, What: "New sign-ins", When: "work at once", Why: ""},
 			{Kind: EndUnknown, What: "What had ended", When: "stays ended", Why: "Every browser and app has to sign in again."}}
 		return c, nil
 	}
@@ -49,14 +49,14 @@ func (v *visit) userConfirm(p *person, verb Verb) (*Confirm, error) {
 			}
 		}
 		if !p.User.Service {
-			c.Consequences = append(c.Consequences, Consequence{Kind: EndUnknown, What: "Password and account", When: "stay as they are", Why: why})
+			c.Consequences = append(c.Consequences, desk.Consequence{Kind: EndUnknown, What: "Password and account", When: "stay as they are", Why: why})
 		}
 	case DisableAccount:
 		c.Question, c.Undo = "Disable "+p.name+"'s account?", "Enabling again brings nothing back."
-		c.Consequences = append(c.Consequences, Consequence{Kind: AtOnce, What: "New sign-ins", When: "refused at once", Why: "Until somebody enables the account again."})
+		c.Consequences = append(c.Consequences, desk.Consequence{Kind: AtOnce, What: "New sign-ins", When: "refused at once", Why: "Until somebody enables the account again."})
 	case ResetPassword:
 		c.Question = "Reset " + p.name + "'s password?"
-		c.Consequences = append(c.Consequences, Consequence{Kind: AtOnce, What: "The old password", When: "ends at once", Why: "You get a temporary one, shown once. " + p.first() + " must change it at the next sign-in."})
+		c.Consequences = append(c.Consequences, desk.Consequence{Kind: AtOnce, What: "The old password", When: "ends at once", Why: "You get a temporary one, shown once. " + p.first() + " must change it at the next sign-in."})
 	}
 	return c, nil
 }
@@ -78,12 +78,12 @@ func (s *Server) getVerb(v *visit) error {
 }
 
 // onUser is the confirmed act on a user: do returns where to go on.
-func (v *visit) onUser(verb Verb, do func(*person, webkit.Form) (string, error)) error {
+func (v *visit) onUser(verb desk.Verb, do func(*person, webkit.Form) (string, error)) error {
 	p, err := v.person()
 	if err != nil {
 		return err
 	}
-	return v.Submit(func() (*Confirm, error) { return v.userConfirm(p, verb) }, func(f webkit.Form) error {
+	return v.Submit(func() (*desk.Confirm, error) { return v.userConfirm(p, verb) }, func(f webkit.Form) error {
 		where, err := do(p, f)
 		if err == nil && where != "" {
 			v.To(where)
@@ -96,10 +96,10 @@ func (v *visit) onUser(verb Verb, do func(*person, webkit.Form) (string, error))
 // tell when there is none.
 func (v *visit) profile(id string, r *manage.Receipt, word string) string {
 	if r == nil {
-		return UserPath(id) + "?done=" + word
+		return desk.UserPath(id) + "?done=" + word
 	}
 	v.keep(r)
-	return UserPath(id) + "?receipt=" + url.QueryEscape(r.ID)
+	return desk.UserPath(id) + "?receipt=" + url.QueryEscape(r.ID)
 }
 
 // keep remembers a cut's tokens, with the names of their applications.
@@ -129,7 +129,7 @@ func (s *Server) postRevoke(v *visit) error {
 func (s *Server) postDisable(v *visit) error { return v.postEnabled(DisableAccount, false, "disabled") }
 func (s *Server) postEnable(v *visit) error  { return v.postEnabled(EnableAccount, true, "enabled") }
 
-func (v *visit) postEnabled(verb Verb, enabled bool, word string) error {
+func (v *visit) postEnabled(verb desk.Verb, enabled bool, word string) error {
 	return v.onUser(verb, func(p *person, f webkit.Form) (string, error) {
 		r, err := v.s.Manage.SetEnabled(v.Ctx(), v.Actor, p.User.ID, enabled, manage.Act{Reason: f.Get("reason")})
 		return v.profile(p.id, r, word), err
@@ -143,9 +143,9 @@ func (s *Server) postReset(v *visit) error {
 		if err != nil {
 			return "", err
 		}
-		view := Once{Shell: v.Shell("New password for " + p.name), Heading: "New password for " + p.name, Facts: []registry.Fact{{Label: "User name", Values: []string{p.User.Name}}},
+		view := desk.Once{Shell: v.Shell("New password for " + p.name), Heading: "New password for " + p.name, Facts: []registry.Fact{{Label: "User name", Values: []string{p.User.Name}}},
 			Label: "Temporary password", Secret: password, Hint: "Shown once, now. It must be changed at the next sign-in.", Copy: "Copy password", Rest: "The old password ended.",
-			Back: webkit.Link{Text: "Back to " + p.name, URL: UserPath(p.id)}}
+			Back: webkit.Link{Text: "Back to " + p.name, URL: desk.UserPath(p.id)}}
 		if r != nil {
 			view.ReceiptURL = v.profile(p.id, r, "")
 			view.Rest = "The old password ended at " + view.Milli(r.At) + "."
@@ -159,7 +159,7 @@ func (s *Server) postReset(v *visit) error {
 
 // part finds a session or a grant of the exposure; nil sends to the profile, which
 // says that it is over already.
-func (v *visit) part(verb Verb, pick func(*relay.Exposure, *Confirm) bool) (*person, *Confirm, error) {
+func (v *visit) part(verb desk.Verb, pick func(*relay.Exposure, *desk.Confirm) bool) (*person, *desk.Confirm, error) {
 	p, err := v.person()
 	if err != nil {
 		return nil, nil, err
@@ -175,8 +175,8 @@ func (v *visit) part(verb Verb, pick func(*relay.Exposure, *Confirm) bool) (*per
 	return p, c, nil
 }
 
-func (v *visit) sessionConfirm() (*person, *Confirm, error) {
-	return v.part(RevokeSession, func(x *relay.Exposure, c *Confirm) bool {
+func (v *visit) sessionConfirm() (*person, *desk.Confirm, error) {
+	return v.part(RevokeSession, func(x *relay.Exposure, c *desk.Confirm) bool {
 		for _, b := range x.Sessions {
 			if b.ID.String() != v.R.PathValue("session") {
 				continue
@@ -198,21 +198,21 @@ func (v *visit) sessionConfirm() (*person, *Confirm, error) {
 					ts = append(ts, g.Tokens...)
 				}
 			}
-			c.Consequences = append(v.Consequences(x, 1, grants, ts), Consequence{Kind: EndUnknown, What: "Other browsers and apps", When: "stay as they are", Why: ""})
+			c.Consequences = append(v.Consequences(x, 1, grants, ts), desk.Consequence{Kind: EndUnknown, What: "Other browsers and apps", When: "stay as they are", Why: ""})
 			return true
 		}
 		return false
 	})
 }
 
-func (v *visit) grantConfirm() (*person, *Confirm, error) {
-	return v.part(RevokeGrant, func(x *relay.Exposure, c *Confirm) bool {
+func (v *visit) grantConfirm() (*person, *desk.Confirm, error) {
+	return v.part(RevokeGrant, func(x *relay.Exposure, c *desk.Confirm) bool {
 		for _, g := range x.Grants {
 			if g.ID.String() != v.R.PathValue("grant") {
 				continue
 			}
 			c.Question = "Revoke the grant of " + g.AppName + "?"
-			c.Consequences = append(v.Consequences(x, 0, 1, g.Tokens), Consequence{Kind: EndUnknown, What: "Browser sessions", When: "stay as they are", Why: g.AppName + " can get a new grant in a browser that is signed in."})
+			c.Consequences = append(v.Consequences(x, 0, 1, g.Tokens), desk.Consequence{Kind: EndUnknown, What: "Browser sessions", When: "stay as they are", Why: g.AppName + " can get a new grant in a browser that is signed in."})
 			return true
 		}
 		return false
@@ -222,13 +222,13 @@ func (v *visit) grantConfirm() (*person, *Confirm, error) {
 func (s *Server) getSession(v *visit) error { return v.getPart(v.sessionConfirm) }
 func (s *Server) getGrant(v *visit) error   { return v.getPart(v.grantConfirm) }
 
-func (v *visit) getPart(build func() (*person, *Confirm, error)) error {
+func (v *visit) getPart(build func() (*person, *desk.Confirm, error)) error {
 	p, c, err := build()
 	if err != nil {
 		return err
 	}
 	if c == nil {
-		return v.To(UserPath(p.id) + "?done=already")
+		return v.To(desk.UserPath(p.id) + "?done=already")
 	}
 	return c.Show(v.Visit, http.StatusOK)
 }
@@ -250,15 +250,15 @@ func (s *Server) postGrant(v *visit) error {
 }
 
 // postPart revokes what belongs to the user whom the address names, and nobody else.
-func (v *visit) postPart(build func() (*person, *Confirm, error), cut func(revoke.Options) (revoke.Result, error)) error {
+func (v *visit) postPart(build func() (*person, *desk.Confirm, error), cut func(revoke.Options) (revoke.Result, error)) error {
 	p, c, err := build()
 	if err != nil {
 		return err
 	}
 	if c == nil {
-		return v.To(UserPath(p.id) + "?done=already")
+		return v.To(desk.UserPath(p.id) + "?done=already")
 	}
-	return v.Submit(func() (*Confirm, error) { return c, nil }, func(f webkit.Form) error {
+	return v.Submit(func() (*desk.Confirm, error) { return c, nil }, func(f webkit.Form) error {
 		res, err := cut(revoke.Options{Reason: f.Get("reason")})
 		if err == nil {
 			v.To(v.profile(p.id, res.Receipt, "already"))

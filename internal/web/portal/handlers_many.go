@@ -23,7 +23,7 @@ const maxBulk = 100
 
 // bulk is an act on several users, as posted.
 type bulk struct {
-	verb   Verb
+	verb   desk.Verb
 	people []*person
 	may    []role.Decision
 }
@@ -60,14 +60,14 @@ func (v *visit) readBulk(f webkit.Form) (*bulk, error) {
 	return b, nil
 }
 
-func (v *visit) bulkConfirm(b *bulk) (*Confirm, error) {
-	c := &Confirm{Verb: b.verb, Action: pathBulkNow, KeepURL: PathUsers, Undo: desk.CannotUndo, ReasonRequired: len(b.people) > 1,
-		ReasonHint: "Goes on each receipt and into the audit log.", Hidden: []Hidden{{Name: "verb", Value: b.verb.Slug}}}
+func (v *visit) bulkConfirm(b *bulk) (*desk.Confirm, error) {
+	c := &desk.Confirm{Verb: b.verb, Action: desk.PathBulkNow, KeepURL: desk.PathUsers, Undo: desk.CannotUndo, ReasonRequired: len(b.people) > 1,
+		ReasonHint: "Goes on each receipt and into the audit log.", Hidden: []desk.Hidden{{Name: "verb", Value: b.verb.Slug}}}
 	all := &relay.Exposure{Now: v.Now()}
 	var left []string
 	n := 0
 	for i, p := range b.people {
-		c.Hidden = append(c.Hidden, Hidden{Name: "id", Value: p.id})
+		c.Hidden = append(c.Hidden, desk.Hidden{Name: "id", Value: p.id})
 		if !b.may[i].OK {
 			why := "your role cannot act on it"
 			if b.may[i].Holds != "" {
@@ -96,21 +96,21 @@ func (v *visit) bulkConfirm(b *bulk) (*Confirm, error) {
 	switch b.verb {
 	case EnableAccount:
 		c.Question, c.Undo = "Enable "+webkit.Count(n, "account", "accounts")+"?", "Can be disabled again."
-		c.Consequences = []Consequence{{Kind: AtOnce, What: "New sign-ins", When: "work at once", Why: ""}, {Kind: EndUnknown, What: "What had ended", When: "stays ended", Why: ""}}
+		c.Consequences = []desk.Consequence{{Kind: AtOnce, What: "New sign-ins", When: "work at once", Why: ""}, {Kind: EndUnknown, What: "What had ended", When: "stays ended", Why: ""}}
 	default:
 		c.Question = "Revoke the sessions of " + whom + "?"
 		c.Consequences = v.Consequences(all, len(all.Sessions), len(all.Grants), desk.Tokens(all))
 		if b.verb == DisableAccount {
 			c.Question, c.Undo = "Disable "+webkit.Count(n, "account", "accounts")+"?", "Enabling again brings nothing back."
-			c.Consequences = append(c.Consequences, Consequence{Kind: AtOnce, What: "New sign-ins", When: "refused at once", Why: "Until somebody enables the accounts again."})
+			c.Consequences = append(c.Consequences, desk.Consequence{Kind: AtOnce, What: "New sign-ins", When: "refused at once", Why: "Until somebody enables the accounts again."})
 		}
 	}
 	switch {
 	case len(b.people) == 0:
 		c.Question, c.Consequences = "Nobody is selected", nil
-		c.Refusal = &Refusal{Sentence: "Select somebody in the list first."}
+		c.Refusal = &desk.Refusal{Sentence: "Select somebody in the list first."}
 	case n == 0:
-		c.Refusal = v.Refusal([]Verb{b.verb}, b.may[:1], b.people[0].User.ID, b.people[0].name, PathUsers)
+		c.Refusal = v.Refusal([]desk.Verb{b.verb}, b.may[:1], b.people[0].User.ID, b.people[0].name, desk.PathUsers)
 	}
 	if len(left) > 0 {
 		const shown = 5
@@ -118,7 +118,7 @@ func (v *visit) bulkConfirm(b *bulk) (*Confirm, error) {
 		if len(names) > shown {
 			names = append(names[:shown:shown], webkit.Num(len(left)-shown)+" more")
 		}
-		c.Consequences = append(c.Consequences, Consequence{Kind: EndUnknown, What: webkit.Count(len(left), "user is", "users are") + " left out", When: "nothing is done", Why: strings.Join(names, "; ") + "."})
+		c.Consequences = append(c.Consequences, desk.Consequence{Kind: EndUnknown, What: webkit.Count(len(left), "user is", "users are") + " left out", When: "nothing is done", Why: strings.Join(names, "; ") + "."})
 	}
 	return c, nil
 }
@@ -141,7 +141,7 @@ func (s *Server) postBulk(v *visit) error {
 
 func (s *Server) postBulkNow(v *visit) error {
 	var b *bulk
-	return v.Submit(func() (*Confirm, error) { return v.bulkConfirm(b) }, func(f webkit.Form) (err error) {
+	return v.Submit(func() (*desk.Confirm, error) { return v.bulkConfirm(b) }, func(f webkit.Form) (err error) {
 		if b, err = v.readBulk(f); err != nil {
 			return err
 		}
@@ -154,10 +154,10 @@ func (s *Server) postBulkNow(v *visit) error {
 
 // doBulk goes on after a refusal or a failure: each has a row that says so.
 func (v *visit) doBulk(b *bulk, reason string) error {
-	view := BulkResult{Verb: b.verb, BackURL: PathUsers}
+	view := BulkResult{Verb: b.verb, BackURL: desk.PathUsers}
 	var receipts []*manage.Receipt
 	for _, p := range b.people {
-		row := BulkRow{Name: p.name, UserName: p.User.Name, URL: UserPath(p.id), State: Ended, At: v.Now()}
+		row := BulkRow{Name: p.name, UserName: p.User.Name, URL: desk.UserPath(p.id), State: Ended, At: v.Now()}
 		r, err := v.one(b.verb, p, reason)
 		switch kind := fault.KindOf(err); {
 		case err == nil && r != nil:
@@ -186,7 +186,7 @@ func (v *visit) doBulk(b *bulk, reason string) error {
 	return desk.Show(v.Visit, bulkResultPage, http.StatusOK, view)
 }
 
-func (v *visit) one(verb Verb, p *person, reason string) (*manage.Receipt, error) {
+func (v *visit) one(verb desk.Verb, p *person, reason string) (*manage.Receipt, error) {
 	if verb == RevokeSessions {
 		res, err := v.s.Revoke.User(v.Ctx(), v.Actor, p.User.ID, revoke.Options{Reason: reason})
 		return res.Receipt, err
@@ -218,11 +218,11 @@ func (v *visit) notOver(receipts []*manage.Receipt) string {
 
 // wide are the consequences of an act on more than is counted one by one: bounds
 // by resource instead of numbers.
-func (v *visit) wide(first Consequence, at func(directory.ResourceID) bool) []Consequence {
-	out := []Consequence{first}
+func (v *visit) wide(first desk.Consequence, at func(directory.ResourceID) bool) []desk.Consequence {
+	out := []desk.Consequence{first}
 	o, err := v.s.Relay.Overview(v.Ctx(), v.Actor)
 	if err != nil {
-		return append(out, Consequence{Kind: EndUnknown, What: "Access tokens", When: "unknown", Why: fault.Public(err)})
+		return append(out, desk.Consequence{Kind: EndUnknown, What: "Access tokens", When: "unknown", Why: fault.Public(err)})
 	}
 	var guarded []string
 	var slowest time.Duration
@@ -232,11 +232,11 @@ func (v *visit) wide(first Consequence, at func(directory.ResourceID) bool) []Co
 		}
 	}
 	if len(guarded) > 0 {
-		out = append(out, Consequence{Kind: Within, What: "Access tokens in " + webkit.And(guarded), When: "end within " + webkit.Span(slowest), Why: ""})
+		out = append(out, desk.Consequence{Kind: Within, What: "Access tokens in " + webkit.And(guarded), When: "end within " + webkit.Span(slowest), Why: ""})
 	}
 	for _, r := range o.Rungs {
 		if at(r.Resource) && !r.Guarded {
-			out = append(out, Consequence{Kind: NotBefore, What: "Access tokens in " + r.Name, When: "live up to " + webkit.Span(r.Bound), Why: r.Name + " has no guard. Nothing can end them sooner."})
+			out = append(out, desk.Consequence{Kind: NotBefore, What: "Access tokens in " + r.Name, When: "live up to " + webkit.Span(r.Bound), Why: r.Name + " has no guard. Nothing can end them sooner."})
 		}
 	}
 	return out
@@ -248,19 +248,19 @@ const freshProof = 10 * time.Minute
 
 // proveAgain sends the reader to prove who they are, and back here.
 func (v *visit) proveAgain() error {
-	return v.To("/signin?prompt=login&next=" + url.QueryEscape(PathRevokeAll))
+	return v.To("/signin?prompt=login&next=" + url.QueryEscape(desk.PathRevokeAll))
 }
 
-func (v *visit) revokeAllConfirm() *Confirm {
+func (v *visit) revokeAllConfirm() *desk.Confirm {
 	d := role.Allowed(v.Actor, role.CutDirectory, role.Target{})
-	c := &Confirm{Verb: RevokeAll, Question: "Revoke everyone except you?", Action: PathRevokeAll, KeepURL: PathUsers, Undo: desk.CannotUndo, ReasonRequired: true,
+	c := &desk.Confirm{Verb: RevokeAll, Question: "Revoke everyone except you?", Action: desk.PathRevokeAll, KeepURL: desk.PathUsers, Undo: desk.CannotUndo, ReasonRequired: true,
 		ReasonHint: "Goes on the receipt and into the audit log.", TypeThis: v.Desk.Name(),
-		Refusal: v.Refusal([]Verb{RevokeAll}, []role.Decision{d}, directory.UserID{}, "", PathRevokeAll)}
+		Refusal: v.Refusal([]desk.Verb{RevokeAll}, []role.Decision{d}, directory.UserID{}, "", desk.PathRevokeAll)}
 	if n, err := v.Count(directory.UserQuery{}); err == nil && n > 0 {
 		c.Intro = webkit.Count(n-1, "person signs in again.", "people sign in again.")
 	}
-	c.Consequences = append(v.wide(Consequence{Kind: AtOnce, What: "Every browser session and grant", When: "ends at once", Why: "Everybody signs in again, in each app."}, func(directory.ResourceID) bool { return true }),
-		Consequence{Kind: EndUnknown, What: "This browser", When: "stays signed in", Why: "Your other browsers and apps do not."})
+	c.Consequences = append(v.wide(desk.Consequence{Kind: AtOnce, What: "Every browser session and grant", When: "ends at once", Why: "Everybody signs in again, in each app."}, func(directory.ResourceID) bool { return true }),
+		desk.Consequence{Kind: EndUnknown, What: "This browser", When: "stays signed in", Why: "Your other browsers and apps do not."})
 	return c
 }
 
@@ -272,7 +272,7 @@ func (s *Server) getRevokeAll(v *visit) error {
 }
 
 func (s *Server) postRevokeAll(v *visit) error {
-	return v.Submit(func() (*Confirm, error) { return v.revokeAllConfirm(), nil }, func(f webkit.Form) error {
+	return v.Submit(func() (*desk.Confirm, error) { return v.revokeAllConfirm(), nil }, func(f webkit.Form) error {
 		allowed := role.Allowed(v.Actor, role.CutDirectory, role.Target{}).OK
 		switch {
 		case allowed && strings.TrimSpace(f.Get("reason")) == "":
@@ -295,6 +295,6 @@ func (s *Server) postRevokeAll(v *visit) error {
 			}
 			webkit.SetSession(v.W, s.Secure, res.Cookie, life)
 		}
-		return v.To(ReceiptPath(res.Receipt.ID))
+		return v.To(desk.ReceiptPath(res.Receipt.ID))
 	})
 }

@@ -18,7 +18,7 @@ import (
 )
 
 func (s *Server) getAudit(v *visit) error {
-	t, err := v.Audits(manage.AuditQuery{}, PathAudit+"?")
+	t, err := v.Audits(manage.AuditQuery{}, desk.PathAudit+"?")
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func (s *Server) getReceipts(v *visit) error {
 	}
 	view := Receipts{Shell: v.Shell("Receipts"), Rows: v.lines(all)}
 	if len(all) > 0 {
-		view.Paging = desk.Older(PathReceipts+"?", at, len(all), int64(all[len(all)-1].Pos), more)
+		view.Paging = desk.Older(desk.PathReceipts+"?", at, len(all), int64(all[len(all)-1].Pos), more)
 	}
 	return desk.Show(v.Visit, receiptsPage, http.StatusOK, view)
 }
@@ -50,8 +50,8 @@ func (s *Server) getReceipt(v *visit) error {
 	if err != nil {
 		return err
 	}
-	view := ReceiptPage{v.Shell(""), v.receipt(rv, ReceiptPath(rv.ID))}
-	view.Crumbs = []webkit.Link{{Text: "Receipts", URL: PathReceipts}, {Text: rv.ID}}
+	view := ReceiptPage{v.Shell(""), v.receipt(rv, desk.ReceiptPath(rv.ID))}
+	view.Crumbs = []webkit.Link{{Text: "Receipts", URL: desk.PathReceipts}, {Text: rv.ID}}
 	return desk.Show(v.Visit, receiptPage, http.StatusOK, view)
 }
 
@@ -85,7 +85,7 @@ func (s *Server) getLive(v *visit) error {
 		now := *rv
 		now.Now = time.Time{} // time alone is the script's to show
 		if !reflect.DeepEqual(now, sent) {
-			b, err := receiptPanel.HTML(v.receipt(rv, ReceiptPath(rv.ID)))
+			b, err := receiptPanel.HTML(v.receipt(rv, desk.ReceiptPath(rv.ID)))
 			if err != nil {
 				v.Log("live receipt", err)
 				return nil
@@ -173,12 +173,12 @@ func (s *Server) getOverview(v *visit) error {
 		}
 		if !r.Guarded {
 			view.Needs = append(view.Needs, Need{Lives, r.Name + " has no guard", "A token there outlives a revoke by up to " + webkit.Span(r.Bound) + ". Put a guard in front of it.",
-				webkit.Link{Text: "Look at it", URL: PathResources}})
+				webkit.Link{Text: "Look at it", URL: desk.PathResources}})
 		}
 	}
 	view.Needs = append(v.undelivered(), view.Needs...)
 	for _, g := range o.Silent {
-		n := Need{Closes, g.Name + " is silent", "By its own limit it refuses everyone from " + view.Tenth(g.ClosesAt) + ".", webkit.Link{Text: "Look at it", URL: PathGuards}}
+		n := Need{Closes, g.Name + " is silent", "By its own limit it refuses everyone from " + view.Tenth(g.ClosesAt) + ".", webkit.Link{Text: "Look at it", URL: desk.PathGuards}}
 		if g.Age >= 0 {
 			n.Title += " for " + webkit.Span(g.Age)
 		}

@@ -17,9 +17,9 @@ import (
 )
 
 // mayResources says beforehand what the verbs will say about resources.
-func (v *visit) mayResources(verbs ...Verb) (ds []role.Decision, n *Refusal) {
+func (v *visit) mayResources(verbs ...desk.Verb) (ds []role.Decision, n *desk.Refusal) {
 	for _, verb := range verbs {
-		action := map[Verb]role.Action{CreateResource: role.CreateApp, EditResource: role.UpdateApp, DeleteResource: role.DeleteApp}[verb]
+		action := map[desk.Verb]role.Action{CreateResource: role.CreateApp, EditResource: role.UpdateApp, DeleteResource: role.DeleteApp}[verb]
 		ds = append(ds, role.Allowed(v.Actor, action, role.Target{}))
 	}
 	return ds, v.Refusal(verbs, ds, directory.UserID{}, "", v.R.URL.EscapedPath())
@@ -61,7 +61,7 @@ func (s *Server) getResources(v *visit) error {
 		return err
 	}
 	ds, n := v.mayResources(CreateResource)
-	view := Things{Shell: v.Shell("Resources"), Heading: "Resources", Commands: []Command{{Verb: CreateResource, URL: PathNewResource, Refused: !ds[0].OK}}, Refusal: n, Query: strings.TrimSpace(v.Q.Get("q")), Search: "Name or identifier", ListURL: PathResources, Done: thingDone(v.Q.Get("done"))}
+	view := desk.Things{Shell: v.Shell("Resources"), Heading: "Resources", Commands: []desk.Command{{Verb: CreateResource, URL: desk.PathNewResource, Refused: !ds[0].OK}}, Refusal: n, Query: strings.TrimSpace(v.Q.Get("q")), Search: "Name or identifier", ListURL: desk.PathResources, Done: thingDone(v.Q.Get("done"))}
 	if len(all) == 0 {
 		view.Empty, view.Command = "No resources yet.", "curfew apply -f directory.toml"
 	}
@@ -69,7 +69,7 @@ func (s *Server) getResources(v *visit) error {
 	view.Found = len(all)
 	view.Table = registry.NewTable("Resources", "Name", "Identifier", ">Token life", ">Guards answering", "If revoked, ends")
 	from, to, paging := v.Slice(len(all), func(from string) string {
-		return PathResources + "?" + url.Values{"q": {view.Query}, "from": {from}}.Encode()
+		return desk.PathResources + "?" + url.Values{"q": {view.Query}, "from": {from}}.Encode()
 	})
 	view.Paging = paging
 	for _, r := range all[from:to] {
@@ -80,7 +80,7 @@ func (s *Server) getResources(v *visit) error {
 				guards = registry.Text(webkit.Num(g.Answering) + " of " + webkit.Num(g.Guards))
 			}
 		}
-		view.Table.Add("", nil, registry.Cell{Text: cmp.Or(r.Name, string(r.ID)), URL: ResourcePath(string(r.ID)), Wrap: true}, registry.Mono(string(r.ID)), registry.Text(webkit.Span(registry.Life(r))), guards, registry.Cell{Mark: v.closing(rungs, r.ID)})
+		view.Table.Add("", nil, registry.Cell{Text: cmp.Or(r.Name, string(r.ID)), URL: desk.ResourcePath(string(r.ID)), Wrap: true}, registry.Mono(string(r.ID)), registry.Text(webkit.Span(registry.Life(r))), guards, registry.Cell{Mark: v.closing(rungs, r.ID)})
 	}
 	return desk.Show(v.Visit, desk.ThingsPage, http.StatusOK, view)
 }
@@ -98,13 +98,13 @@ func (s *Server) getResource(v *visit) error {
 	if err != nil {
 		return err
 	}
-	path := ResourcePath(string(r.ID))
-	view := Thing{Icon: "layers", Name: name, ID: string(r.ID), Done: thingDone(v.Q.Get("done"))}
+	path := desk.ResourcePath(string(r.ID))
+	view := desk.Thing{Icon: "layers", Name: name, ID: string(r.ID), Done: thingDone(v.Q.Get("done"))}
 	if r.ID == directory.OwnAPI {
 		view.Chips = []registry.Mark{{Icon: "info", Tone: "t-2", Word: "curfew's own, not to be changed"}}
 	} else {
 		ds, n := v.mayResources(EditResource, DeleteResource)
-		view.Commands, view.Refusal = []Command{{Verb: EditResource, URL: path + "/edit", Refused: !ds[0].OK}, {Verb: DeleteResource, URL: path + "/delete", Refused: !ds[1].OK}}, n
+		view.Commands, view.Refusal = []desk.Command{{Verb: EditResource, URL: path + "/edit", Refused: !ds[0].OK}, {Verb: DeleteResource, URL: path + "/delete", Refused: !ds[1].OK}}, n
 	}
 	if r.Guarded {
 		view.Chips = append(view.Chips, registry.Mark{Icon: "shield", Tone: "t-accent", Word: "Guarded"})
@@ -113,7 +113,7 @@ func (s *Server) getResource(v *visit) error {
 	if tab == "audit" {
 		t, err := v.Audits(manage.AuditQuery{Target: string(r.ID)}, path+"?tab=audit&")
 		if fault.Is(err, fault.Denied) {
-			t, err = AuditTable{Clock: v.Clock(v.Now()), Refused: fault.Public(err)}, nil
+			t, err = desk.AuditTable{Clock: v.Clock(v.Now()), Refused: fault.Public(err)}, nil
 		}
 		if err != nil {
 			return err
@@ -122,9 +122,9 @@ func (s *Server) getResource(v *visit) error {
 	} else if view.Cards, err = v.resourceCards(r); err != nil {
 		return err
 	}
-	view.Tabs = []Tab{{Text: "Overview", URL: path, Count: -1, Current: tab != "audit"}, {Text: "Audit", URL: path + "?tab=audit", Count: -1, Current: tab == "audit"}}
+	view.Tabs = []desk.Tab{{Text: "Overview", URL: path, Count: -1, Current: tab != "audit"}, {Text: "Audit", URL: path + "?tab=audit", Count: -1, Current: tab == "audit"}}
 	view.Shell = v.Shell(name)
-	view.Crumbs = []webkit.Link{{Text: "Resources", URL: PathResources}, {Text: name}}
+	view.Crumbs = []webkit.Link{{Text: "Resources", URL: desk.PathResources}, {Text: name}}
 	return desk.Show(v.Visit, desk.ThingPage, http.StatusOK, view)
 }
 
@@ -156,7 +156,7 @@ func (v *visit) resourceCards(r *directory.Resource) ([]registry.Card, error) {
 		}
 		guards.Table.Add("", nil, registry.Mono(g.Name), registry.Cell{Mark: registry.Mark{Icon: g.Icon(), Tone: g.Tone(), Word: g.Text(c)}, Wrap: true}, age, registry.Text(webkit.Span(g.MaxStaleness)), registry.Text(webkit.Num(g.Ledger)), registry.Text(g.Version))
 	}
-	return v.Cards().Resource(r, guards, v.closing(rungs, r.ID), apps, AppPath), nil
+	return v.Cards().Resource(r, guards, v.closing(rungs, r.ID), apps, desk.AppPath), nil
 }
 
 // resourceForm is the form of a resource: a new one, or the one that the address
@@ -164,7 +164,7 @@ func (v *visit) resourceCards(r *directory.Resource) ([]registry.Card, error) {
 func (v *visit) resourceForm() (*desk.Form, error) {
 	if v.R.PathValue("id") == "" {
 		_, n := v.mayResources(CreateResource)
-		p := &desk.Form{FormPage: FormPage{Heading: "New resource", Verb: CreateResource, Button: "Create resource", Action: PathNewResource, KeepURL: PathResources, Refusal: n, Sets: registry.ResourceForm(nil)}}
+		p := &desk.Form{FormPage: desk.FormPage{Heading: "New resource", Verb: CreateResource, Button: "Create resource", Action: desk.PathNewResource, KeepURL: desk.PathResources, Refusal: n, Sets: registry.ResourceForm(nil)}}
 		p.Save = func(f webkit.Form, act manage.Act) (string, registry.Mistakes, error) {
 			id, patch, m := registry.ReadResource(f, nil)
 			if len(m) > 0 {
@@ -174,7 +174,7 @@ func (v *visit) resourceForm() (*desk.Form, error) {
 			if err != nil {
 				return "", nil, err
 			}
-			return ResourcePath(string(r.ID)) + "?done=resource-created", nil, nil
+			return desk.ResourcePath(string(r.ID)) + "?done=resource-created", nil, nil
 		}
 		return p, nil
 	}
@@ -182,9 +182,9 @@ func (v *visit) resourceForm() (*desk.Form, error) {
 	if err != nil {
 		return nil, err
 	}
-	path := ResourcePath(string(r.ID))
+	path := desk.ResourcePath(string(r.ID))
 	_, n := v.mayResources(EditResource)
-	p := &desk.Form{FormPage: FormPage{Heading: "Edit " + name, Verb: EditResource, Button: "Save", Action: path + "/edit", KeepURL: path, Refusal: n, Sets: registry.ResourceForm(r)}, Version: r.Version}
+	p := &desk.Form{FormPage: desk.FormPage{Heading: "Edit " + name, Verb: EditResource, Button: "Save", Action: path + "/edit", KeepURL: path, Refusal: n, Sets: registry.ResourceForm(r)}, Version: r.Version}
 	p.Intro = "Saving takes effect with the next access token. Those that were handed out stay as they are."
 	p.Save = func(f webkit.Form, act manage.Act) (string, registry.Mistakes, error) {
 		_, patch, m := registry.ReadResource(f, r)
@@ -213,13 +213,13 @@ func (s *Server) postResourceForm(v *visit) error {
 	return p.Post(v.Visit)
 }
 
-func (v *visit) deleteResource() (*directory.Resource, *Confirm, error) {
+func (v *visit) deleteResource() (*directory.Resource, *desk.Confirm, error) {
 	r, _, err := v.resource()
 	if err != nil {
 		return nil, nil, err
 	}
 	_, n := v.mayResources(DeleteResource)
-	c := &Confirm{Verb: DeleteResource, Action: v.R.URL.EscapedPath(), KeepURL: ResourcePath(string(r.ID)), Undo: desk.CannotUndo, ReasonHint: "Goes into the audit log.", Refusal: n}
+	c := &desk.Confirm{Verb: DeleteResource, Action: v.R.URL.EscapedPath(), KeepURL: desk.ResourcePath(string(r.ID)), Undo: desk.CannotUndo, ReasonHint: "Goes into the audit log.", Refusal: n}
 	c.Put(registry.AskDeleteResource(r))
 	return r, c, nil
 }
@@ -237,13 +237,13 @@ func (s *Server) postDeleteResource(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.Submit(func() (*Confirm, error) { return c, nil }, func(f webkit.Form) error {
+	return v.Submit(func() (*desk.Confirm, error) { return c, nil }, func(f webkit.Form) error {
 		if c.Unreasoned(f) {
 			return &desk.Mistake{Field: "reason", Text: "Give a reason"}
 		}
 		if err := s.Manage.DeleteResource(v.Ctx(), v.Actor, r.ID, manage.Act{Reason: f.Get("reason")}); err != nil {
 			return err
 		}
-		return v.To(PathResources + "?done=resource-deleted")
+		return v.To(desk.PathResources + "?done=resource-deleted")
 	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/portal/portaltest"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 	"github.com/curfew-id/curfew/internal/web/webkit/webkittest"
@@ -21,21 +22,21 @@ func TestWhoIsNotSignedInComesBackAfterwards(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	nobody := &portaltest.Browser{House: h.House}
-	ada := UserPath(h.IDs["ada"].String())
+	ada := desk.UserPath(h.IDs["ada"].String())
 	for path, next := range map[string]string{
-		"/": PathOverview, PathOverview: PathOverview, PathOverview + "/": PathOverview, PathUsers + "?q=a%5C%23d&size=25": PathUsers + "?q=a%5C%23d&size=25", ada + "?tab=audit": ada + "?tab=audit",
-		ada + "/revoke": ada + "/revoke", PathApplications + "/https:%2F%2Fx.example/revoke": PathOverview, PathUsers + "/s%C3%B8ren": PathOverview, PathBulk: PathUsers,
+		"/": desk.PathOverview, desk.PathOverview: desk.PathOverview, desk.PathOverview + "/": desk.PathOverview, desk.PathUsers + "?q=a%5C%23d&size=25": desk.PathUsers + "?q=a%5C%23d&size=25", ada + "?tab=audit": ada + "?tab=audit",
+		ada + "/revoke": ada + "/revoke", desk.PathApplications + "/https:%2F%2Fx.example/revoke": desk.PathOverview, desk.PathUsers + "/s%C3%B8ren": desk.PathOverview, desk.PathBulk: desk.PathUsers,
 	} {
 		if p := nobody.Do(http.MethodGet, path, nil); p.Status != http.StatusSeeOther || p.To != "/signin?next="+url.QueryEscape(next) {
 			t.Errorf("%s: %d to %q, want to come back to %q", path, p.Status, p.To, next)
 		}
 	}
-	for path, next := range map[string]string{ada + "/revoke": ada + "/revoke", PathBulk: PathUsers, pathBulkNow: PathUsers, PathRevokeAll: PathRevokeAll} {
+	for path, next := range map[string]string{ada + "/revoke": ada + "/revoke", desk.PathBulk: desk.PathUsers, desk.PathBulkNow: desk.PathUsers, desk.PathRevokeAll: desk.PathRevokeAll} {
 		if p := nobody.Do(http.MethodPost, path, url.Values{"reason": {"x"}}); p.Status != http.StatusSeeOther || p.To != "/signin?next="+url.QueryEscape(next) {
 			t.Errorf("post %s: %d to %q", path, p.Status, p.To)
 		}
 	}
-	if p := (&portaltest.Browser{House: h.House, Cookie: "made-up"}).Do(http.MethodGet, PathUsers, nil); p.Status != http.StatusSeeOther {
+	if p := (&portaltest.Browser{House: h.House, Cookie: "made-up"}).Do(http.MethodGet, desk.PathUsers, nil); p.Status != http.StatusSeeOther {
 		t.Errorf("an unknown cookie: %d", p.Status)
 	}
 }
@@ -44,10 +45,10 @@ func TestWhoHoldsNoRoleIsSentToTheirAccount(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	ada := h.As("ada")
-	if p := ada.Do(http.MethodGet, "/", nil); p.Status != http.StatusSeeOther || p.To != PathAccount {
+	if p := ada.Do(http.MethodGet, "/", nil); p.Status != http.StatusSeeOther || p.To != desk.PathAccount {
 		t.Errorf("/: %d to %q", p.Status, p.To)
 	}
-	for _, path := range []string{PathOverview, PathUsers, UserPath(h.IDs["ada"].String()), PathAudit} {
+	for _, path := range []string{desk.PathOverview, desk.PathUsers, desk.UserPath(h.IDs["ada"].String()), desk.PathAudit} {
 		p, _ := ada.Check(ada.Do(http.MethodGet, path, nil), http.StatusForbidden, path)
 		portaltest.Want(t, p, `href="/account"`, "hold a directory role")
 	}
@@ -55,7 +56,7 @@ func TestWhoHoldsNoRoleIsSentToTheirAccount(t *testing.T) {
 	if p.Status != http.StatusForbidden {
 		t.Errorf("post: %d", p.Status)
 	}
-	if x := h.As("grace").Do(http.MethodGet, PathAudit, nil); strings.Contains(x.Body, "Revoked sessions") {
+	if x := h.As("grace").Do(http.MethodGet, desk.PathAudit, nil); strings.Contains(x.Body, "Revoked sessions") {
 		t.Error("something was done")
 	}
 }
@@ -68,38 +69,38 @@ func TestEveryPageRenders(t *testing.T) {
 	h.Open("ada", ada.Live.Session.ID)
 	grace := h.As("grace")
 	id := h.IDs["ada"].String()
-	if p := grace.Do(http.MethodGet, "/", nil); p.To != PathOverview {
+	if p := grace.Do(http.MethodGet, "/", nil); p.To != desk.PathOverview {
 		t.Errorf("/ leads to %q", p.To)
 	}
-	if p := grace.Do(http.MethodGet, UserPath("ada@contoso.example")+"?tab=audit", nil); p.To != UserPath(id)+"?tab=audit" {
+	if p := grace.Do(http.MethodGet, desk.UserPath("ada@contoso.example")+"?tab=audit", nil); p.To != desk.UserPath(id)+"?tab=audit" {
 		t.Errorf("by user name: %d to %q", p.Status, p.To)
 	}
 	for path, says := range map[string][]string{
-		PathOverview:                        {"Legacy has no guard", "1 h 5 min", "mail-1"},
-		PathUsers:                           {"Ada Lovelace", "ada@contoso.example", "8 found", "Global Administrator", "Legacy", "Revoke everyone"},
-		UserPath(id):                        {"Firefox", "Mail for Windows", "Reports", "Within 10 s", "Not before", "nothing can end it sooner", "Files.Read, Files.Write"},
-		UserPath(id) + "?tab=audit":         {"Nothing is written down here yet"},
-		UserPath(id) + "?tab=groups":        {"No roles.", "In no group."},
-		UserPath(h.IDs["mallory"].String()): {"Mallory &lt;script&gt;", "Nothing is live"},
-		VerbPath(id, RevokeSessions):        {"1 browser session and 2 grants", "end at once", "1 access token in Legacy", "lives until", "Disable the account as well", "Ada does not see it"},
-		VerbPath(id, DisableAccount):        {"refused at once", "Keep account enabled"},
-		VerbPath(id, EnableAccount):         {"work at once"},
-		VerbPath(id, ResetPassword):         {"shown once"},
-		PathRevokeAll:                       {"Type contoso.example to go on", "7 people sign in again"},
-		PathApplications:                    {"Mail for Windows", "drive-sync"},
-		AppVerbPath("reports", RevokeApp):   {"Every grant of Reports", "Access tokens in Mail", "Access tokens in Legacy"},
-		PathResources:                       {"api://legacy", "no guard", "By expiry, up to 1 h 5 min", "1 of 1"},
-		PathGuards:                          {"mail-1", "Answering", "No guard"},
-		PathReceipts:                        {"No receipts yet"},
-		PathAudit:                           {"Nothing is written down here yet"},
+		desk.PathOverview:                        {"Legacy has no guard", "1 h 5 min", "mail-1"},
+		desk.PathUsers:                           {"Ada Lovelace", "ada@contoso.example", "8 found", "Global Administrator", "Legacy", "Revoke everyone"},
+		desk.UserPath(id):                        {"Firefox", "Mail for Windows", "Reports", "Within 10 s", "Not before", "nothing can end it sooner", "Files.Read, Files.Write"},
+		desk.UserPath(id) + "?tab=audit":         {"Nothing is written down here yet"},
+		desk.UserPath(id) + "?tab=groups":        {"No roles.", "In no group."},
+		desk.UserPath(h.IDs["mallory"].String()): {"Mallory &lt;script&gt;", "Nothing is live"},
+		VerbPath(id, RevokeSessions):             {"1 browser session and 2 grants", "end at once", "1 access token in Legacy", "lives until", "Disable the account as well", "Ada does not see it"},
+		VerbPath(id, DisableAccount):             {"refused at once", "Keep account enabled"},
+		VerbPath(id, EnableAccount):              {"work at once"},
+		VerbPath(id, ResetPassword):              {"shown once"},
+		desk.PathRevokeAll:                       {"Type contoso.example to go on", "7 people sign in again"},
+		desk.PathApplications:                    {"Mail for Windows", "drive-sync"},
+		AppVerbPath("reports", RevokeApp):        {"Every grant of Reports", "Access tokens in Mail", "Access tokens in Legacy"},
+		desk.PathResources:                       {"api://legacy", "no guard", "By expiry, up to 1 h 5 min", "1 of 1"},
+		desk.PathGuards:                          {"mail-1", "Answering", "No guard"},
+		desk.PathReceipts:                        {"No receipts yet"},
+		desk.PathAudit:                           {"Nothing is written down here yet"},
 	} {
 		p, _ := grace.Get(path)
 		portaltest.Want(t, p, says...)
 	}
 	for path, status := range map[string]int{
-		UserPath("nobody@contoso.example"): 404, UserPath(directory.NewID[directory.User](time.Now()).String()): 404, UserPath(id) + "/dance": 404, UserPath(id) + "?receipt=rc_none": 404,
-		ReceiptPath("rc_none"): 404, ReceiptPath("rc_none") + "/live": 404, AppVerbPath("nothing", RevokeApp): 404, PathUsers + "?after=x": 400, PathUsers + "?q=a&q=b": 400, PathUsers + "?q=%ff": 400,
-		PathAudit + "?before=x": 400, PathReceipts + "?before=-1": 400,
+		desk.UserPath("nobody@contoso.example"): 404, desk.UserPath(directory.NewID[directory.User](time.Now()).String()): 404, desk.UserPath(id) + "/dance": 404, desk.UserPath(id) + "?receipt=rc_none": 404,
+		desk.ReceiptPath("rc_none"): 404, desk.ReceiptPath("rc_none") + "/live": 404, AppVerbPath("nothing", RevokeApp): 404, desk.PathUsers + "?after=x": 400, desk.PathUsers + "?q=a&q=b": 400, desk.PathUsers + "?q=%ff": 400,
+		desk.PathAudit + "?before=x": 400, desk.PathReceipts + "?before=-1": 400,
 	} {
 		p := grace.Do(http.MethodGet, path, nil)
 		if p.Status != status {
@@ -133,7 +134,7 @@ func TestRevokeAndItsReceipt(t *testing.T) {
 	to := grace.Post(VerbPath(id, RevokeSessions), url.Values{"reason": {"Laptop lost <b>on</b> the train"}}).To
 	rc := receiptOf(t, to)
 	p, d := grace.Get(to)
-	portaltest.Want(t, p, "Revoked, no guard has confirmed yet", "by Grace Hopper", "Laptop lost &lt;b&gt;on&lt;/b&gt; the train", "1 session, 2 grants", "0 of 1 guards confirmed", "Legacy, 1 access token", "cut ", "Lives until", ReceiptPath(rc)+"/live")
+	portaltest.Want(t, p, "Revoked, no guard has confirmed yet", "by Grace Hopper", "Laptop lost &lt;b&gt;on&lt;/b&gt; the train", "1 session, 2 grants", "0 of 1 guards confirmed", "Legacy, 1 access token", "cut ", "Lives until", desk.ReceiptPath(rc)+"/live")
 	if title := d.All("title")[0].Text; title != "0 of 1 – Ada Lovelace – curfew" {
 		t.Errorf("title %q", title)
 	}
@@ -149,22 +150,22 @@ func TestRevokeAndItsReceipt(t *testing.T) {
 	p, _ = grace.Get(to)
 	portaltest.Want(t, p, "1 of 1 guards confirmed, slowest", "Sessions revoked at", "Ended ")
 	portaltest.WantNot(t, p, "no guard has confirmed")
-	p, _ = grace.Get(ReceiptPath(rc))
+	p, _ = grace.Get(desk.ReceiptPath(rc))
 	portaltest.Want(t, p, "1 of 1 guards confirmed", "Own sessions of Mail for Windows and Reports")
 	portaltest.WantNot(t, p, "<b>unknown</b>") // told, but nothing that this receipt waits for
-	p, _ = grace.Get(PathReceipts)
+	p, _ = grace.Get(desk.PathReceipts)
 	portaltest.Want(t, p, "ada@contoso.example", "Legacy until", "1 of 1")
-	p, _ = grace.Get(UserPath(id) + "?tab=audit")
-	portaltest.Want(t, p, "Revoked sessions", "grace@contoso.example", ReceiptPath(rc))
-	p, _ = grace.Get(UserPath(id))
+	p, _ = grace.Get(desk.UserPath(id) + "?tab=audit")
+	portaltest.Want(t, p, "Revoked sessions", "grace@contoso.example", desk.ReceiptPath(rc))
+	p, _ = grace.Get(desk.UserPath(id))
 	portaltest.Want(t, p, "Last revocation: today", "Access tokens without a grant")
 	// A receipt about somebody else is not this person's.
-	if p := grace.Do(http.MethodGet, UserPath(h.IDs["adele"].String())+"?receipt="+rc, nil); p.Status != http.StatusNotFound {
+	if p := grace.Do(http.MethodGet, desk.UserPath(h.IDs["adele"].String())+"?receipt="+rc, nil); p.Status != http.StatusNotFound {
 		t.Errorf("ada's receipt on adele's page: %d", p.Status)
 	}
 	// Everything is over when Legacy's token is, a verifier's leeway included.
 	h.Move(52 * time.Minute)
-	p, _ = grace.Get(ReceiptPath(rc))
+	p, _ = grace.Get(desk.ReceiptPath(rc))
 	portaltest.Want(t, p, "Over since")
 	portaltest.WantNot(t, p, "/live")
 }
@@ -176,7 +177,7 @@ func TestLiveReceiptFollowsTheGuards(t *testing.T) {
 	h.Open("ada", h.As("ada").Live.Session.ID, "mail-windows")
 	grace := h.As("grace")
 	rc := receiptOf(t, grace.Post(VerbPath(h.IDs["ada"].String(), RevokeSessions), url.Values{}).To)
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.HTTP.URL+ReceiptPath(rc)+"/live", nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.HTTP.URL+desk.ReceiptPath(rc)+"/live", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,9 +214,9 @@ func TestRefusedNamesTheRoleAndWhoHasIt(t *testing.T) {
 	h := newHouse(t)
 	joan := h.As("joan")
 	anita := h.IDs["anita"].String()
-	p, d := joan.Get(UserPath(anita))
+	p, d := joan.Get(desk.UserPath(anita))
 	portaltest.Want(t, p, "Anita Borg holds Global Administrator. Your role cannot act on it.", "To revoke sessions, disable the account or reset the password you need", "Privileged Authentication Administrator or Global Administrator",
-		"You hold User Administrator", "2 people can:", "Grace Hopper", "http://127.0.0.1"+UserPath(anita))
+		"You hold User Administrator", "2 people can:", "Grace Hopper", "http://127.0.0.1"+desk.UserPath(anita))
 	refused := 0
 	for _, a := range d.All("a") {
 		if a.Attr["aria-disabled"] == "true" {
@@ -225,7 +226,7 @@ func TestRefusedNamesTheRoleAndWhoHasIt(t *testing.T) {
 	if refused != 3 {
 		t.Errorf("%d refused buttons, want 3", refused)
 	}
-	for _, verb := range []Verb{RevokeSessions, DisableAccount, ResetPassword} {
+	for _, verb := range []desk.Verb{RevokeSessions, DisableAccount, ResetPassword} {
 		path := VerbPath(anita, verb)
 		p, _ := joan.Check(joan.Do(http.MethodGet, path, nil), http.StatusForbidden, path)
 		portaltest.Want(t, p, "Anita Borg holds Global Administrator", "Privileged Authentication Administrator")
@@ -234,31 +235,31 @@ func TestRefusedNamesTheRoleAndWhoHasIt(t *testing.T) {
 		portaltest.WantNot(t, p, `<form method="post"`, "Error:")
 	}
 	grace := h.As("grace")
-	p, _ = grace.Get(UserPath(anita) + "?tab=audit")
+	p, _ = grace.Get(desk.UserPath(anita) + "?tab=audit")
 	portaltest.Want(t, p, "Refused", "joan@contoso.example")
-	if p, _ := grace.Get(PathReceipts); strings.Contains(p.Body, "anita@") {
+	if p, _ := grace.Get(desk.PathReceipts); strings.Contains(p.Body, "anita@") {
 		t.Error("a refused act has a receipt")
 	}
 	// What a role does not open says so, in the frame, with the role named.
-	for path, who := range map[string]*portaltest.Browser{PathAudit: joan, PathOverview: h.As("radia"), PathReceipts: h.As("radia"), PathGuards: h.As("radia")} {
+	for path, who := range map[string]*portaltest.Browser{desk.PathAudit: joan, desk.PathOverview: h.As("radia"), desk.PathReceipts: h.As("radia"), desk.PathGuards: h.As("radia")} {
 		p, _ := who.Check(who.Do(http.MethodGet, path, nil), http.StatusForbidden, path)
 		portaltest.Want(t, p, "you need a role such as", "You hold")
 	}
-	p, _ = joan.Get(UserPath(anita) + "?tab=audit")
+	p, _ = joan.Get(desk.UserPath(anita) + "?tab=audit")
 	portaltest.Want(t, p, "To read the audit log you need")
-	p, _ = joan.Check(joan.Do(http.MethodGet, PathRevokeAll, nil), http.StatusForbidden, PathRevokeAll)
+	p, _ = joan.Check(joan.Do(http.MethodGet, desk.PathRevokeAll, nil), http.StatusForbidden, desk.PathRevokeAll)
 	portaltest.Want(t, p, "Global Administrator")
 	p, _ = joan.Check(joan.Do(http.MethodPost, AppVerbPath("reports", RevokeApp), url.Values{"reason": {"x"}}), http.StatusForbidden, "app")
 	portaltest.Want(t, p, "Cloud Application Administrator")
 	// A reader sees people, and of what is open that it is unknown to this role.
 	radia := h.As("radia")
-	p, _ = radia.Get(PathUsers)
+	p, _ = radia.Get(desk.PathUsers)
 	portaltest.Want(t, p, "Ada Lovelace")
 	portaltest.WantNot(t, p, `name="id"`, "guards answering")
-	p, _ = radia.Get(UserPath(h.IDs["ada"].String()))
+	p, _ = radia.Get(desk.UserPath(h.IDs["ada"].String()))
 	portaltest.Want(t, p, "To read receipts you need", "To revoke sessions")
 	// Nobody resets their own password here.
-	p, _ = grace.Get(UserPath(h.IDs["grace"].String()))
+	p, _ = grace.Get(desk.UserPath(h.IDs["grace"].String()))
 	portaltest.Want(t, p, "Nobody resets their own password")
 	portaltest.WantNot(t, p, "Nobody holds such a role")
 }
@@ -278,7 +279,7 @@ func TestDisableEnableAndReset(t *testing.T) {
 	to = joan.Post(VerbPath(id, EnableAccount), url.Values{}).To
 	p, _ = joan.Get(to)
 	portaltest.Want(t, p, "The account is enabled", "Disable account")
-	p, _ = joan.Get(UserPath(id) + "?done=disabled") // the page says what is, not what the address says
+	p, _ = joan.Get(desk.UserPath(id) + "?done=disabled") // the page says what is, not what the address says
 	portaltest.WantNot(t, p, "disabled already")
 
 	p, d := joan.Check(joan.Do(http.MethodPost, VerbPath(id, ResetPassword), url.Values{"reason": {"forgotten"}}), http.StatusOK, "reset")
@@ -295,7 +296,7 @@ func TestDisableEnableAndReset(t *testing.T) {
 	if _, must, err := signInWith(h, "ada", next); err != nil || !must {
 		t.Errorf("the temporary password must be changed at once: %v %v", must, err)
 	}
-	p, _ = joan.Get(PathUsers + "?q=ada")
+	p, _ = joan.Get(desk.PathUsers + "?q=ada")
 	portaltest.Want(t, p, "New password due")
 
 	// Widened: one act, which is the disabling.
@@ -311,10 +312,10 @@ func TestOneSessionAndOneGrant(t *testing.T) {
 	h.Open("ada", first.Live.Session.ID)
 	grace := h.As("grace")
 	id := h.IDs["ada"].String()
-	_, d := grace.Get(UserPath(id))
+	_, d := grace.Get(desk.UserPath(id))
 	var ends []string
 	for _, a := range d.All("a") {
-		if strings.HasPrefix(a.Attr["href"], UserPath(id)+"/sessions/") || strings.HasPrefix(a.Attr["href"], UserPath(id)+"/grants/") {
+		if strings.HasPrefix(a.Attr["href"], desk.UserPath(id)+"/sessions/") || strings.HasPrefix(a.Attr["href"], desk.UserPath(id)+"/grants/") {
 			ends = append(ends, a.Attr["href"])
 		}
 	}
@@ -327,7 +328,7 @@ func TestOneSessionAndOneGrant(t *testing.T) {
 	// Somebody else's session does not answer to this address.
 	h.As("adele")
 	other := sessionPath(h.IDs["adele"].String(), second.Live.Session.ID.String())
-	if p := grace.Do(http.MethodPost, other, url.Values{}); p.To != UserPath(h.IDs["adele"].String())+"?done=already" {
+	if p := grace.Do(http.MethodPost, other, url.Values{}); p.To != desk.UserPath(h.IDs["adele"].String())+"?done=already" {
 		t.Errorf("%d to %q", p.Status, p.To)
 	}
 	p, _ = grace.Get(grace.Post(path, url.Values{"reason": {"strange"}}).To)
@@ -339,7 +340,7 @@ func TestOneSessionAndOneGrant(t *testing.T) {
 	portaltest.Want(t, p, "Revoke the grant of", "stay as they are")
 	p, _ = grace.Get(grace.Post(grants[0], url.Values{}).To)
 	portaltest.Want(t, p, "Grant revoked at")
-	if p := first.Do(http.MethodGet, "/", nil); p.To != PathAccount {
+	if p := first.Do(http.MethodGet, "/", nil); p.To != desk.PathAccount {
 		t.Errorf("the other session ended, too: %q", p.To)
 	}
 }
@@ -351,7 +352,7 @@ func TestSeveralAtOnceSomeRefused(t *testing.T) {
 	h.Open("ada", ada.Live.Session.ID)
 	joan := h.As("joan")
 	ids := []string{h.IDs["ada"].String(), h.IDs["anita"].String(), h.IDs["adele"].String(), h.IDs["joan"].String(), h.IDs["radia"].String()}
-	p, d := joan.Check(joan.Do(http.MethodPost, PathBulk, url.Values{"verb": {"revoke"}, "id": ids}), http.StatusOK, "bulk")
+	p, d := joan.Check(joan.Do(http.MethodPost, desk.PathBulk, url.Values{"verb": {"revoke"}, "id": ids}), http.StatusOK, "bulk")
 	portaltest.Want(t, p, "Revoke the sessions of 4 users?", "2 browser sessions and 2 grants", "1 user is left out", "Anita Borg: holds Global Administrator")
 	form := url.Values{"reason": {"leak"}}
 	for _, e := range d.All("input") {
@@ -360,23 +361,23 @@ func TestSeveralAtOnceSomeRefused(t *testing.T) {
 		}
 	}
 	without := url.Values{"verb": form["verb"], "id": form["id"]}
-	p, _ = joan.Check(joan.Do(http.MethodPost, pathBulkNow, without), http.StatusUnprocessableEntity, "no reason")
+	p, _ = joan.Check(joan.Do(http.MethodPost, desk.PathBulkNow, without), http.StatusUnprocessableEntity, "no reason")
 	portaltest.Want(t, p, "Give a reason", "Error: nothing was done")
-	p, _ = joan.Check(joan.Do(http.MethodPost, pathBulkNow, form), http.StatusOK, "bulk now")
+	p, _ = joan.Check(joan.Do(http.MethodPost, desk.PathBulkNow, form), http.StatusOK, "bulk now")
 	portaltest.Want(t, p, "4 revoked, 1 refused, 0 failed", "Anita Borg holds Global Administrator", "Not over: ", "Legacy until")
-	if x := joan.Do(http.MethodGet, PathUsers, nil); !strings.HasPrefix(x.To, "/signin") {
+	if x := joan.Do(http.MethodGet, desk.PathUsers, nil); !strings.HasPrefix(x.To, "/signin") {
 		t.Errorf("joan was among them, last of all, and is still signed in: %d", x.Status)
 	}
 	grace := h.As("grace")
-	p, _ = grace.Check(grace.Do(http.MethodPost, PathBulk, url.Values{"verb": {"disable"}}), http.StatusForbidden, "nobody selected")
+	p, _ = grace.Check(grace.Do(http.MethodPost, desk.PathBulk, url.Values{"verb": {"disable"}}), http.StatusForbidden, "nobody selected")
 	portaltest.Want(t, p, "Nobody is selected")
 	for name, form := range map[string]url.Values{"verb": {"verb": {"dance"}, "id": ids}, "reset": {"verb": {"reset-password"}, "id": ids}, "many": {"verb": {"revoke"}, "id": slices.Repeat(ids, 30)}} {
-		if p := grace.Do(http.MethodPost, PathBulk, form); p.Status != http.StatusBadRequest {
+		if p := grace.Do(http.MethodPost, desk.PathBulk, form); p.Status != http.StatusBadRequest {
 			t.Errorf("%s: %d", name, p.Status)
 		}
 	}
 	joan = h.As("joan")
-	p, _ = joan.Check(joan.Do(http.MethodPost, PathBulk, url.Values{"verb": {"disable"}, "id": {ids[1]}}), http.StatusForbidden, "all refused")
+	p, _ = joan.Check(joan.Do(http.MethodPost, desk.PathBulk, url.Values{"verb": {"disable"}, "id": {ids[1]}}), http.StatusForbidden, "all refused")
 	portaltest.Want(t, p, "Privileged Authentication Administrator")
 }
 
@@ -386,27 +387,27 @@ func TestRevokeEveryoneButOneself(t *testing.T) {
 	ada, grace := h.As("ada"), h.As("grace")
 	other := h.As("grace")
 	for name, form := range map[string]url.Values{"Give a reason": {"domain": {"contoso.example"}}, "This is not contoso.example": {"reason": {"breach"}, "domain": {"contoso"}}} {
-		p, _ := grace.Check(grace.Do(http.MethodPost, PathRevokeAll, form), http.StatusUnprocessableEntity, name)
+		p, _ := grace.Check(grace.Do(http.MethodPost, desk.PathRevokeAll, form), http.StatusUnprocessableEntity, name)
 		portaltest.Want(t, p, name, `aria-invalid="true"`)
 	}
 	form := url.Values{"reason": {"breach"}, "domain": {" Contoso.Example "}}
 	h.Move(11 * time.Minute)
-	again := "/signin?prompt=login&next=" + url.QueryEscape(PathRevokeAll)
-	if p := grace.Do(http.MethodGet, PathRevokeAll, nil); p.To != again {
+	again := "/signin?prompt=login&next=" + url.QueryEscape(desk.PathRevokeAll)
+	if p := grace.Do(http.MethodGet, desk.PathRevokeAll, nil); p.To != again {
 		t.Errorf("an old proof: %d to %q", p.Status, p.To)
 	}
-	if p := grace.Do(http.MethodPost, PathRevokeAll, form); p.To != again {
+	if p := grace.Do(http.MethodPost, desk.PathRevokeAll, form); p.To != again {
 		t.Errorf("an old proof: %d to %q", p.Status, p.To)
 	}
-	if p := ada.Do(http.MethodGet, "/", nil); p.To != PathAccount {
+	if p := ada.Do(http.MethodGet, "/", nil); p.To != desk.PathAccount {
 		t.Errorf("ada was cut before anybody proved anything: %q", p.To)
 	}
 	grace = h.As("grace")
-	p := grace.Post(PathRevokeAll, form)
+	p := grace.Post(desk.PathRevokeAll, form)
 	if len(p.Cookie) != 1 || p.Cookie[0].Name != "curfew" || !p.Cookie[0].HttpOnly || p.Cookie[0].SameSite != http.SameSiteLaxMode {
 		t.Fatalf("cookies %v", p.Cookie)
 	}
-	if x := grace.Do(http.MethodGet, PathUsers, nil); !strings.HasPrefix(x.To, "/signin") {
+	if x := grace.Do(http.MethodGet, desk.PathUsers, nil); !strings.HasPrefix(x.To, "/signin") {
 		t.Error("the old cookie still works")
 	}
 	grace.Cookie = p.Cookie[0].Value
@@ -445,7 +446,7 @@ func TestFormsThatComeBack(t *testing.T) {
 	if p := grace.Do(http.MethodPost, path, nil); p.Status != http.StatusBadRequest {
 		t.Errorf("no form: %d", p.Status)
 	}
-	if p, _ := grace.Get(PathReceipts); !strings.Contains(p.Body, "No receipts yet") {
+	if p, _ := grace.Get(desk.PathReceipts); !strings.Contains(p.Body, "No receipts yet") {
 		t.Error("a form that came back did something")
 	}
 	// Written while the actor is cut: to sign in, nothing done.
@@ -489,31 +490,31 @@ func TestNoRealPageIsWiderThanItsWindow(t *testing.T) {
 		}
 	}
 	ask(6)
-	take("overview", grace, PathOverview)
-	take("users", grace, PathUsers)
-	take("users-search", joan, PathUsers+"?q=ad")
-	take("user", grace, UserPath(id))
-	take("user-groups", grace, UserPath(h.IDs["joan"].String())+"?tab=groups")
-	take("refused", joan, UserPath(h.IDs["anita"].String()))
-	take("refused-page", joan, PathAudit)
+	take("overview", grace, desk.PathOverview)
+	take("users", grace, desk.PathUsers)
+	take("users-search", joan, desk.PathUsers+"?q=ad")
+	take("user", grace, desk.UserPath(id))
+	take("user-groups", grace, desk.UserPath(h.IDs["joan"].String())+"?tab=groups")
+	take("refused", joan, desk.UserPath(h.IDs["anita"].String()))
+	take("refused-page", joan, desk.PathAudit)
 	take("confirm", grace, VerbPath(id, RevokeSessions))
-	take("confirm-all", grace, PathRevokeAll)
+	take("confirm-all", grace, desk.PathRevokeAll)
 	take("confirm-app", grace, AppVerbPath("reports", RevokeApp))
-	take("no-role", h.As("mallory"), PathUsers)
-	bulk := joan.Do(http.MethodPost, PathBulk, url.Values{"verb": {"revoke"}, "id": {id, h.IDs["anita"].String(), h.IDs["adele"].String()}})
+	take("no-role", h.As("mallory"), desk.PathUsers)
+	bulk := joan.Do(http.MethodPost, desk.PathBulk, url.Values{"verb": {"revoke"}, "id": {id, h.IDs["anita"].String(), h.IDs["adele"].String()}})
 	shots["real-bulk"] = []byte(bulk.Body)
 	h.Move(7 * time.Second) // drive-3 falls silent
 	ask(5)
-	grace.Do(http.MethodGet, PathOverview, nil)
+	grace.Do(http.MethodGet, desk.PathOverview, nil)
 	to := grace.Post(VerbPath(id, RevokeSessions), url.Values{"reason": {"Laptop lost on the train, INC-4711"}}).To
 	take("receipt-first", grace, to)
 	ask(5)
 	take("receipt", grace, to)
-	take("receipts", grace, PathReceipts)
-	take("receipt-page", grace, ReceiptPath(receiptOf(t, to)))
-	take("guards", grace, PathGuards)
-	take("resources", grace, PathResources)
-	take("applications", grace, PathApplications)
-	take("audit", grace, PathAudit)
+	take("receipts", grace, desk.PathReceipts)
+	take("receipt-page", grace, desk.ReceiptPath(receiptOf(t, to)))
+	take("guards", grace, desk.PathGuards)
+	take("resources", grace, desk.PathResources)
+	take("applications", grace, desk.PathApplications)
+	take("audit", grace, desk.PathAudit)
 	webkittest.Fits(t, shots)
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // action is what role.Allowed calls the verbs on a user.
-var action = map[Verb]role.Action{
+var action = map[desk.Verb]role.Action{
 	RevokeSessions: role.RevokeSessions, DisableAccount: role.DisableUser, EnableAccount: role.EnableUser, ResetPassword: role.ResetPassword,
 	RevokeSession: role.RevokeSession, RevokeGrant: role.RevokeSession,
 }
@@ -85,11 +85,11 @@ func (s *Server) getUser(v *visit) error {
 		return err
 	}
 	if v.R.PathValue("id") != p.id { // by name, or in capitals
-		return v.To(UserPath(p.id) + suffix(v.R.URL))
+		return v.To(desk.UserPath(p.id) + suffix(v.R.URL))
 	}
 	view := User{ID: p.id, Name: p.name, UserName: p.User.Name, Account: account(p.User), Roles: role.Names(p.Held.Roles), Done: done(v.Q.Get("done"), p.User)}
 	view.About = strings.Join(slices.DeleteFunc([]string{p.User.JobTitle, p.User.Department}, func(s string) bool { return s == "" }), ", ")
-	verbs := []Verb{RevokeSessions, DisableAccount, ResetPassword}
+	verbs := []desk.Verb{RevokeSessions, DisableAccount, ResetPassword}
 	if !p.User.Enabled {
 		verbs[1] = EnableAccount
 	}
@@ -104,12 +104,12 @@ func (s *Server) getUser(v *visit) error {
 	switch tab {
 	case "audit":
 		if view.Audit, err = v.userAudit(p); fault.Is(err, fault.Denied) {
-			view.Audit, err = &AuditTable{Clock: v.Clock(v.Now()), Refused: fault.Public(err)}, nil
+			view.Audit, err = &desk.AuditTable{Clock: v.Clock(v.Now()), Refused: fault.Public(err)}, nil
 		}
 	case "groups":
 		view.Membership, err = v.membership(p)
 	case "applications":
-		view.Cards, err = v.userApps(p, func(verb Verb) bool {
+		view.Cards, err = v.userApps(p, func(verb desk.Verb) bool {
 			return o.May(verb, appActs[verb.Slug].action, role.Target{ID: p.User.ID})
 		})
 	default:
@@ -124,19 +124,19 @@ func (s *Server) getUser(v *visit) error {
 	if err != nil {
 		return err
 	}
-	view.Refusal = o.Refusal(p.User.ID, p.name, UserPath(p.id))
-	tabs := []Tab{{Text: "Access", Count: -1}, {Text: "Audit", URL: "?tab=audit", Count: -1}, {Text: "Applications", URL: "?tab=applications", Count: -1},
+	view.Refusal = o.Refusal(p.User.ID, p.name, desk.UserPath(p.id))
+	tabs := []desk.Tab{{Text: "Access", Count: -1}, {Text: "Audit", URL: "?tab=audit", Count: -1}, {Text: "Applications", URL: "?tab=applications", Count: -1},
 		{Text: "Groups and roles", URL: "?tab=groups", Count: len(p.Groups) + len(p.Held.Roles)}}
 	for i, t := range s.Tabs {
-		tabs = slices.Insert(tabs, i+1, Tab{Text: t.Text, URL: "?tab=" + t.Word, Count: -1})
+		tabs = slices.Insert(tabs, i+1, desk.Tab{Text: t.Text, URL: "?tab=" + t.Word, Count: -1})
 	}
 	for _, t := range tabs {
 		t.Current = strings.TrimPrefix(t.URL, "?tab=") == tab
-		t.URL = UserPath(p.id) + t.URL
+		t.URL = desk.UserPath(p.id) + t.URL
 		view.Tabs = append(view.Tabs, t)
 	}
 	view.Shell = v.Shell(p.name)
-	view.Crumbs = []webkit.Link{{Text: "Users", URL: PathUsers}, {Text: p.name}}
+	view.Crumbs = []webkit.Link{{Text: "Users", URL: desk.PathUsers}, {Text: p.name}}
 	return desk.Show(v.Visit, userPage, http.StatusOK, view)
 }
 
@@ -166,7 +166,7 @@ func (v *visit) userAccess(p *person, view *User) error {
 		if !about(rv, p) {
 			return fault.New(fault.NotFound, "This receipt is not about "+p.name+".")
 		}
-		r := v.receipt(rv, UserPath(p.id)+"?receipt="+url.QueryEscape(rv.ID))
+		r := v.receipt(rv, desk.UserPath(p.id)+"?receipt="+url.QueryEscape(rv.ID))
 		r.Target = p.name
 		view.Receipt, cut = &r, v.s.cuts.Recall(rv.ID)
 	}
@@ -193,14 +193,14 @@ func about(rv *relay.ReceiptView, p *person) bool {
 	return false
 }
 
-func (v *visit) userAudit(p *person) (*AuditTable, error) {
-	t, err := v.Audits(manage.AuditQuery{Target: p.id}, UserPath(p.id)+"?tab=audit&")
+func (v *visit) userAudit(p *person) (*desk.AuditTable, error) {
+	t, err := v.Audits(manage.AuditQuery{Target: p.id}, desk.UserPath(p.id)+"?tab=audit&")
 	return &t, err
 }
 
 // userApps fills the tab that shows what somebody consented to and is assigned to.
 // may says what the verb will say.
-func (v *visit) userApps(p *person, may func(Verb) bool) ([]registry.Card, error) {
+func (v *visit) userApps(p *person, may func(desk.Verb) bool) ([]registry.Card, error) {
 	consents, err := v.s.Manage.Consents(v.Ctx(), v.Actor, p.User.ID)
 	if err != nil {
 		return nil, err
@@ -213,10 +213,10 @@ func (v *visit) userApps(p *person, may func(Verb) bool) ([]registry.Card, error
 	if err != nil {
 		return nil, err
 	}
-	offer := func(verb Verb, app directory.AppID, part string) registry.Button {
+	offer := func(verb desk.Verb, app directory.AppID, part string) registry.Button {
 		return desk.Button(verb, appPartPath(string(app), verb, part), !may(verb))
 	}
-	return v.Cards().OfUser(apps, consents, assigned, AppPath,
+	return v.Cards().OfUser(apps, consents, assigned, desk.AppPath,
 		func(c directory.Consent) registry.Button { return offer(WithdrawConsent, c.App, p.id) },
 		func(a manage.AppAssignment) registry.Button { return offer(Unassign, a.App, a.ID.String()) }), nil
 }

@@ -60,9 +60,9 @@ func (l *list) with(changes ...string) string {
 		set(changes[i], changes[i+1])
 	}
 	if len(u) == 0 {
-		return PathUsers
+		return desk.PathUsers
 	}
-	return PathUsers + "?" + u.Encode()
+	return desk.PathUsers + "?" + u.Encode()
 }
 
 func (v *visit) list() (*list, error) {
@@ -138,13 +138,13 @@ func (s *Server) getUsers(v *visit) error {
 	if err != nil {
 		return err
 	}
-	view := Users{Query: l.query, SortURL: l.with("sort", "-name"), Descending: l.descending, ClearURL: PathUsers,
+	view := Users{Query: l.query, SortURL: l.with("sort", "-name"), Descending: l.descending, ClearURL: desk.PathUsers,
 		CanRevokeAll: role.Allowed(v.Actor, role.CutDirectory, role.Target{}).OK}
 	if l.descending {
 		view.SortURL = l.with("sort", "")
 	}
 	ordinary := role.Target{ID: directory.NewID[directory.User](began)}
-	for _, verb := range []Verb{RevokeSessions, DisableAccount, EnableAccount} {
+	for _, verb := range []desk.Verb{RevokeSessions, DisableAccount, EnableAccount} {
 		if role.Allowed(v.Actor, action[verb], ordinary).OK {
 			view.Bulk = append(view.Bulk, verb)
 		}
@@ -168,7 +168,7 @@ func (s *Server) getUsers(v *visit) error {
 
 // read reads one page and counts. Going back reads the reverse order. How many
 // there are in all is known from the navigation.
-func (l *list) read(p *Paging) (rows []*directory.User, found int, err error) {
+func (l *list) read(p *desk.Paging) (rows []*directory.User, found int, err error) {
 	found = -1
 	if l.users.Filter == nil && l.users.Search == nil {
 		found = l.v.UserCount()
@@ -192,7 +192,7 @@ func (l *list) read(p *Paging) (rows []*directory.User, found int, err error) {
 		l.at = 1
 	}
 	order, first, last := l.users.Order, rows[0], rows[len(rows)-1]
-	*p = Paging{From: l.at, To: l.at + len(rows) - 1, Total: found, Size: l.size}
+	*p = desk.Paging{From: l.at, To: l.at + len(rows) - 1, Total: found, Size: l.size}
 	p.Total = max(p.Total, p.To) // somebody was deleted meanwhile
 	if hasNext {
 		order.Desc = l.descending
@@ -214,14 +214,14 @@ func (l *list) read(p *Paging) (rows []*directory.User, found int, err error) {
 
 // filters are the pills, and the hidden fields that keep them while searching.
 // Departments are offered as they stand on the page.
-func (l *list) filters(rows []*directory.User) (pills []Filter, hidden []Hidden) {
+func (l *list) filters(rows []*directory.User) (pills []desk.Filter, hidden []desk.Hidden) {
 	pill := func(label, name, value, words string, options []webkit.Link) {
-		f := Filter{Label: label}
+		f := desk.Filter{Label: label}
 		if value == "" {
 			f.Options = options
 		} else {
 			f.Value, f.ClearURL = words, l.with(name, "")
-			hidden = append(hidden, Hidden{Name: name, Value: value})
+			hidden = append(hidden, desk.Hidden{Name: name, Value: value})
 		}
 		if f.Value != "" || len(f.Options) > 0 {
 			pills = append(pills, f)
@@ -257,10 +257,10 @@ func (l *list) filters(rows []*directory.User) (pills []Filter, hidden []Hidden)
 	}
 	pill("Department", "department", l.department, l.department, departments)
 	if l.descending {
-		hidden = append(hidden, Hidden{Name: "sort", Value: "-name"})
+		hidden = append(hidden, desk.Hidden{Name: "sort", Value: "-name"})
 	}
 	if l.size != defaultSize {
-		hidden = append(hidden, Hidden{Name: "size", Value: strconv.Itoa(l.size)})
+		hidden = append(hidden, desk.Hidden{Name: "size", Value: strconv.Itoa(l.size)})
 	}
 	return pills, hidden
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/webkit/webkittest"
 )
 
@@ -240,7 +241,7 @@ func TestEndings(t *testing.T) {
 
 func TestBulkVerbs(t *testing.T) {
 	t.Parallel()
-	for _, v := range []Verb{RevokeSessions, DisableAccount, EnableAccount, ResetPassword} {
+	for _, v := range []desk.Verb{RevokeSessions, DisableAccount, EnableAccount, ResetPassword} {
 		if got, ok := ParseBulkVerb(v.Slug); !ok || got != v {
 			t.Errorf("%s: %v %v", v.Slug, got, ok)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/portal/portaltest"
 )
 
@@ -32,12 +33,12 @@ func TestResourceIsRegisteredAndChangedByForms(t *testing.T) {
 	h := newHouse(t)
 	h.mailWeb()
 	grace := h.As("grace")
-	f := typed(t, first(grace.Get(PathNewResource)))
+	f := typed(t, first(grace.Get(desk.PathNewResource)))
 	for k, v := range map[string]string{"id": "https://pay.contoso.example/v1?x=1", "name": "Payroll", "scopes": "Pay.Read Read your payslips\r\nPay.Read.All (admin) Read everyone's payslips", "app_roles": "Pay.Run", "life": "30 minutes", "alg": "RS256"} {
 		f.Set(k, v)
 	}
-	path := ResourcePath("https://pay.contoso.example/v1?x=1")
-	if to := grace.Post(PathNewResource, f).To; to != path+"?done=resource-created" {
+	path := desk.ResourcePath("https://pay.contoso.example/v1?x=1")
+	if to := grace.Post(desk.PathNewResource, f).To; to != path+"?done=resource-created" {
 		t.Fatalf("created: %q", to)
 	}
 	r := h.resource("https://pay.contoso.example/v1?x=1")
@@ -46,7 +47,7 @@ func TestResourceIsRegisteredAndChangedByForms(t *testing.T) {
 	}
 	p, _ := grace.Get(path + "?done=resource-created")
 	portaltest.Want(t, p, "The resource was registered", "Read everyone&#39;s payslips", "An administrator", "Pay.Run", "30 min", "RS256", "No guard stands before it", "By expiry, up to")
-	for _, path := range []string{path, ResourcePath("api://mail"), ResourcePath("api://legacy")} {
+	for _, path := range []string{path, desk.ResourcePath("api://mail"), desk.ResourcePath("api://legacy")} {
 		before := h.resource(directory.ResourceID(unescape(t, path)))
 		grace.Post(path+"/edit", typed(t, first(grace.Get(path+"/edit"))))
 		if after := h.resource(before.ID); after.Version != before.Version {
@@ -54,7 +55,7 @@ func TestResourceIsRegisteredAndChangedByForms(t *testing.T) {
 		}
 	}
 	// Guarded, and more than an hour, only with a live guard as the proof.
-	edit := ResourcePath("api://mail") + "/edit"
+	edit := desk.ResourcePath("api://mail") + "/edit"
 	f = typed(t, first(grace.Get(edit)))
 	f.Set("guarded", "1")
 	f.Set("life", "8 hours")
@@ -66,7 +67,7 @@ func TestResourceIsRegisteredAndChangedByForms(t *testing.T) {
 	if r := h.resource("api://mail"); !r.Guarded || r.TokenLife != 8*time.Hour {
 		t.Errorf("%+v", r)
 	}
-	p, _ = grace.Get(ResourcePath("api://mail"))
+	p, _ = grace.Get(desk.ResourcePath("api://mail"))
 	portaltest.Want(t, p, "Every instance is behind a guard", "8 h", "mail-1", "Answering", "curfew-guard/0.1", "Within 10 s", "Mail for the web", "Mail.Read.All")
 	f = typed(t, first(grace.Get(edit)))
 	f.Del("guarded")
@@ -74,12 +75,12 @@ func TestResourceIsRegisteredAndChangedByForms(t *testing.T) {
 	if r := h.resource("api://mail"); r.Guarded || r.TokenLife != time.Hour {
 		t.Errorf("no longer guarded: %+v", r)
 	}
-	p, _ = grace.Check(grace.Do(http.MethodPost, PathNewResource, url.Values{"id": {""}, "name": {""}, "scopes": {".x"}, "app_roles": {"a b"}, "life": {"long"}, "encryption_key": {"{}"}, "alg": {"ES256"}}), http.StatusUnprocessableEntity, PathNewResource)
+	p, _ = grace.Check(grace.Do(http.MethodPost, desk.PathNewResource, url.Values{"id": {""}, "name": {""}, "scopes": {".x"}, "app_roles": {"a b"}, "life": {"long"}, "encryption_key": {"{}"}, "alg": {"ES256"}}), http.StatusUnprocessableEntity, desk.PathNewResource)
 	for _, name := range []string{"id", "name", "scopes", "app_roles", "life", "encryption_key"} {
 		portaltest.Want(t, p, `href="#f-`+name+`"`)
 	}
 	// What an application names stays.
-	del := ResourcePath("api://mail") + "/delete"
+	del := desk.ResourcePath("api://mail") + "/delete"
 	p, _ = grace.Check(grace.Do(http.MethodPost, del, url.Values{"reason": {"x"}}), http.StatusConflict, del)
 	portaltest.Want(t, p, "still names this resource")
 	p, _ = grace.Check(grace.Do(http.MethodPost, path+"/delete", url.Values{}), http.StatusUnprocessableEntity, path)
@@ -87,9 +88,9 @@ func TestResourceIsRegisteredAndChangedByForms(t *testing.T) {
 	p, _ = grace.Get(grace.Post(path+"/delete", url.Values{"reason": {"sold"}}).To)
 	portaltest.Want(t, p, "The resource was deleted")
 	portaltest.WantNot(t, p, "Payroll")
-	p, _ = grace.Get(PathResources + "?q=LEG")
+	p, _ = grace.Get(desk.PathResources + "?q=LEG")
 	portaltest.Want(t, p, "1 found", "api://legacy")
-	p, _ = grace.Get(ResourcePath("api://mail") + "?tab=audit")
+	p, _ = grace.Get(desk.ResourcePath("api://mail") + "?tab=audit")
 	portaltest.Want(t, p, "Changed resource")
 }
 
@@ -114,7 +115,7 @@ func (h *house) acknowledged(id directory.ResourceID) {
 
 func unescape(t *testing.T, path string) string {
 	t.Helper()
-	s, err := url.PathUnescape(strings.TrimPrefix(path, PathResources+"/"))
+	s, err := url.PathUnescape(strings.TrimPrefix(path, desk.PathResources+"/"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +131,7 @@ func TestWhoMayDoWhatToAResource(t *testing.T) {
 	form := url.Values{"id": {"api://mine"}, "name": {"Mine"}, "alg": {"ES256"}, "reason": {"x"}, "version": {"2"}}
 	for _, who := range []string{"mallory", "ada", "uma", "joan"} { // ada owns an application; uma and joan may read, and no more
 		b := h.As(who)
-		for _, path := range []string{PathNewResource, ResourcePath("api://mail") + "/edit", ResourcePath("api://mail") + "/delete"} {
+		for _, path := range []string{desk.PathNewResource, desk.ResourcePath("api://mail") + "/edit", desk.ResourcePath("api://mail") + "/delete"} {
 			for _, method := range []string{http.MethodGet, http.MethodPost} {
 				f := form
 				if method == http.MethodGet {
@@ -146,7 +147,7 @@ func TestWhoMayDoWhatToAResource(t *testing.T) {
 		if who == "joan" || who == "uma" {
 			status = http.StatusOK
 		}
-		for _, path := range []string{PathResources, ResourcePath("api://mail")} {
+		for _, path := range []string{desk.PathResources, desk.ResourcePath("api://mail")} {
 			if p := b.Do(http.MethodGet, path, nil); p.Status != status {
 				t.Errorf("%s %s: %d, want %d", who, path, p.Status, status)
 			}

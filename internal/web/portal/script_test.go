@@ -10,6 +10,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 	"github.com/curfew-id/curfew/internal/web/webkit/webkittest"
 )
@@ -48,13 +49,13 @@ func TestScriptInABrowser(t *testing.T) {
 		})
 	}
 	page("GET /{$}", "receipts-empty")
-	page("GET "+UserPath(adaID), "user")
-	page("GET "+PathOverview+"/{$}", "overview")
-	page("GET "+PathOverview, "overview")
-	page("GET "+PathAudit, "overview-quiet")
+	page("GET "+desk.UserPath(adaID), "user")
+	page("GET "+desk.PathOverview+"/{$}", "overview")
+	page("GET "+desk.PathOverview, "overview")
+	page("GET "+desk.PathAudit, "overview-quiet")
 	page("GET "+VerbPath(adaID, RevokeSessions), "confirm")
-	page("GET "+ReceiptPath("rc_4c81-48211"), "receipt")
-	mux.HandleFunc("GET "+PathUsers, func(w http.ResponseWriter, r *http.Request) {
+	page("GET "+desk.ReceiptPath("rc_4c81-48211"), "receipt")
+	mux.HandleFunc("GET "+desk.PathUsers, func(w http.ResponseWriter, r *http.Request) {
 		name := "users"
 		if r.FormValue("q") == "adx" {
 			name = "users-nobody"
@@ -62,7 +63,7 @@ func TestScriptInABrowser(t *testing.T) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Write(all[name])
 	})
-	mux.HandleFunc("POST "+PathBulk, func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST "+desk.PathBulk, func(w http.ResponseWriter, r *http.Request) {
 		f, err := webkit.ParseForm(w, r, "id")
 		if err != nil {
 			t.Error(err)
@@ -71,7 +72,7 @@ func TestScriptInABrowser(t *testing.T) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Write(all["confirm"])
 	})
-	mux.HandleFunc("GET "+ReceiptPath("rc_4c81-48211")+"/live", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET "+desk.ReceiptPath("rc_4c81-48211")+"/live", func(w http.ResponseWriter, r *http.Request) {
 		s, err := webkit.NewStream(w)
 		for err == nil {
 			select {
@@ -94,17 +95,17 @@ func TestScriptInABrowser(t *testing.T) {
 	}
 
 	t.Run("R opens the confirmation and never acts", func(t *testing.T) {
-		open(UserPath(adaID))
+		open(desk.UserPath(adaID))
 		press(t, ctx, "r")
 		until(t, ctx, `document.querySelector("dialog[open] #confirm-title")?.textContent.startsWith("Revoke Ada")`)
 		until(t, ctx, `document.activeElement.name === "reason"`)
 		until(t, ctx, `document.querySelector("dialog[open] form").getAttribute("action") === "`+VerbPath(adaID, RevokeSessions)+`"`)
 		press(t, ctx, kb.Escape)
-		until(t, ctx, `!document.querySelector("dialog[open]") && location.pathname === "`+UserPath(adaID)+`"`)
+		until(t, ctx, `!document.querySelector("dialog[open]") && location.pathname === "`+desk.UserPath(adaID)+`"`)
 	})
 
 	t.Run("search replaces the results while typing", func(t *testing.T) {
-		open(PathUsers)
+		open(desk.PathUsers)
 		press(t, ctx, "/")
 		until(t, ctx, `document.activeElement.id === "q"`)
 		// The driver types the slash although its keydown was cancelled; browsers do not.
@@ -115,7 +116,7 @@ func TestScriptInABrowser(t *testing.T) {
 	})
 
 	t.Run("rows are selected by keys and revoked together", func(t *testing.T) {
-		open(PathUsers)
+		open(desk.PathUsers)
 		until(t, ctx, `document.querySelector("[data-count]").textContent === "Nothing selected"`)
 		press(t, ctx, "jxjjX")
 		until(t, ctx, `document.querySelector("[data-count]").textContent === "3 selected" && document.querySelectorAll("tr.sel").length === 3`)
@@ -132,21 +133,21 @@ func TestScriptInABrowser(t *testing.T) {
 	})
 
 	t.Run("G O goes to the overview", func(t *testing.T) {
-		open(UserPath(adaID))
+		open(desk.UserPath(adaID))
 		press(t, ctx, "go")
 		until(t, ctx, `location.pathname === "/portal" && document.readyState === "complete"`)
 	})
 
 	t.Run("keys are off for who wants them off", func(t *testing.T) {
-		open(PathAudit)
+		open(desk.PathAudit)
 		press(t, ctx, "?gu")
-		if on, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`!!document.querySelector("dialog[open]") || location.pathname !== "`+PathAudit+`"`)); err != nil || on {
+		if on, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`!!document.querySelector("dialog[open]") || location.pathname !== "`+desk.PathAudit+`"`)); err != nil || on {
 			t.Errorf("a key did something: %v", err)
 		}
 	})
 
 	t.Run("a receipt lives, and says when it does not", func(t *testing.T) {
-		open(ReceiptPath("rc_4c81-48211"))
+		open(desk.ReceiptPath("rc_4c81-48211"))
 		until(t, ctx, `document.title.startsWith("5 of 6") && document.activeElement.id === "receipt-title"`)
 		r := adaReceipt()
 		r.PageURL, r.Confirmed, r.Now = "", 6, at("12:04:34")

@@ -14,6 +14,7 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/signin"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/portal/portaltest"
 	"github.com/curfew-id/curfew/internal/web/webkit/webkittest"
 )
@@ -73,7 +74,7 @@ func TestSearchAndFilters(t *testing.T) {
 		"role=nonsense":                 nil,
 		"q=" + strings.Repeat("x", 500): nil,
 	} {
-		p, _ := grace.Get(PathUsers + "?" + query)
+		p, _ := grace.Get(desk.PathUsers + "?" + query)
 		if got := names(p); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", query, got, want)
 		}
@@ -81,7 +82,7 @@ func TestSearchAndFilters(t *testing.T) {
 			t.Errorf("%s: the empty list does not say so", query)
 		}
 	}
-	p, _ := grace.Get(PathUsers + "?q=ad&status=disabled&sort=-name")
+	p, _ := grace.Get(desk.PathUsers + "?q=ad&status=disabled&sort=-name")
 	portaltest.Want(t, p, `name="status" value="disabled"`, `name="sort" value="-name"`, "Clear Status", "<mark>Ad</mark>ele", "1 found", "9</span>")
 }
 
@@ -90,14 +91,14 @@ func TestPagingForwardsAndBack(t *testing.T) {
 	h := newHouse(t)
 	h.Crowd(72) // and eight of the house
 	grace := h.As("grace")
-	p, _ := grace.Get(PathUsers + "?size=100")
+	p, _ := grace.Get(desk.PathUsers + "?size=100")
 	all := names(p)
 	if len(all) != 80 || !slices.IsSortedFunc(all, func(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) }) {
 		t.Fatalf("%d names, or not in order", len(all))
 	}
 	for _, sort := range []string{"", "&sort=-name"} {
 		var seen []string
-		path, previous := PathUsers+"?size=25"+sort, ""
+		path, previous := desk.PathUsers+"?size=25"+sort, ""
 		pages := []string{"1–25 of 80", "26–50 of 80", "51–75 of 80", "76–80 of 80"}
 		for i, says := range pages {
 			p, d := grace.Get(path)
@@ -127,14 +128,14 @@ func TestPagingForwardsAndBack(t *testing.T) {
 		}
 	}
 	// A key of another order is none of this one.
-	_, d := grace.Get(PathUsers + "?size=25")
+	_, d := grace.Get(desk.PathUsers + "?size=25")
 	u, err := url.Parse(link(t, d, "next"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	q := u.Query()
 	q.Set("sort", "-name")
-	if p := grace.Do(http.MethodGet, PathUsers+"?"+q.Encode(), nil); p.Status != http.StatusBadRequest {
+	if p := grace.Do(http.MethodGet, desk.PathUsers+"?"+q.Encode(), nil); p.Status != http.StatusBadRequest {
 		t.Errorf("a key of the other order: %d", p.Status)
 	}
 }
@@ -156,8 +157,8 @@ func BenchmarkUsersList(b *testing.B) {
 	}
 	grace := h.As("grace")
 	for _, c := range []struct{ name, path string }{
-		{"all", PathUsers}, {"one letter", PathUsers + "?q=b"}, {"two letters", PathUsers + "?q=ad"}, {"name", PathUsers + "?q=lovelace"}, {"address", PathUsers + "?q=ada@contoso.ex"},
-		{"nobody", PathUsers + "?q=xyzzy"}, {"disabled", PathUsers + "?status=disabled"}, {"profile", UserPath(h.IDs["ada"].String())}, {"overview", PathOverview},
+		{"all", desk.PathUsers}, {"one letter", desk.PathUsers + "?q=b"}, {"two letters", desk.PathUsers + "?q=ad"}, {"name", desk.PathUsers + "?q=lovelace"}, {"address", desk.PathUsers + "?q=ada@contoso.ex"},
+		{"nobody", desk.PathUsers + "?q=xyzzy"}, {"disabled", desk.PathUsers + "?status=disabled"}, {"profile", desk.UserPath(h.IDs["ada"].String())}, {"overview", desk.PathOverview},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			var took []time.Duration

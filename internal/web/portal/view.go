@@ -3,6 +3,7 @@ package portal
 import (
 	"time"
 
+	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/portal/figure"
 	"github.com/curfew-id/curfew/internal/web/portal/registry"
 	"github.com/curfew-id/curfew/internal/web/webkit"
@@ -10,21 +11,21 @@ import (
 
 // Users is the users list.
 type Users struct {
-	Shell
+	desk.Shell
 	Query   string
-	Filters []Filter
+	Filters []desk.Filter
 	// Hidden fields keep filters and size while searching.
-	Hidden []Hidden
+	Hidden []desk.Hidden
 	Found  int
 	Took   time.Duration
 	// Rows, at most 100 of them, keep a page under 100 KB.
 	Rows   []UserRow
-	Paging Paging
+	Paging desk.Paging
 	// SortURL sorts by name the other way; Descending says which way it is now.
 	SortURL    string
 	Descending bool
 	// Bulk are the verbs for selected rows; empty: no selecting.
-	Bulk []Verb
+	Bulk []desk.Verb
 	// CanRevokeAll shows the link to "Revoke everyone".
 	CanRevokeAll bool
 	// ClearURL is the list without search and filters.
@@ -69,21 +70,21 @@ func (u UserRow) Role() string {
 
 // User is the profile page. One of Access, Audit, Membership and Cards is set.
 type User struct {
-	Shell
+	desk.Shell
 	ID, Name, UserName string
 	// About is job title and department: "Analyst, Research".
 	About    string
 	Account  Account
 	Roles    []string
-	Commands []Command
-	Refusal  *Refusal
+	Commands []desk.Command
+	Refusal  *desk.Refusal
 	// Done is one sentence about an act without receipt: "Account enabled at 12:06:02".
 	Done    string
 	Receipt *Receipt
-	Tabs    []Tab
+	Tabs    []desk.Tab
 
 	Access     *Access
-	Audit      *AuditTable
+	Audit      *desk.AuditTable
 	Membership *Membership
 	Cards      []registry.Card
 }

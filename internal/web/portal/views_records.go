@@ -3,14 +3,15 @@ package portal
 import (
 	"time"
 
+	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/portal/figure"
 	"github.com/curfew-id/curfew/internal/web/webkit"
 )
 
 // BulkResult is the page after an act on several users.
 type BulkResult struct {
-	Shell
-	Verb Verb
+	desk.Shell
+	Verb desk.Verb
 	Rows []BulkRow
 	// NotOver says what is left over all targets: "Legacy until 12:51:07"; may be empty.
 	NotOver string
@@ -42,7 +43,7 @@ func (b BulkResult) Counts() string {
 			done++
 		}
 	}
-	word := map[Verb]string{DisableAccount: "disabled", EnableAccount: "enabled", ResetPassword: "reset"}[b.Verb]
+	word := map[desk.Verb]string{DisableAccount: "disabled", EnableAccount: "enabled", ResetPassword: "reset"}[b.Verb]
 	if word == "" {
 		word = "revoked"
 	}
@@ -51,9 +52,9 @@ func (b BulkResult) Counts() string {
 
 // Receipts is the list of receipts, newest first.
 type Receipts struct {
-	Shell
+	desk.Shell
 	Rows   []ReceiptLine
-	Paging Paging
+	Paging desk.Paging
 }
 
 // ReceiptLine is one receipt of a list.
@@ -71,11 +72,11 @@ type ReceiptLine struct {
 }
 
 // URL is the receipt's page.
-func (r ReceiptLine) URL() string { return ReceiptPath(r.ID) }
+func (r ReceiptLine) URL() string { return desk.ReceiptPath(r.ID) }
 
 // ReceiptPage is the stand-alone page of one receipt.
 type ReceiptPage struct {
-	Shell
+	desk.Shell
 	Receipt Receipt
 }
 
@@ -88,7 +89,7 @@ func (p ReceiptPage) PageTitle() webkit.Frame {
 
 // Guards is the list of guard processes, silent first.
 type Guards struct {
-	Shell
+	desk.Shell
 	Rows []GuardRow
 }
 
@@ -148,7 +149,7 @@ func (g GuardRow) Text(c webkit.Clock) string {
 
 // Overview is the first page.
 type Overview struct {
-	Shell
+	desk.Shell
 	// Worst is set out large: what would take longest to close. WorstWhere is the
 	// resource that causes it, WorstHolders how many people hold a token there
 	// (negative: not counted), and
@@ -181,6 +182,6 @@ type Need struct {
 
 // Audit is the audit page.
 type Audit struct {
-	Shell
-	Table AuditTable
+	desk.Shell
+	Table desk.AuditTable
 }

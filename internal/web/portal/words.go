@@ -104,11 +104,11 @@ var (
 )
 
 // ParseBulkVerb reads the field "verb" of the bulk form.
-func ParseBulkVerb(s string) (Verb, bool) {
-	for _, v := range []Verb{RevokeSessions, DisableAccount, EnableAccount, ResetPassword} {
+func ParseBulkVerb(s string) (desk.Verb, bool) {
+	for _, v := range []desk.Verb{RevokeSessions, DisableAccount, EnableAccount, ResetPassword} {
 		if v.Slug == s {
 			return v, true
 		}
 	}
-	return Verb{}, false
+	return desk.Verb{}, false
 }
