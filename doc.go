@@ -73,6 +73,7 @@
 //	         internal/web/graph          Graph-compatible API, under Microsoft's names
 //	         internal/web/graph/registration  applications, under Microsoft's names
 //	         internal/web/graph/devices  devices, under Microsoft's names
+//	         internal/web/graph/risk     accounts at risk and what was found, under Microsoft's names
 //	         internal/web/graph/access   conditional access, under Microsoft's names
 //	         internal/web/graph/methods  how people prove who they are, under Microsoft's names
 //	         internal/web/graph/signins  the log of sign-ins, and all of it as a stream
@@ -104,7 +105,7 @@
 // deliver to keys; issue to clientauth; device to revoke, manage; watch to manage; risk to policy; signin, issue to access; federate, factor to keys, revoke,
 // signin, manage; govern to access, manage; web/* to webkit; role, policy, grant, audit to
 // directory; grant to policy; claims to grant; policy/wire to policy, directory; standing to directory, policy,
-// grant; config, egress to fault; graph, registration, access, methods, signins and own to api; they and api to odata;
+// grant; config, egress to fault; graph, registration, access, risk, methods, signins and own to api; they and api to odata;
 // account to pages; portal and its rooms to desk, figure, receipt, registry; desk to receipt, registry; portal/registry to figure; portal/receipt to figure;
 // cmd/curfew to demo; recheck to issue, access; guard to the rooms inside it, and
 // dpop to jose;

@@ -42,7 +42,7 @@ func newRoot(c *console) *cobra.Command {
 		root.AddCommand(all...)
 	}
 	in("revoke", revokeCommand(c), receiptCommand(c))
-	in("directory", userCommand(c), methodCommand(c), groupCommand(c), roleCommand(c), appCommand(c), resourceCommand(c), consentCommand(c), deviceCommand(c), providerCommand(c), policyCommand(c), c.governed(locations, "Named locations: networks and countries that policies speak of"),
+	in("directory", userCommand(c), methodCommand(c), groupCommand(c), roleCommand(c), appCommand(c), resourceCommand(c), consentCommand(c), deviceCommand(c), riskCommand(c), providerCommand(c), policyCommand(c), c.governed(locations, "Named locations: networks and countries that policies speak of"),
 		c.governed(strengths, "Authentication strengths: which methods policies may demand"), c.governed(contexts, "Authentication contexts: what applications may demand more for"),
 		c.governed(terms, "Terms of use that policies may demand people to accept"), applyCommand(c))
 	in("records", sessionCommand(c), grantCommand(c), signInCommand(c), guardCommand(c), deliveryCommand(c), keyCommand(c), settingCommand(c), ledgerCommand(c))

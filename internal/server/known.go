@@ -19,6 +19,7 @@ import (
 	webdevice "github.com/curfew-id/curfew/internal/web/device"
 	graphapi "github.com/curfew-id/curfew/internal/web/graph/api"
 	graphdevices "github.com/curfew-id/curfew/internal/web/graph/devices"
+	graphrisk "github.com/curfew-id/curfew/internal/web/graph/risk"
 	"github.com/curfew-id/curfew/internal/web/pages"
 )
 
@@ -65,5 +66,8 @@ func (s *Server) knownRoutes(own *graphapi.Server) graphapi.Routes {
 	d := graphdevices.Server{Server: own, Device: s.device}
 	all := d.Routes()
 	maps.Copy(all, d.OwnRoutes())
+	r := graphrisk.Server{Server: own, Watch: s.watch}
+	maps.Copy(all, r.Routes())
+	maps.Copy(all, r.OwnRoutes())
 	return all
 }

@@ -87,9 +87,9 @@ func (s *Service) now() time.Time {
 	return s.Now()
 }
 
-// Found writes down what a grant was found to be, if that rule is on: in the
+// Note writes down what a grant was found to be, if that rule is on: in the
 // transaction in which the grant ends, or its alarm is written.
-func (s *Service) Found(tx *store.Tx, r risk.Rule, g *grant.Grant, ip, why string) error {
+func (s *Service) Note(tx *store.Tx, r risk.Rule, g *grant.Grant, ip, why string) error {
 	rules, err := risks.Rules(tx)
 	if err != nil || !rules.On(r) {
 		return err
@@ -205,10 +205,42 @@ func said(act manage.Act, what string) {
 	}
 }
 
+// What surfaces call what the store keeps.
+type (
+	Detection   = risks.Detection
+	DetectionID = directory.ID[risks.Detection]
+)
+
+// The states of an account.
+const (
+	AtRisk      = risks.AtRisk
+	Compromised = risks.Compromised
+	Dismissed   = risks.Dismissed
+)
+
 // User is an account with its risk.
 type User struct {
 	risks.State
 	Name, DisplayName string
+	Deleted           bool
+	// Why are the findings that count, the newest first; not more than a few.
+	Why []*Detection
+}
+
+// reasons bounds how many findings go with an account.
+const reasons = 20
+
+// about adds to a row whose it is, and why.
+func about(tx *store.Tx, row risks.State, u *directory.User) (User, error) {
+	v := User{State: row, Name: u.Name, DisplayName: u.DisplayName, Deleted: !u.Deleted.IsZero()}
+	v.User = u.ID
+	all, err := risks.Detections(tx, u.ID, DetectionID{}, reasons)
+	for _, d := range all {
+		if d.Closed.IsZero() {
+			v.Why = append(v.Why, d)
+		}
+	}
+	return v, err
 }
 
 const maxPage = 100
@@ -230,7 +262,11 @@ func (s *Service) Users(ctx context.Context, actor directory.Actor, after direct
 			if err != nil {
 				return err
 			}
-			all = append(all, User{r, u.Name, u.DisplayName})
+			v, err := about(tx, r, u)
+			if err != nil {
+				return err
+			}
+			all = append(all, v)
 		}
 		return nil
 	})
@@ -244,23 +280,58 @@ func (s *Service) User(ctx context.Context, actor directory.Actor, id directory.
 		if err != nil {
 			return missing(err)
 		}
-		v = User{Name: u.Name, DisplayName: u.DisplayName}
-		v.State, err = risks.Of(tx, id)
+		row, err := risks.Of(tx, id)
+		if err == nil {
+			v, err = about(tx, row, u)
+		}
 		return err
 	})
 	return v, err
 }
 
-// Detections lists what was found, of one person or (zero) of everybody. Kinds: Denied,
-// Unavailable.
-func (s *Service) Detections(ctx context.Context, actor directory.Actor, user directory.UserID, before directory.ID[risks.Detection]) (all []*risks.Detection, next directory.ID[risks.Detection], err error) {
-	err = s.read(ctx, actor, role.ReadFindings, func(tx *store.Tx) (err error) {
-		next = directory.ID[risks.Detection]{}
-		if all, err = risks.Detections(tx, user, before, maxPage+1); len(all) > maxPage {
-			all, next = all[:maxPage], all[maxPage-1].ID
-		}
+// History lists what was found about one person and what administrators said, the
+// newest first, before one. next is where the next page begins; empty: there is none.
+// Kinds: Denied, Unavailable.
+func (s *Service) History(ctx context.Context, actor directory.Actor, user directory.UserID, before DetectionID) (all []*Detection, next string, err error) {
+	err = s.read(ctx, actor, role.ReadRisk, func(tx *store.Tx) (err error) {
+		all, next, err = page(tx, user, before)
 		return err
 	})
+	return all, next, err
+}
+
+// Found is a finding with the name of whom it is about.
+type Found struct {
+	*Detection
+	Name, DisplayName string
+}
+
+// Detections is History of everybody.
+func (s *Service) Detections(ctx context.Context, actor directory.Actor, before DetectionID) (all []Found, next string, err error) {
+	err = s.read(ctx, actor, role.ReadFindings, func(tx *store.Tx) error {
+		all = nil
+		rows, more, err := page(tx, directory.UserID{}, before)
+		if err != nil {
+			return err
+		}
+		next = more
+		for _, d := range rows {
+			u, err := tx.User(d.User)
+			if err != nil {
+				return err
+			}
+			all = append(all, Found{d, u.Name, u.DisplayName})
+		}
+		return nil
+	})
+	return all, next, err
+}
+
+func page(tx *store.Tx, user directory.UserID, before DetectionID) (all []*Detection, next string, err error) {
+	if all, err = risks.Detections(tx, user, before, maxPage+1); len(all) > maxPage {
+		all = all[:maxPage]
+		next = all[maxPage-1].ID.String()
+	}
 	return all, next, err
 }
 
@@ -322,7 +393,7 @@ func (s *Service) write(ctx context.Context, actor directory.Actor, act manage.A
 	if len(act.Reason) > maxReason {
 		return fault.New(fault.Invalid, "The reason is too long: 500 characters at most.")
 	}
-	about := party
+	whom := party
 	err := s.DB.Update(ctx, func(tx *store.Tx) error {
 		tx.By(store.By{Actor: actor, Reason: act.Reason})
 		if act.Effects != nil {
@@ -337,9 +408,9 @@ func (s *Service) write(ctx context.Context, actor directory.Actor, act manage.A
 			if u, err = tx.User(id); err != nil || !u.Deleted.IsZero() {
 				return missing(errors.Join(err, store.ErrNotFound))
 			}
-			about = store.UserParty(u)
+			whom = store.UserParty(u)
 		}
-		if err := role.Allowed(a, action, role.Target{}).Err(about.Name); err != nil {
+		if err := role.Allowed(a, action, role.Target{}).Err(whom.Name); err != nil {
 			return err
 		}
 		if err := f(tx, u); err != nil || !act.DryRun {
@@ -354,7 +425,7 @@ func (s *Service) write(ctx context.Context, actor directory.Actor, act manage.A
 		actor.Owner, actor.Born = cutoff.Owner{}, cutoff.MaxPos // whoever was cut is refused on record as well
 		return errors.Join(err, s.DB.Update(ctx, func(tx *store.Tx) error {
 			tx.By(store.By{Actor: actor, Reason: act.Reason})
-			tx.Audit(audit.Record{Action: activity, Result: audit.Refused, Target: about, Elaborate: fault.Public(err)})
+			tx.Audit(audit.Record{Action: activity, Result: audit.Refused, Target: whom, Elaborate: fault.Public(err)})
 			return nil
 		}))
 	}

@@ -123,7 +123,7 @@ func TestReuseIsFoundByItselfAndNothingElseIs(t *testing.T) {
 		g := w.Grant(x, true)
 		found := func(r risk.Rule) {
 			t.Helper()
-			w.Update(func(tx *store.Tx) error { return w.Found(tx, r, g, "192.0.2.9", "A fact.") })
+			w.Update(func(tx *store.Tx) error { return w.Note(tx, r, g, "192.0.2.9", "A fact.") })
 		}
 		found(risk.TwoNetworks)
 		if _, a, _ := w.risk(x); a != policy.NoRisk {
@@ -189,7 +189,7 @@ func TestAnAdministratorConfirmsAndDismisses(t *testing.T) {
 		if err != nil || len(all) != 1 || all[0].Level != policy.NoRisk || all[0].State.State != risks.Dismissed {
 			t.Errorf("%+v %v", all, err)
 		}
-		found, _, err := w.Detections(ctx, operator, w.Ada.ID, directory.ID[risks.Detection]{})
+		found, _, err := w.History(ctx, operator, w.Ada.ID, watch.DetectionID{})
 		if err != nil || len(found) != 2 {
 			t.Errorf("%+v %v", found, err)
 		}
@@ -233,7 +233,7 @@ func TestWhoHoldsNothingSeesAndChangesNoRisk(t *testing.T) {
 			"Users":    func() error { _, _, err := w.Users(ctx, ada, directory.UserID{}); return err },
 			"User":     func() error { _, err := w.User(ctx, ada, w.Ada.ID); return err },
 			"Detections": func() error {
-				_, _, err := w.Detections(ctx, ada, w.Ada.ID, directory.ID[risks.Detection]{})
+				_, _, err := w.Detections(ctx, ada, watch.DetectionID{})
 				return err
 			},
 			"Confirm": func() error { return w.Confirm(ctx, ada, w.Grace.ID, manage.Act{}) },

@@ -26,6 +26,14 @@ type Detection struct {
 	Closed  time.Time // dismissed; zero: it counts
 }
 
+// Changed is when something last became of it.
+func (d *Detection) Changed() time.Time {
+	if d.Closed.IsZero() {
+		return d.At
+	}
+	return d.Closed
+}
+
 // The states of an account, as Graph calls them.
 const (
 	AtRisk      = "atRisk"
