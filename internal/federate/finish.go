@@ -67,6 +67,7 @@ func (s *Service) Finish(ctx context.Context, a Answer) (Done, error) {
 	done := Done{Next: t.Next, Fresh: t.Fresh}
 	id, err := s.redeem(ctx, p, t, a)
 	if err != nil {
+		s.SignIn.Turned(a.Attempt, p.Name, err)
 		return done, err
 	}
 	if !t.Session.IsZero() {
@@ -84,6 +85,7 @@ func (s *Service) Finish(ctx context.Context, a Answer) (Done, error) {
 		return done, err
 	}
 	if err != nil {
+		s.SignIn.Turned(a.Attempt, p.Name, err)
 		return done, err
 	}
 	done.Signed = in.Signed

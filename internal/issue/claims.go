@@ -6,16 +6,14 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 )
 
-// ACR is the one authentication context there is: somebody signed in, with a
-// password or through another identity provider that this directory believes; amr
-// says how. Every token says so (OpenID Connect Core 1.0 §2).
+// ACR says that somebody signed in, as Entra's 1 does; amr says how ("mfa" where both factors were given), acrs which
+// contexts of policies hold. Every token says so (OpenID Connect Core 1.0 §2).
 const ACR = "1"
 
 // everybodys are the scopes that every application may ask for.
 var everybodys = slices.Concat(oidcScopes, directory.ClaimScopes())
 
-// Ask adds claims that were asked for one by one, but for those of userinfo that a
-// scope gives anyway. Without openid nobody is told anything.
+// Ask adds claims that were asked for one by one, but for those of userinfo that a scope gives anyway; with openid only.
 func (p *Plan) Ask(names []string) {
 	if !slices.Contains(p.OIDC, "openid") {
 		return

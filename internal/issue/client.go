@@ -7,6 +7,7 @@ import (
 	"github.com/curfew-id/curfew/internal/clientauth"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/standing"
+	"github.com/curfew-id/curfew/internal/store/journal"
 )
 
 // Credentials are what a client presents to prove who it is; a Client has.
@@ -15,8 +16,7 @@ type (
 	Client      = clientauth.Client
 )
 
-// Client authenticates a client by what it is registered for. Kinds:
-// Unauthenticated, Revoked (disabled), Unavailable.
+// Client authenticates a client by what it is registered for. Kinds: Unauthenticated, Revoked (disabled), Unavailable.
 func (s *Service) Client(ctx context.Context, c Credentials) (*Client, error) {
 	r, err := s.reg.get(ctx, s)
 	if err != nil {
@@ -35,15 +35,19 @@ func (s *Service) Client(ctx context.Context, c Credentials) (*Client, error) {
 	}
 	client, err := v.Verify(ctx, app, c)
 	if errors.Is(err, clientauth.ErrDisabled) {
-		return nil, dead([]standing.Cause{standing.AppDisabled})
+		err = dead([]standing.Cause{standing.AppDisabled})
+	}
+	if fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.Revoked) { // of a name that is nobody's nothing is kept
+		e := &journal.Entry{Kind: journal.Service, Flow: "client", App: app.ID, AppName: app.Name, IP: c.IP}
+		refused(e, err)
+		s.Journal.Rarely(e)
 	}
 	return client, err
 }
 
-// MayRedeem refuses to redeem a code from a script on another site, unless it went
-// to the redirect URI of a browser-only application; and such a code anywhere but
-// in a script, which browsers say of themselves and other thieves do not think of.
-// cross says that the request came with the origin of another site.
+// MayRedeem refuses to redeem a code from a script on another site, unless it went to the redirect URI of a browser-only
+// application; and such a code anywhere but in a script, which browsers say of themselves and other thieves do not think
+// of. cross says that the request came with the origin of another site.
 func MayRedeem(c *Client, redirect string, cross bool) error {
 	switch spa := c.MatchSPARedirect(redirect); {
 	case cross && !spa:

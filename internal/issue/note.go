@@ -11,8 +11,7 @@ import (
 	"github.com/curfew-id/curfew/internal/store/journal"
 )
 
-// note is what the sign-in log is told of one request for tokens. What is learnt
-// on the way is put here by whoever learns it; nothing is decided by it.
+// note is what the sign-in log is told of one request for tokens. What is learnt on the way is put here by whoever learns it.
 type note struct {
 	to     *journal.Journal
 	client *Client
@@ -49,8 +48,7 @@ func (n *note) saw(u *directory.User, g *grant.Grant) {
 	}
 }
 
-// end writes it down. A request in which nobody proved anything is no sign-in:
-// whoever can send bytes could fill the log with it.
+// end writes it down, but not where nobody proved anything: whoever can send bytes could fill the log with it.
 func (n *note) end(t *Tokens, err error) {
 	if n.to == nil || errors.Is(err, errPending) || n.user == nil && (n.client.Public || n.entry.Kind == journal.Interactive) {
 		return
@@ -88,11 +86,15 @@ func (n *note) end(t *Tokens, err error) {
 	if err == nil {
 		e.Token = t.jti
 	} else {
-		e.Error, e.Reason = journal.Number(fault.KindOf(err)), fault.Public(err)
-		var told *Error
-		if errors.As(err, &told) && told.Number != 0 {
-			e.Error = told.Number
-		}
+		refused(e, err)
 	}
 	n.to.Add(e)
+}
+
+// refused says why, in what the client was told.
+func refused(e *journal.Entry, err error) {
+	e.Error, e.Reason = journal.Number(fault.KindOf(err)), fault.Public(err)
+	if told := (*Error)(nil); errors.As(err, &told) && told.Number != 0 {
+		e.Error = told.Number
+	}
 }

@@ -204,3 +204,28 @@ func TestEveryUseOfAGrantIsWrittenDown(t *testing.T) {
 	}
 	last("a device", "2 device "+ada+" tripboard api://mail 0")
 }
+
+// What anybody can cause: refused credentials of an application are in the log, and a
+// name that is nobody's is not.
+func TestAWrongClientSecretIsWrittenDown(t *testing.T) {
+	w := newWorld(t, storetest.Engines()[0], store.Hooks{})
+	j := w.journal(t)
+	for _, c := range []issue.Credentials{
+		{ID: "tripboard", Secret: "guessed", IP: "198.51.100.9"}, {ID: "tripboard", Secret: "guessed again", IP: "198.51.100.9"},
+		{ID: "nobody", Secret: "guessed", IP: "198.51.100.9"},
+	} {
+		if _, err := w.issue.Client(t.Context(), c); err == nil {
+			t.Fatalf("%+v is a client", c)
+		}
+	}
+	all, _, err := j.List(t.Context(), journal.Query{Limit: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != 1 {
+		t.Fatalf("%+v", all)
+	}
+	if e := all[0]; e.Kind != journal.Service || e.App != "tripboard" || e.AppName == "" || e.Flow != "client" || e.IP != "198.51.100.9" || e.Error != 7000215 && e.Error != 700025 || e.Reason == "" {
+		t.Errorf("%+v", e)
+	}
+}

@@ -565,6 +565,11 @@ func TestAnUpstreamThatLiesLetsNobodyIn(t *testing.T) {
 			g.refused(b, res, text, "This sign-in is over")
 		})
 	}
+	// The log of sign-ins says it, once a minute from here: anybody can cause it.
+	log := fmt.Sprint(f.must(200, "GET", "/auditLogs/signIns?$top=50", nil)["value"])
+	if n := strings.Count(log, "Partner: "); n != 1 || !strings.Contains(log, "provider") {
+		t.Errorf("%d refusals are in the log of sign-ins:\n%s", n, log)
+	}
 	f.in(nil) // and the truth is still believed
 }
 

@@ -21,6 +21,7 @@ const (
 	mustChange    = 50055
 	over          = 50173
 	wrongSecond   = 500121
+	notBelieved   = 50012
 )
 
 // perNote is how often a sign-in that was not even looked at is written down, for

@@ -11,8 +11,10 @@ import (
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/grant"
+	"github.com/curfew-id/curfew/internal/policy"
 	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/store/journal"
 )
 
 // This file is for the verb that proves people by other means than a password
@@ -254,6 +256,17 @@ func (s *Service) Noted(u *directory.User, signed *Signed, a Attempt, err error)
 		u, x, a.IP, a.Request = signed.User, signed.Session, signed.Actor.IP, signed.Actor.Request
 	}
 	s.note("factor", u, x, a, number, err)
+}
+
+// Turned writes down that somebody came back from another provider and was not let
+// in. Whoever has a browser can cause it, without an account anywhere.
+func (s *Service) Turned(a Attempt, provider string, err error) {
+	e := &journal.Entry{Kind: journal.Interactive, Flow: "provider", IP: a.IP, Program: policy.Browser, Agent: agent(a.Agent), Request: a.Request,
+		Error: journal.Number(fault.KindOf(err)), Reason: provider + ": " + fault.Public(err)}
+	if fault.Is(err, fault.Unauthenticated) { // it was no client's secret
+		e.Error = notBelieved
+	}
+	s.Journal.Rarely(e)
 }
 
 // NewSecret is a random value to hand out, and its hash, which is what is stored.

@@ -60,6 +60,7 @@ type Journal struct {
 	queue     *engine.Queue[struct{}] // SQLite
 	explained explained
 	lost      atomic.Int64
+	rare      rare
 	done      sync.WaitGroup // the writer, and SQLite's queue
 
 	mu      sync.Mutex
