@@ -50,8 +50,7 @@ func (m *machine) proves(t *testing.T, want int) {
 // what it is shown.
 func (n *node) mail(t *testing.T) (to *url.URL, page string) {
 	t.Helper()
-	q := url.Values{"client_id": {"reader"}, "response_type": {"code"}, "redirect_uri": {"http://localhost"}, "scope": {mailScope}, "state": {"s"}, "code_challenge": {challengeOf(verifier)}, "code_challenge_method": {"S256"}}
-	res, text := n.get(t, "/oauth2/authorize?"+q.Encode())
+	res, text := n.get(t, n.asksMail())
 	if res.StatusCode != http.StatusSeeOther {
 		return nil, text
 	}
@@ -60,6 +59,10 @@ func (n *node) mail(t *testing.T) (to *url.URL, page string) {
 		t.Fatal(err)
 	}
 	return to, ""
+}
+
+func (n *node) asksMail() string {
+	return "/oauth2/authorize?" + url.Values{"client_id": {"reader"}, "response_type": {"code"}, "redirect_uri": {"http://localhost"}, "scope": {mailScope}, "state": {"s"}, "code_challenge": {challengeOf(verifier)}, "code_challenge_method": {"S256"}}.Encode()
 }
 
 func challengeOf(verifier string) string {

@@ -79,12 +79,17 @@ func TestABrowserRegistersItselfAndIsKnownAgain(t *testing.T) {
 		return claims.Device
 	}
 
+	submit := func() {
+		t.Helper()
+		if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`(() => { const f = document.querySelector("form[data-device]"); f.elements.name.value = "Ada's laptop"; f.requestSubmit(); return true; })()`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+
 	signIn("/account/devices/register")
 	wait(`location.pathname === "/account/devices/register" && !document.querySelector("form[data-device]").hidden`)
-	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`(() => { const f = document.querySelector("form[data-device]"); f.elements.name.value = "Ada's laptop"; f.requestSubmit(); return true; })()`)); err != nil {
-		t.Fatal(err)
-	}
-	wait(`location.pathname === "/account"`)
+	submit()
+	wait(`location.pathname === "/account" && document.body.innerText.includes("Ada's laptop (this one)") && !document.querySelector("#register-device")`)
 	session("")
 	first := n.signInHere(t)
 	device := deviceOf(first)
@@ -177,6 +182,24 @@ func TestABrowserRegistersItselfAndIsKnownAgain(t *testing.T) {
 	if got := deviceOf(n.signInHere(t)); got != "" {
 		t.Errorf("a lost device is known again: %s", got)
 	}
+
+	// Deleted by its owner, and a policy demands a device: this browser is led to become
+	// one, and then told that it is not compliant.
+	wait(`document.body.innerText.includes("Lost since") && !!document.querySelector("form[action='/account/devices/` + device + `/delete'] button")`)
+	do(chromedp.Click(`form[action="/account/devices/` + device + `/delete"] button`))
+	wait(`document.body.innerText.includes("The device was deleted") && document.body.innerText.includes("Everything on Ada's laptop ended")`)
+	n.policy(t, admin, "", `"grantControls":{"operator":"OR","builtInControls":["compliantDevice"]}`)
+	do(chromedp.Navigate(n.base + n.asksMail()))
+	wait(`location.pathname === "/account/devices/register" && !document.querySelector("form[data-device]").hidden`)
+	submit()
+	wait(`document.body.innerText.includes("AADSTS53000")`)
+	// What it was registered as here it can end here: it is signed out.
+	do(chromedp.Navigate(n.base + "/account"))
+	wait(`document.body.innerText.includes("Ada's laptop (this one)")`)
+	do(chromedp.Click(`form[action$="/lost"] button`))
+	wait(`document.body.innerText.includes("Signed out on this device")`)
+	do(chromedp.Navigate(n.base + "/account"))
+	wait(`location.pathname === "/signin"`)
 }
 
 func mustURL(t *testing.T, s string) *url.URL {
