@@ -2,7 +2,9 @@ package govern
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -161,6 +163,62 @@ func TestApplyIsJudgedByAllThatItDoes(t *testing.T) {
 			return h.apply("[[group]]\nname = 'Doors'\nmembers = []\n"+declared(`{"displayName":"Nobody","sessionControls":null}`), a)
 		})
 	})
+}
+
+// Where nobody gets in, a file may not make it worse for one of them.
+func TestApplyDoesNotMakeALockoutWorse(t *testing.T) {
+	on(t, func(t *testing.T, h *house) {
+		h.create(Policy, doc("Two factors", "enabled", "All", "}"+mfa), How{Force: true}) // grace has one
+		b, _ := json.Marshal(doc("Nobody", "enabled", "All", "}"+block))
+		h.kept("a policy that blocks who was asked for more", func(a manage.Act) error { return h.apply(fmt.Sprintf("[[policy]]\ndocument = %s\n", b), a) })
+		b, _ = json.Marshal(doc("Elsewhere", "enabled", "mail", "}"+block))
+		h.must(h.apply(fmt.Sprintf("[[policy]]\ndocument = %s\n", b), manage.Act{}))
+	})
+}
+
+// On SQLite changes share commits. One that opens a way and one that closes it again
+// are two changes, and the second is refused, whatever was before the first.
+func TestAWayThatWasOpenedInTheSameCommitIsKept(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "")
+	h.create(Policy, doc("Nobody", "enabled", "All", "}"+block), How{Force: true})
+	spared := &store.Document{Kind: store.SparedDocument, ID: h.ids["grace"].String(), Doc: "{}"}
+	waits := func() { // most likely the one just begun is in line by now
+		for range 1000 {
+			runtime.Gosched()
+		}
+	}
+	for range 20 {
+		held, release := make(chan struct{}), make(chan struct{})
+		opened, closed := make(chan error, 1), make(chan error, 1)
+		var both sync.WaitGroup
+		both.Go(func() {
+			h.must(h.DB.Update(t.Context(), func(*store.Tx) error { close(held); <-release; return nil }))
+		})
+		<-held
+		both.Go(func() {
+			opened <- h.DB.Update(t.Context(), func(tx *store.Tx) error { return tx.SaveDocument(spared) })
+		})
+		waits()
+		both.Go(func() {
+			for closing := true; closing; { // until the way is there to be closed
+				err := h.DB.Update(t.Context(), func(tx *store.Tx) error { return tx.DeleteDocument(spared.Kind, spared.ID) })
+				if closing = errors.Is(err, store.ErrNotFound); !closing {
+					closed <- err
+				}
+			}
+		})
+		waits()
+		close(release)
+		both.Wait()
+		h.must(<-opened)
+		want(t, <-closed, fault.Conflict, "No Global Administrator")
+		h.update(func(tx *store.Tx) error {
+			tx.By(store.By{Force: true})
+			return tx.DeleteDocument(spared.Kind, spared.ID)
+		})
+		spared.Version = 0
+	}
 }
 
 // Two administrators who each close a way at once leave one open.
