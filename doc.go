@@ -88,6 +88,7 @@
 //	         internal/web/portal/policies policies, locations, spared accounts, what if
 //	         internal/web/portal/signins the log of sign-ins
 //	         internal/web/portal/person  what hangs on one person: methods, devices
+//	         internal/web/portal/risk    accounts at risk, and what is looked for
 //	         internal/web/portal/deliveries what other people's servers could not be told
 //	         internal/web/portal/portaltest a house to see the pages in; for tests
 //	         internal/web/portal/figure  the geometry of their drawings

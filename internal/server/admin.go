@@ -10,6 +10,7 @@ import (
 	"github.com/curfew-id/curfew/internal/web/portal/desk"
 	"github.com/curfew-id/curfew/internal/web/portal/person"
 	"github.com/curfew-id/curfew/internal/web/portal/policies"
+	"github.com/curfew-id/curfew/internal/web/portal/risk"
 	"github.com/curfew-id/curfew/internal/web/portal/signins"
 )
 
@@ -20,7 +21,9 @@ func (s *Server) adminPages(mux *http.ServeMux, base string) {
 	log.Register(mux)
 	who := &person.Server{Desk: d, Factor: s.factor, Device: s.device}
 	who.Register(mux)
-	(&portal.Server{Desk: d, Revoke: s.revoke, Tabs: []desk.UserTab{log.Tab(), who.Devices(), who.Methods()}}).Register(mux)
+	risky := &risk.Server{Desk: d, Watch: s.watch}
+	risky.Register(mux)
+	(&portal.Server{Desk: d, Revoke: s.revoke, Tabs: []desk.UserTab{log.Tab(), who.Devices(), who.Methods(), risky.Tab()}}).Register(mux)
 	(&deliveries.Server{Desk: d}).Register(mux)
 	(&policies.Server{Desk: d, Govern: s.govern}).Register(mux)
 }

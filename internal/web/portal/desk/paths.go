@@ -21,6 +21,7 @@ const (
 	PathSpared       = "/portal/spared-accounts"
 	PathLocations    = "/portal/locations"
 	PathNewLocation  = "/portal/new-location"
+	PathRisk         = "/portal/risk"
 	PathWhatIf       = "/portal/what-if"
 	PathDevices      = "/portal/devices"
 	PathSignIns      = "/portal/sign-ins"

@@ -21,6 +21,7 @@ const (
 	SectionPolicies
 	SectionLocations
 	SectionWhatIf
+	SectionRisk
 	SectionGuards
 	SectionDeliveries
 	SectionSignIns
@@ -58,6 +59,7 @@ var navItems = [...]NavItem{
 	SectionPolicies:     {Group: "Conditional access", Text: "Policies", URL: PathPolicies, Icon: "closes"},
 	SectionLocations:    {Text: "Locations", URL: PathLocations, Icon: "globe"},
 	SectionWhatIf:       {Text: "What if", URL: PathWhatIf, Icon: "search"},
+	SectionRisk:         {Text: "Risk", URL: PathRisk, Icon: "failed"},
 	SectionGuards:       {Group: "Enforcement", Text: "Guards", URL: PathGuards, Icon: "shield", Warn: true},
 	SectionDeliveries:   {Text: "Deliveries", URL: PathDeliveries, Icon: "mail", Warn: true},
 	SectionSignIns:      {Group: "Records", Text: "Sign-ins", URL: PathSignIns, Icon: "enter"},
