@@ -22,6 +22,7 @@ type governed struct {
 	row              func(*console, *client.Document) []string
 	facts            func(*console, *client.Document) [][2]string
 	empty, next      string
+	also             func(context.Context, *console, *client.Client) error // said below a list; nil: nothing
 }
 
 var policies = governed{kind: client.Policies, noun: "policy", what: "policy", head: []string{"name", "state", "for", "to", "then", "changed"},
@@ -40,7 +41,26 @@ var locations = governed{kind: client.Locations, noun: "location", what: "named 
 	facts: func(c *console, d *client.Document) [][2]string {
 		return append([][2]string{{"id", d.ID}, {"trusted", yesNo(d.Trusted)}, {"changed", c.When(d.Modified)}}, each("where", where(d))...)
 	},
-	empty: "No named locations.", next: "curfew location create office.json"}
+	also: sayPlaces, empty: "No named locations.", next: "curfew location create office.json"}
+
+// sayPlaces tells whether countries are known at all: without a database a policy
+// about countries applies to everybody.
+func sayPlaces(ctx context.Context, c *console, api *client.Client) error {
+	p, err := api.Places(ctx)
+	switch {
+	case err != nil:
+		return err
+	case !p.Database:
+		c.Sayf("No country is known: no database of places was named (--geoip-file).\n")
+	case p.Built.IsZero():
+		c.Sayf("No country is known: %s cannot be used: %s\n", p.File, p.Trouble)
+	case p.Trouble != "":
+		c.Sayf("Countries are known by %s (%s) of %s. Its newest state cannot be used: %s\n", p.File, p.Type, c.When(p.Built), p.Trouble)
+	default:
+		c.Sayf("Countries are known by %s (%s) of %s.\n", p.File, p.Type, c.When(p.Built))
+	}
+	return nil
+}
 
 var strengths = governed{kind: client.Strengths, noun: "strength", what: "authentication strength", head: []string{"name", "built in", "one of"},
 	row: func(c *console, d *client.Document) []string {
@@ -185,7 +205,10 @@ func (c *console) governedList(g governed) *cobra.Command {
 			}
 			rows = append(rows, term.Cells(row...))
 		}
-		return c.list(rows, g.empty, g.next)
+		if err := c.list(rows, g.empty, g.next); err != nil || g.also == nil || c.listsJSON() {
+			return err
+		}
+		return g.also(ctx, c, api)
 	})}
 }
 

@@ -145,6 +145,21 @@ func (c *Client) Documents(ctx context.Context, kind string) ([]*Document, error
 	return all[Document](ctx, c, documents(kind), nil)
 }
 
+// Places is the database that says in which country an address is.
+type Places struct {
+	Database bool      `json:"database"` // one was named
+	File     string    `json:"file"`
+	Type     string    `json:"type"`
+	Built    time.Time `json:"built"`   // zero: nothing is known
+	Trouble  string    `json:"trouble"` // why it cannot be used; empty: none
+}
+
+// Places returns it.
+func (c *Client) Places(ctx context.Context) (*Places, error) {
+	p := &Places{}
+	return p, c.do(ctx, call{method: "GET", path: "/curfew/places"}, p)
+}
+
 // Document returns one by id or name.
 func (c *Client) Document(ctx context.Context, kind, ref string) (*Document, error) {
 	d := &Document{}

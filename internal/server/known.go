@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"path/filepath"
 
 	"github.com/curfew-id/curfew/internal/access"
 	"github.com/curfew-id/curfew/internal/device"
@@ -17,6 +18,7 @@ import (
 	"github.com/curfew-id/curfew/internal/store/devices"
 	"github.com/curfew-id/curfew/internal/watch"
 	webdevice "github.com/curfew-id/curfew/internal/web/device"
+	graphaccess "github.com/curfew-id/curfew/internal/web/graph/access"
 	graphapi "github.com/curfew-id/curfew/internal/web/graph/api"
 	graphdevices "github.com/curfew-id/curfew/internal/web/graph/devices"
 	graphrisk "github.com/curfew-id/curfew/internal/web/graph/risk"
@@ -70,4 +72,13 @@ func (s *Server) knownRoutes(own *graphapi.Server) graphapi.Routes {
 	maps.Copy(all, r.Routes())
 	maps.Copy(all, r.OwnRoutes())
 	return all
+}
+
+// places is what administrators are told of the database of countries.
+func (s *Server) places() (p graphaccess.Places, named bool) {
+	st, named := s.geo.Status()
+	if named {
+		p = graphaccess.Places{File: filepath.Base(st.Path), Type: st.Type, Built: st.Built, Trouble: st.Trouble}
+	}
+	return p, named
 }

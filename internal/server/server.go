@@ -237,7 +237,7 @@ func (s *Server) route() http.Handler {
 	others.Register(people)
 	own := &graphapi.Server{Manage: s.manage, Relay: s.relay, Revoke: s.revoke, Issue: s.issue, Rotate: &rotate.Service{DB: s.db, Keys: s.keys, Revoke: s.revoke}, SignIn: s.signin, Deliver: s.deliver, Federate: s.federate, Base: base, Tenant: s.issue.Tenant,
 		Domain: func(context.Context) (string, error) { return s.domain(), nil }, Log: s.log, Now: s.now}
-	rules := graphaccess.Server{Server: own, Govern: s.govern}
+	rules := graphaccess.Server{Server: own, Govern: s.govern, Places: s.places}
 	log := signins.Server{Server: own, Review: &review.Service{DB: s.db, Journal: s.journal}}
 	own.Register(api, graph.Server{Server: own}.Routes(), registration.Server{Server: own}.Routes(), graphown.Server{Server: own}.Routes(),
 		rules.Routes(), rules.OwnRoutes(), s.methodRoutes(own), s.knownRoutes(own), log.Routes(), log.OwnRoutes())

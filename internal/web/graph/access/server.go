@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/govern"
@@ -18,6 +19,16 @@ import (
 type Server struct {
 	*api.Server
 	Govern *govern.Service
+	// Places is what there is to tell of the database of countries; false: none was
+	// named. Whoever may read locations is told.
+	Places func() (Places, bool)
+}
+
+// Places is the database that says in which country an address is.
+type Places struct {
+	File, Type string
+	Built      time.Time // zero: nothing is known
+	Trouble    string    // why it cannot be used, or not its newest state; empty: none
 }
 
 type (
@@ -62,6 +73,7 @@ func (s Server) OwnRoutes() api.Routes {
 	return api.Routes{
 		"POST /curfew/whatIf":               s.whatIf,
 		"GET /curfew/policies/{id}/results": s.getResults,
+		"GET /curfew/places":                s.getPlaces,
 		"GET /curfew/spared":                s.getSpared,
 		"POST /curfew/spared":               s.postSpared,
 		"DELETE /curfew/spared/{user}":      s.deleteSpared,

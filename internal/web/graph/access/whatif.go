@@ -120,6 +120,18 @@ func (s Server) getResults(c *call) error {
 	return nil
 }
 
+func (s Server) getPlaces(c *call) error {
+	if _, err := c.Parameters(); err != nil {
+		return err
+	}
+	if _, err := s.Govern.List(c.Ctx(), c.Actor, govern.Location); err != nil { // who may read locations may know what they rest on
+		return err
+	}
+	p, named := s.Places()
+	c.Write(http.StatusOK, object{{"database", named}, {"file", p.File}, {"type", p.Type}, {"built", instant(p.Built)}, {"trouble", p.Trouble}})
+	return nil
+}
+
 func (s Server) getSpared(c *call) error {
 	if _, err := c.Parameters(); err != nil {
 		return err
