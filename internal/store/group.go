@@ -25,23 +25,37 @@ type rightsBefore struct {
 
 // Held returns the user's roles, direct and through groups.
 func (tx *Tx) Held(id directory.UserID) (directory.Held, error) {
-	var h directory.Held
-	err := tx.each(`SELECT a.role FROM role_assignments a WHERE a.user_id = $1
-		UNION SELECT a.role FROM role_assignments a JOIN group_members m ON m.group_id = a.group_id JOIN groups g ON g.id = m.group_id WHERE m.user_id = $1 AND g.role_assignable = 1`,
-		func(r scanner) error {
-			var x directory.RoleID
+	h, _, err := tx.holds(id, nil, true)
+	return h, err
+}
+
+// holds is Held, and which of some groups the user is in: a refresh wants both. direct:
+// the person may have roles that no group gives.
+func (tx *Tx) holds(id directory.UserID, some []directory.GroupID, direct bool) (h directory.Held, in []directory.GroupID, err error) {
+	x, g, assignable := directory.RoleID(""), directory.GroupID{}, false
+	if direct {
+		err = tx.each(`SELECT role FROM role_assignments WHERE user_id = $1`, func(r scanner) error {
 			err := r.Scan(&x)
 			h.Roles = append(h.Roles, x)
 			return err
 		}, id[:])
-	if err != nil {
-		return h, err
+	}
+	if err == nil {
+		err = tx.each(`SELECT m.group_id, COALESCE(g.role_assignable, 0), COALESCE(a.role, '') FROM group_members m LEFT JOIN groups g ON g.id = m.group_id
+			LEFT JOIN role_assignments a ON a.group_id = m.group_id AND g.role_assignable = 1 WHERE m.user_id = $1`, func(r scanner) error {
+			err := r.Scan(&g, &assignable, &x)
+			if h.RoleAssignableMember = h.RoleAssignableMember || assignable; x != "" {
+				h.Roles = append(h.Roles, x)
+			}
+			if slices.Contains(some, g) && !slices.Contains(in, g) {
+				in = append(in, g)
+			}
+			return err
+		}, id[:])
 	}
 	slices.Sort(h.Roles)
-	var n int
-	err = tx.row(`SELECT COUNT(*) FROM group_members m JOIN groups g ON g.id = m.group_id WHERE m.user_id = $1 AND g.role_assignable = 1`, id[:]).Scan(&n)
-	h.RoleAssignableMember = n > 0
-	return h, err
+	h.Roles = slices.Compact(h.Roles)
+	return h, in, err
 }
 
 // touchRights remembers what the user held before the first change, with the

@@ -34,7 +34,7 @@ type Refresh struct {
 	// Unassigned: the application lets only people in who are assigned to it.
 	Unassigned bool
 
-	rights bool // the user is in a group or holds a role
+	direct, member bool // the user holds a role, is in a group
 }
 
 // use is one waiting refresh.
@@ -215,7 +215,7 @@ func judge(u *use) (err error) {
 }
 
 const useQuery = `SELECT ` + grantColumns + `, ` + userColumns + `, a.id, a.object_id, a.principal, a.enabled, a.version, a.doc,
-	EXISTS (SELECT 1 FROM role_assignments r WHERE r.user_id = g.user_id) OR EXISTS (SELECT 1 FROM group_members m WHERE m.user_id = g.user_id)
+	EXISTS (SELECT 1 FROM role_assignments r WHERE r.user_id = g.user_id), EXISTS (SELECT 1 FROM group_members m WHERE m.user_id = g.user_id)
 	FROM grants g JOIN users u ON u.id = g.user_id JOIN apps a ON a.id = g.app_id WHERE g.id `
 
 // readUses reads the facts of a group: one statement on PostgreSQL, a prepared
@@ -258,11 +258,8 @@ func (tx *Tx) readUses(group []*use) error {
 		if u.facts.Above, u.err = tx.Above(g, u.facts.User); u.err != nil { // an unreadable one fails alone
 			continue
 		}
-		if u.facts.rights {
-			if u.facts.Held, err = tx.Held(g.User); err != nil {
-				return err
-			}
-			if u.facts.Groups, err = tx.GroupsAmong(g.User, named); err != nil {
+		if u.facts.direct || u.facts.member {
+			if u.facts.Held, u.facts.Groups, err = tx.holds(g.User, named, u.facts.direct); err != nil {
 				return err
 			}
 		}
@@ -278,7 +275,7 @@ func (tx *Tx) readUse(r scanner, group []*use) error {
 	row := &grantRow{g: &grant.Grant{}}
 	dest, userDone := userDest(f.User)
 	app := &appRow{}
-	if err := r.Scan(slices.Concat(row.dest(), dest, app.dest(), []any{&f.rights})...); err != nil {
+	if err := r.Scan(slices.Concat(row.dest(), dest, app.dest(), []any{&f.direct, &f.member})...); err != nil {
 		return found(err)
 	}
 	userDone()
