@@ -3,6 +3,7 @@ package server_test
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"html"
 	"net/http"
 	"net/url"
@@ -199,8 +200,11 @@ func TestAPolicyForbidsRegisteringDevices(t *testing.T) {
 	admin := n.anew(t).signIn(t, graphScope, "grace@contoso.example").Access
 	b := n.anew(t).machine()
 	b.enter(t, "ada@contoso.example")
-	n.graph(t, admin, "POST", "/identity/conditionalAccess/policies", `{"displayName":"No devices","state":"enabled","conditions":{"users":{"includeUsers":["All"],"excludeRoles":["62e90394-69f5-4237-9190-012177145e10"]},
-		"applications":{"includeUserActions":["urn:user:registerdevice"]},"clientAppTypes":["all"]},`+blocks+`}`, 201)
+	var made struct{ ID string }
+	if err := json.Unmarshal([]byte(n.graph(t, admin, "POST", "/identity/conditionalAccess/policies", `{"displayName":"No devices","state":"enabled","conditions":{"users":{"includeUsers":["All"],"excludeRoles":["62e90394-69f5-4237-9190-012177145e10"]},
+		"applications":{"includeUserActions":["urn:user:registerdevice"]},"clientAppTypes":["all"]},`+blocks+`}`, 201)), &made); err != nil {
+		t.Fatal(err)
+	}
 	if res, page := b.get(t, "/account/devices/register"); res.StatusCode != http.StatusForbidden || !strings.Contains(page, "AADSTS53003") {
 		t.Errorf("the page: %d %s", res.StatusCode, says(page))
 	}
@@ -209,6 +213,23 @@ func TestAPolicyForbidsRegisteringDevices(t *testing.T) {
 		t.Errorf("the account: %d %s", res.StatusCode, says(page))
 	}
 	b.redeem(t) // it is about registering, and nothing else
+	// To register a device does not wait for one: no page leads to itself.
+	n.graph(t, admin, "PATCH", "/identity/conditionalAccess/policies/"+made.ID, `{"grantControls":{"operator":"OR","builtInControls":["compliantDevice"]}}`, 204)
+	if res, page := b.get(t, "/account/devices/register"); res.StatusCode != http.StatusForbidden || !strings.Contains(page, "AADSTS50097") {
+		t.Errorf("the page: %d %s %s", res.StatusCode, res.Header.Get("Location"), says(page))
+	}
+	n.graph(t, admin, "PATCH", "/identity/conditionalAccess/policies/"+made.ID, `{"state":"disabled"}`, 204)
+	// What a form of another site could send is no request of the script.
+	for _, kind := range []string{"text/plain", "application/x-www-form-urlencoded", ""} {
+		res, err := b.http.Post(b.base+"/account/devices/register/challenge", kind, strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := body(t, res); res.StatusCode != http.StatusBadRequest || strings.Contains(text, "challenge") {
+			t.Errorf("a challenge for %q: %d %s", kind, res.StatusCode, text)
+		}
+	}
+	b.register(t, http.StatusOK)
 }
 
 // Who comes back from another provider is sent to prove the device too: the cookie is
