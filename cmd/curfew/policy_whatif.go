@@ -267,6 +267,9 @@ func (c *console) plan(name string, p *client.Planned) error {
 			what = "grant of " + f.AppName
 		}
 		fate := f.Fate
+		if fate == "opens" {
+			fate = "asked for less"
+		}
 		if len(f.Needs) > 0 {
 			fate = "asks for " + strings.Join(f.Needs, ", ")
 		}

@@ -3,7 +3,9 @@ package store_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -379,6 +381,31 @@ func TestTermsAreAcceptedAsTheyAreWorded(t *testing.T) {
 		w.Unrule(terms)
 		if got := accepted(); len(got) != 0 {
 			t.Errorf("deleted: %v", got)
+		}
+	})
+}
+
+// The log says loudly, and not at each use, why nobody gets in.
+func TestTheLogNamesWhatCannotBeRead(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		var said strings.Builder
+		clock := storetest.NewClock()
+		db := storetest.Open(t, e.New(t)(store.Config{Now: clock.Now, Log: slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelError}))}))
+		if err := db.Update(t.Context(), func(tx *store.Tx) error {
+			return storetest.Rule(tx, &store.Document{Kind: store.PolicyDocument, ID: storetest.PolicyID(7), Doc: "{"})
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for minute := range 3 {
+			for range 5 {
+				if err := db.Read(t.Context(), func(tx *store.Tx) error { _, err := tx.Policies(); return err }); !fault.Is(err, fault.Unavailable) {
+					t.Fatal(err)
+				}
+			}
+			if n := strings.Count(said.String(), "cannot be judged by"); n != minute+1 || !strings.Contains(said.String(), storetest.PolicyID(7)) {
+				t.Errorf("after minute %d: %s", minute, &said)
+			}
+			clock.Add(time.Minute)
 		}
 	})
 }
