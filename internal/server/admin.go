@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/curfew-id/curfew/internal/review"
 	graphsignins "github.com/curfew-id/curfew/internal/web/graph/signins"
@@ -25,5 +26,8 @@ func (s *Server) adminPages(mux *http.ServeMux, base string) {
 	risky.Register(mux)
 	(&portal.Server{Desk: d, Revoke: s.revoke, Tabs: []desk.UserTab{log.Tab(), who.Devices(), who.Methods(), risky.Tab()}}).Register(mux)
 	(&deliveries.Server{Desk: d}).Register(mux)
-	(&policies.Server{Desk: d, Govern: s.govern}).Register(mux)
+	(&policies.Server{Desk: d, Govern: s.govern, Places: func() (string, time.Time, string, bool) {
+		p, named := s.places()
+		return p.Type, p.Built, p.Trouble, named
+	}}).Register(mux)
 }

@@ -130,6 +130,7 @@ type Once struct {
 type Things struct {
 	Shell
 	Heading   string
+	About     string // a sentence below it; empty: none
 	Commands  []Command
 	Refusal   *Refusal
 	Done      string

@@ -59,8 +59,27 @@ func (s *Server) getPlaces(v *desk.Visit) error {
 		}
 		view.Table.Add(d.Name(), nil, registry.Cell{Text: d.Name(), URL: placePath(d.ID()), Wrap: true}, registry.Cell{Text: placeText(d.Location), Wrap: true}, trusted, text(few(usersOf(policies, d.ID()), 2)), registry.Text(c.When(d.Modified())))
 	}
+	view.About = s.countries(c)
 	view.Shell = v.Shell("Locations")
 	return desk.Show(v, desk.ThingsPage, http.StatusOK, view)
+}
+
+// countries says whether countries are known at all: without, a policy about them
+// applies to everybody.
+func (s *Server) countries(c webkit.Clock) string {
+	if s.Places == nil {
+		return ""
+	}
+	switch kind, built, trouble, named := s.Places(); {
+	case !named:
+		return "No country is known, because no database of countries was named. A policy about countries applies to everybody."
+	case built.IsZero():
+		return "No country is known, because the database of countries cannot be used: " + trouble
+	case trouble != "":
+		return "Countries are known by " + kind + " of " + c.Day(built) + ". The newest file cannot be used: " + trouble
+	default:
+		return "Countries are known by " + kind + " of " + c.Day(built) + "."
+	}
 }
 
 func text(s string) registry.Cell {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/govern"
@@ -290,6 +291,18 @@ func TestLocationsAndSparedAccounts(t *testing.T) {
 	grace := h.As("grace")
 	p, _ := grace.Get(desk.PathLocations)
 	portaltest.Want(t, p, "No named locations yet.")
+	for want, places := range map[string]func() (string, time.Time, string, bool){
+		"No country is known, because no database of countries was named.": func() (string, time.Time, string, bool) { return "", time.Time{}, "", false },
+		"cannot be used: it is empty":                                      func() (string, time.Time, string, bool) { return "", time.Time{}, "it is empty", true },
+		"Countries are known by GeoLite2-City of": func() (string, time.Time, string, bool) {
+			return "GeoLite2-City", time.Date(2026, 1, 3, 0, 0, 0, 0, time.UTC), "", true
+		},
+	} {
+		h.server.Places = places
+		p, _ = grace.Get(desk.PathLocations)
+		portaltest.Want(t, p, want)
+	}
+	h.server.Places = nil
 	p, _ = grace.Check(grace.Do(http.MethodPost, desk.PathNewLocation, url.Values{"name": {"Office"}, "ranges": {"192.0.2.0/24"}, "countries": {"fi"}}), http.StatusUnprocessableEntity, "both")
 	portaltest.Want(t, p, "not both")
 	p, _ = grace.Check(grace.Do(http.MethodPost, desk.PathNewLocation, url.Values{"name": {"Office"}, "ranges": {"192.0.2.0/33"}}), http.StatusBadRequest, "bad range")

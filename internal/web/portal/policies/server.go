@@ -2,6 +2,7 @@ package policies
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/curfew-id/curfew/internal/govern"
 	"github.com/curfew-id/curfew/internal/web/portal/desk"
@@ -11,6 +12,9 @@ import (
 type Server struct {
 	*desk.Desk
 	Govern *govern.Service
+	// Places tells of the database of countries: its type, its date (zero: nothing is
+	// known) and why it cannot be used; false: none was named. nil: nothing is said.
+	Places func() (kind string, built time.Time, trouble string, named bool)
 }
 
 // The verbs on policies, locations and spared accounts.
