@@ -10,7 +10,7 @@ import (
 
 func TestEveryPageInEveryState(t *testing.T) {
 	t.Parallel()
-	known := []string{desk.PathUsers, desk.PathApplications, desk.PathNewApp, desk.PathResources, desk.PathNewResource, desk.PathGuards, desk.PathDeliveries, desk.PathReceipts, desk.PathAudit, desk.PathPolicies, desk.PathLocations, desk.PathWhatIf, desk.PathSignIns, desk.PathDevices, desk.PathRevokeAll, desk.PathAccount, desk.PathSignOut, "/assets/"}
+	known := []string{desk.PathUsers, desk.PathApplications, desk.PathNewApp, desk.PathResources, desk.PathNewResource, desk.PathGuards, desk.PathDeliveries, desk.PathReceipts, desk.PathAudit, desk.PathPolicies, desk.PathLocations, desk.PathWhatIf, desk.PathSignIns, desk.PathDevices, desk.PathRisk, desk.PathRevokeAll, desk.PathAccount, desk.PathSignOut, "/assets/"}
 	for name, page := range pages(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
