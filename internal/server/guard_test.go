@@ -242,8 +242,8 @@ func TestALongTokenIsGivenWhileAGuardIsThereAndEndsByIt(t *testing.T) {
 			t.Fatalf("with a guard: %d %+v", status, refused)
 		}
 	}
-	got := n.signIn(t, mailScope, "ada@contoso.example")
-	if got.Expires != 28*3600 {
+	got := n.capableSignIn(t, mailScope, "ada@contoso.example")
+	if got.Expires < 20*3600 || got.Expires > 28*3600 {
 		t.Errorf("a token lives %d s while a guard is there", got.Expires)
 	}
 	if res := m.ask(t, "/inbox", got.Access, ""); res.StatusCode != http.StatusNoContent {

@@ -12,6 +12,7 @@ import (
 	"github.com/curfew-id/curfew/internal/web/graph/devices"
 	"github.com/curfew-id/curfew/internal/web/graph/methods"
 	"github.com/curfew-id/curfew/internal/web/graph/registration"
+	"github.com/curfew-id/curfew/internal/web/graph/risk"
 )
 
 // TestTheAddressesInTheDocsAreThoseThatAreAnswered compares docs/graph.md with the
@@ -36,6 +37,9 @@ func TestTheAddressesInTheDocsAreThoseThatAreAnswered(t *testing.T) {
 		want[pattern] = true
 	}
 	for pattern := range maps.Keys(devices.Server{Server: w.Server.Server}.Routes()) {
+		want[pattern] = true
+	}
+	for pattern := range maps.Keys(risk.Server{Server: w.Server.Server}.Routes()) {
 		want[pattern] = true
 	}
 	text, err := os.ReadFile("../../../docs/graph.md")
