@@ -227,7 +227,9 @@ func (s *Service) gather(tx *store.Tx, u *Use, r *Ruling) (err error) {
 			return err
 		}
 	}
-	if s.Risk != nil {
+	// Of a refresh nobody wants to know a risk that decides nothing; of a sign-in the
+	// log does.
+	if s.Risk != nil && (u.Interactive || r.Set.Risky()) {
 		risk, err := s.Risk(tx, u)
 		if err != nil {
 			return err

@@ -158,7 +158,7 @@ func TestUsesOfSparedAccountsAreTold(t *testing.T) {
 func TestFactsThatCannotBeReadRefuse(t *testing.T) {
 	t.Parallel()
 	w := storetest.NewWorld(t, storetest.Engines()[0], store.Hooks{})
-	w.Rule(storetest.Policy(1, `"users":{"includeUsers":["All"],"excludeUsers":["`+w.Ada.ID.String()+`"]}`, storetest.Blocks))
+	w.Rule(storetest.Policy(1, `"users":{"includeUsers":["All"],"excludeUsers":["`+w.Ada.ID.String()+`"]},"userRiskLevels":["high"]`, storetest.Blocks))
 	broken := errors.New("broken")
 	for what, s := range map[string]*access.Service{
 		"device": {Device: func(*store.Tx, directory.DeviceID) (policy.Device, error) { return policy.Device{}, broken }},
@@ -170,6 +170,34 @@ func TestFactsThatCannotBeReadRefuse(t *testing.T) {
 			}
 			return nil
 		})
+	}
+}
+
+// A refresh pays for reading risk only where a policy looks at it.
+func TestRiskIsReadWhereItDecidesAndForTheLogOfSignIns(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct {
+		conditions, members string
+		interactive, want   bool
+	}{
+		"no word of it":             {"", storetest.AsksMFA, false, false},
+		"no word of it, at sign-in": {"", storetest.AsksMFA, true, true},
+		"of the account":            {`"userRiskLevels":["low"]`, storetest.AsksMFA, false, true},
+		"of the sign-in":            {`"signInRiskLevels":["low"]`, storetest.AsksMFA, false, true},
+		"reported on":               {`"userRiskLevels":["low"]`, storetest.AsksMFA + `,"state":"enabledForReportingButNotEnforced"`, false, true},
+		"in a policy that is off":   {`"userRiskLevels":["low"]`, storetest.AsksMFA + `,"state":"disabled"`, false, false},
+	} {
+		w := storetest.NewWorld(t, storetest.Engines()[0], store.Hooks{})
+		w.Rule(storetest.Policy(1, c.conditions, c.members), storetest.Policy(2, `"locations":{"includeLocations":["AllTrusted"]}`, storetest.Blocks))
+		got := false
+		s := &access.Service{Risk: func(*store.Tx, *access.Use) (access.Risk, error) { got = true; return access.Risk{}, nil }}
+		w.Read(func(tx *store.Tx) error {
+			s.Judge(tx, &access.Use{User: w.Ada.ID, Interactive: c.interactive})
+			return nil
+		})
+		if got != c.want {
+			t.Errorf("%s: read: %v, want %v", what, got, c.want)
+		}
 	}
 }
 

@@ -98,6 +98,7 @@ type Set struct {
 	roles     map[directory.RoleID]sides
 	guests    [guestKinds + 2]sides // no guest, the kinds, and one that nobody has defined
 	spared    map[directory.UserID]bool
+	risky     bool
 
 	everyApp          set
 	apps              map[string]sides
@@ -146,6 +147,9 @@ func Compile(policies []Policy, w World) (*Set, error) {
 			s.on.add(i)
 		case ReportOnly:
 			s.report.add(i)
+		}
+		if p.State == On || p.State == ReportOnly {
+			s.risky = s.risky || p.SignInRisk != 0 || p.UserRisk != 0
 		}
 		s.addWho(i, p)
 		s.addApps(i, p)
@@ -448,6 +452,11 @@ func (s *Set) Spares(id directory.UserID) bool { return s.spared[id] }
 
 // Empty reports whether there is nothing to decide by, nor to report.
 func (s *Set) Empty() bool { return s.on.or(s.report).empty() }
+
+// Risky reports whether risk decides or is reported on: without it
+// [Facts.SignInRisk] and UserRisk are not looked at, nor PasswordChanged, for only a
+// policy about risk can ask for a new password.
+func (s *Set) Risky() bool { return s.risky }
 
 // Groups are the groups that policies name: [Facts.Groups] needs no others.
 func (s *Set) Groups() []directory.GroupID { return slices.Clip(s.named) }
