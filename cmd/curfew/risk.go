@@ -38,9 +38,13 @@ func riskSetCommand(c *console, cmd *cobra.Command, d deed, do func(context.Cont
 	var act client.Act
 	cmd.RunE = run(func(ctx context.Context, cmd *cobra.Command, args []string) error {
 		d.act = act
-		return c.onNamed(ctx, cmd, args, d, func(ctx context.Context, api *client.Client, ref string) (client.Done, error) {
+		err := c.onNamed(ctx, cmd, args, d, func(ctx context.Context, api *client.Client, ref string) (client.Done, error) {
 			return do(ctx, api, ref, act)
 		})
+		if err == nil && d.past == "confirmed" && !act.DryRun {
+			c.Sayf("This ends nothing by itself: policies about the risk of accounts do, at each next use.\nTo end everything now: curfew revoke user\n")
+		}
+		return err
 	})
 	actFlags(cmd, &act)
 	return cmd
