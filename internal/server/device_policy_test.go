@@ -101,7 +101,10 @@ func (n *node) enter(t *testing.T, user string) *url.URL {
 	return to
 }
 
-var elseRE = regexp.MustCompile(`data-else="([^"]*)"`)
+var (
+	elseRE = regexp.MustCompile(`data-else="([^"]*)"`)
+	skipRE = regexp.MustCompile(`href="([^"]*)">Not now`)
+)
 
 // A policy lets compliant devices in only. A browser that is none is asked to prove
 // itself, then to be registered; compliant it is let in; lost it is out at the guard
@@ -131,8 +134,13 @@ func TestAPolicyLetsInDevicesUntilTheyAreLost(t *testing.T) {
 		if err != nil || other.Path != register || other.Query().Get("next") != to.Query().Get("next") {
 			t.Fatalf("one that is none goes to %v %v", other, err)
 		}
-		if res, page := b.get(t, other.RequestURI()); res.StatusCode != http.StatusOK || !strings.Contains(page, `data-device="register"`) {
+		res, page := b.get(t, other.RequestURI())
+		if res.StatusCode != http.StatusOK || !strings.Contains(page, `data-device="register"`) {
 			t.Fatalf("register: %d %s", res.StatusCode, says(page))
+		}
+		// Who does not want to is told that nothing else helps, and not led round.
+		if res, page := b.get(t, html.UnescapeString(skipRE.FindStringSubmatch(page)[1])); res.StatusCode != http.StatusForbidden || !strings.Contains(page, "AADSTS50097") {
+			t.Errorf("not now: %d %s", res.StatusCode, says(page))
 		}
 		b.register(t, http.StatusOK)
 		if to, page := b.mail(t); to != nil || !strings.Contains(page, "AADSTS53000") {

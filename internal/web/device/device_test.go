@@ -21,7 +21,7 @@ func rendered(t testing.TB) map[string][]byte {
 		}
 	}
 	frame := webkit.Frame{Clock: webkit.Clock{Now: time.Date(2026, 3, 2, 12, 4, 12, 0, time.UTC)}, Title: "Register this device", Directory: "contoso.example"}
-	put("register")(registerPage.HTML(Register{Frame: frame, UserName: "ada@contoso.example", Next: "/account", Challenge: RegisterPath + "/challenge", Post: RegisterPath,
+	put("register")(registerPage.HTML(Register{Frame: frame, UserName: "ada@contoso.example", Next: "/account", Skip: "/account", Challenge: RegisterPath + "/challenge", Post: RegisterPath,
 		Name: webkit.Field{Name: "name", Label: "Name of the device", Value: "Firefox on Linux", Autocomplete: "off", Required: true}}))
 	put("recognise")(recognisePage.HTML(Recognise{Frame: frame, Next: "/oauth2/authorize?client_id=x", Else: "/oauth2/authorize?client_id=x", Begin: RecognisePath + "/challenge", Post: RecognisePath}))
 	return out

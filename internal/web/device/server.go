@@ -47,6 +47,7 @@ type Server struct {
 type Register struct {
 	webkit.Frame
 	UserName, Next  string
+	Skip            string // where who does not want to goes
 	Name            webkit.Field
 	Challenge, Post string
 }
@@ -120,6 +121,8 @@ func (s *Server) After(ctx context.Context, signed *signin.Signed, next string) 
 
 func recogniseAt(next string) string { return RecognisePath + "?next=" + url.QueryEscape(next) }
 
+func registerAt(next string) string { return RegisterPath + "?next=" + url.QueryEscape(next) }
+
 func (s *Server) getRegister(w http.ResponseWriter, r *http.Request) {
 	next, err := s.next(r)
 	if err != nil {
@@ -138,7 +141,15 @@ func (s *Server) getRegister(w http.ResponseWriter, r *http.Request) {
 		s.Fail(w, r, err)
 		return
 	}
-	v := Register{Frame: s.Frame(r, "Register this device"), UserName: signed.User.Name, Next: next, Challenge: RegisterPath + "/challenge", Post: RegisterPath,
+	q, skip := r.URL.Query(), next
+	switch {
+	case q.Get("declined") != "":
+		pages.Show(s.Server, w, r, webkit.BlockedPage(), http.StatusForbidden, webkit.BlockedBy(s.Frame(r, ""), r, 50097, s.AppOf(r, next)))
+		return
+	case q.Get("demanded") != "":
+		skip = registerAt(next) + "&declined=1" // from next they would only come back
+	}
+	v := Register{Frame: s.Frame(r, "Register this device"), UserName: signed.User.Name, Next: next, Skip: skip, Challenge: RegisterPath + "/challenge", Post: RegisterPath,
 		Name: webkit.Field{Name: "name", Label: "Name of the device", Hint: "So that you know it again in your list.", Value: signed.Session.Agent, Autocomplete: "off", Required: true, Max: 120}}
 	pages.Show(s.Server, w, r, registerPage, http.StatusOK, v)
 }
@@ -151,7 +162,7 @@ func (s *Server) getRecognise(w http.ResponseWriter, r *http.Request) {
 	}
 	v := Recognise{Frame: s.Frame(r, "One moment"), Next: next, Else: next, Begin: RecognisePath + "/challenge", Post: RecognisePath}
 	if r.URL.Query().Get("register") != "" {
-		v.Else = RegisterPath + "?next=" + url.QueryEscape(next)
+		v.Else = registerAt(next) + "&demanded=1"
 	}
 	pages.Show(s.Server, w, r, recognisePage, http.StatusOK, v)
 }
