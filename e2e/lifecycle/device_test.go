@@ -85,13 +85,12 @@ func deviceEvents() []event {
 		}, lacks: files, paths: []path{{byGraph, "accountEnabled", says("accountEnabled", true), nil}, cli("accountEnabled", true), portal("enable")}},
 		{row: standing.DeviceJudged, prepare: onDevice, lacks: files, paths: []path{{byGraph, "isCompliant", says("isCompliant", false), nil}, cli("isCompliant", false), portal("not-compliant"), portal("compliant")}},
 		// A policy that now blocks: each use is refused, at the server and at guards. It is
-		// about applications; registering a method is another action. Who asks at plain
-		// introspection says nothing of where the token is used, and is told whether it died.
+		// about applications; registering a method is another action.
 		{row: standing.PolicyChanged, prepare: func(t *testing.T, l *life) {
 			l.policy = field(t, l.w.must(t, http.MethodPost, "/v1.0/identity/conditionalAccess/policies", map[string]any{"displayName": "About " + l.ada, "state": "disabled",
 				"conditions":    map[string]any{"users": map[string]any{"includeUsers": []string{l.adaID}}, "applications": map[string]any{"includeApplications": []string{"All"}}, "clientAppTypes": []string{"all"}},
 				"grantControls": map[string]any{"operator": "OR", "builtInControls": []string{"block"}}}), "id")
-		}, dead: slices.DeleteFunc(all(hers), func(a artefact) bool { return a == introspected || a == enrolment }), lacks: map[string]string{byApply: "policies are in no file of this kind", byImport: people}, paths: []path{
+		}, dead: slices.DeleteFunc(all(hers), func(a artefact) bool { return a == enrolment }), lacks: map[string]string{byApply: "policies are in no file of this kind", byImport: people}, paths: []path{
 			{byGraph, "state", func(t *testing.T, l *life) {
 				l.w.must(t, http.MethodPatch, "/v1.0/identity/conditionalAccess/policies/"+l.policy, map[string]any{"state": "enabled"})
 			}, nil},

@@ -1,6 +1,7 @@
 package issue
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -143,11 +144,14 @@ type Introspection struct {
 	AuthTime  int64         `json:"auth_time,omitempty"`
 	Act       *Acting       `json:"act,omitempty"` // RFC 8693 §4.1
 	CNF       *Confirmation `json:"cnf,omitempty"`
+
+	Token *Access    `json:"-"` // nil: of a refresh token
+	Doubt cutoff.Pos `json:"-"` // the last line of doubt about it: born before, it must be judged again
 }
 
 // Introspect says whether a token is good, to a client that it was issued to or
-// that guards its resource. Whatever else is wrong, the answer is "not active".
-// Kinds: Unavailable.
+// that guards its resource. Whatever else is wrong, the answer is "not active". Policies
+// are asked about a refresh token, and by who judges Doubt. Kinds: Unavailable.
 func (s *Service) Introspect(ctx context.Context, caller *Client, token string, m Meta) (*Introspection, error) {
 	if t, err := grant.Parse(token); err == nil {
 		return s.introspectRefresh(ctx, caller, t, token, m)
@@ -169,15 +173,11 @@ func (s *Service) Introspect(ctx context.Context, caller *Client, token string, 
 	} else if err != nil {
 		return &Introspection{}, nil
 	}
-	scope := a.Scp
-	if scope == "" {
-		scope = strings.Join(a.Roles, " ")
-	}
 	kind := "Bearer"
 	if a.CNF != nil && a.CNF.JKT != "" {
 		kind = "DPoP"
 	}
-	return &Introspection{Active: true, Scope: scope, ClientID: a.ClientID, Username: a.Name, TokenType: kind, Expires: a.Expires, IssuedAt: a.IssuedAt, NotBefore: a.NotBefor,
+	return &Introspection{Active: true, Token: a, Doubt: s.DB.View().Judge(&v.owner), Scope: cmp.Or(a.Scp, strings.Join(a.Roles, " ")), ClientID: a.ClientID, Username: a.Name, TokenType: kind, Expires: a.Expires, IssuedAt: a.IssuedAt, NotBefore: a.NotBefor,
 		Subject: a.Subject, Audience: a.Audience, Issuer: a.Issuer, JTI: a.JTI, OID: a.OID, TID: a.TID, SID: a.SID, Roles: a.Roles, ACR: a.ACR, AMR: a.AMR, AuthTime: a.AuthTime, Act: a.Act, CNF: a.CNF}, nil
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/store/devices"
 	"github.com/curfew-id/curfew/internal/store/storetest"
 )
 
@@ -33,6 +34,8 @@ type house struct {
 	recheck *recheck.Service
 	guard   *issue.Client
 	app     *issue.Client
+	at      string             // where tokens are asked for
+	on      directory.DeviceID // by which device
 }
 
 func newHouse(t testing.TB, e storetest.Engine) *house {
@@ -73,12 +76,16 @@ func (h *house) token() string {
 		h.t.Fatal(err)
 	}
 	sum := sha256.Sum256([]byte(verifier))
-	code, err := h.issue.Authorize(context.Background(), issue.AuthorizeRequest{App: h.app.App, Session: h.Session(h.Ada).ID, Plan: plan, Scope: scope, RedirectURI: back,
-		Challenge: base64.RawURLEncoding.EncodeToString(sum[:]), Issuer: grant.Tenant})
+	session := h.Session(h.Ada)
+	if !h.on.IsZero() {
+		h.Update(func(tx *store.Tx) error { return devices.Bind(tx, session.ID, h.on) })
+	}
+	code, err := h.issue.Authorize(context.Background(), issue.AuthorizeRequest{App: h.app.App, Session: session.ID, Plan: plan, Scope: scope, RedirectURI: back,
+		Challenge: base64.RawURLEncoding.EncodeToString(sum[:]), Issuer: grant.Tenant, IP: h.at})
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	tokens, err := h.issue.Code(context.Background(), h.app, issue.CodeRequest{Code: code, RedirectURI: back, Verifier: verifier, Issuer: grant.Tenant})
+	tokens, err := h.issue.Code(context.Background(), h.app, issue.CodeRequest{Code: code, RedirectURI: back, Verifier: verifier, Issuer: grant.Tenant, Meta: issue.Meta{IP: h.at}})
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -226,7 +226,7 @@ func (s *Server) route() http.Handler {
 	visitors := &pages.Server{Issue: s.issue, SignIn: s.signin, Revoke: s.revoke, Relay: s.relay, Manage: s.manage, Secret: s.keys.Derive("browser state"), Domain: s.domain,
 		Park: s.park, Parked: s.parked, Ways: s.ways, Factors: true, Portal: "/portal", Log: s.log}
 	again := &recheck.Service{DB: s.db, Issue: s.issue, Access: s.access, Lifetimes: s.issue.Lifetimes}
-	protocols := &oidc.Server{Issue: s.issue, Again: again.Judge, JWKS: s.keys.JWKS, Check: visitors.Check, Domain: s.domain, Log: s.log}
+	protocols := &oidc.Server{Issue: s.issue, Again: again, JWKS: s.keys.JWKS, Check: visitors.Check, Domain: s.domain, Log: s.log}
 	if s.cfg.Register == "token" {
 		protocols.Registrations = &oidc.Registrations{Manage: s.manage, Secret: s.keys.Derive("registration access token")}
 	}

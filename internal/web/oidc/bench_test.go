@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/internal/grant"
+	"github.com/curfew-id/curfew/internal/store/storetest"
 )
 
 // quiet takes an answer and keeps nothing.
@@ -47,6 +48,15 @@ func BenchmarkJWKS(b *testing.B) { benchmark(b, newWorld(b), "GET", "/oauth2/key
 func BenchmarkIntrospection(b *testing.B) {
 	w := newWorld(b)
 	access := text(b, w.tokens(allScopes), "access_token")
+	benchmark(b, w, "POST", "/oauth2/introspect", url.Values{"token": {access}}.Encode(), mailroom...)
+}
+
+// BenchmarkIntrospectionInDoubt is the same for a token that was born before the last
+// change of a policy, and has not been renewed.
+func BenchmarkIntrospectionInDoubt(b *testing.B) {
+	w := newWorld(b)
+	access := text(b, w.tokens(allScopes), "access_token")
+	w.Rule(storetest.Policy(1, "", `"sessionControls":{"signInFrequency":{"value":9,"type":"days","authenticationType":"primaryAndSecondaryAuthentication","frequencyInterval":"timeBased","isEnabled":true}}`))
 	benchmark(b, w, "POST", "/oauth2/introspect", url.Values{"token": {access}}.Encode(), mailroom...)
 }
 

@@ -51,10 +51,17 @@ func (s *Server) postIntrospect(w http.ResponseWriter, r *http.Request, issuer g
 	if err != nil {
 		return err
 	}
+	if s.Again == nil {
+		return fault.New(fault.Unavailable, "Nothing is judged here.")
+	}
 	if f.get("judge") != "" {
 		return s.again(w, r, f, c, token)
 	}
-	x, err := s.Issue.Introspect(r.Context(), c, token, issue.Meta{IP: webkit.Address(r)})
+	at, err := f.address()
+	if err != nil {
+		return err
+	}
+	x, err := s.Again.Introspect(r.Context(), c, token, at, issue.Meta{IP: webkit.Address(r)})
 	if err != nil {
 		return err
 	}
@@ -78,18 +85,16 @@ func (s *Server) postIntrospect(w http.ResponseWriter, r *http.Request, issuer g
 // again answers a guard that knows of a line, judge, after which the token it was shown
 // at address is in doubt.
 func (s *Server) again(w http.ResponseWriter, r *http.Request, f form, c *issue.Client, token string) error {
-	q := recheck.Question{Token: token, Address: f.get("address")}
+	at, err := f.address()
+	if err != nil {
+		return err
+	}
+	q := recheck.Question{Token: token, Address: at}
 	pos, err := strconv.ParseInt(f.get("judge"), 10, 64)
 	if q.Pos = cutoff.Pos(pos); err != nil || q.Pos < 1 || q.Pos > cutoff.MaxPos {
 		return malformed("The parameter judge must be a position of the ledger.")
 	}
-	if _, err := netip.ParseAddr(q.Address); err != nil && q.Address != "" {
-		return malformed("The parameter address must be an IP address.")
-	}
-	if s.Again == nil {
-		return fault.New(fault.Unavailable, "Nothing is judged again here.")
-	}
-	x, err := s.Again(r.Context(), c, q)
+	x, err := s.Again.Judge(r.Context(), c, q)
 	if err != nil {
 		return err
 	}
@@ -98,6 +103,16 @@ func (s *Server) again(w http.ResponseWriter, r *http.Request, f form, c *issue.
 		return err
 	}
 	return send(w, append(b, '\n'))
+}
+
+// address is where whoever asks sees a token being used (RFC 7662 §2.1 leaves room for
+// it); empty: they do not say.
+func (f form) address() (string, error) {
+	at := f.get("address")
+	if _, err := netip.ParseAddr(at); err != nil && at != "" {
+		return "", malformed("The parameter address must be an IP address.")
+	}
+	return at, nil
 }
 
 // postRevoke ends a client's own token (RFC 7009). An unknown one is success.

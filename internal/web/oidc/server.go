@@ -26,8 +26,8 @@ type Server struct {
 	// Check reports what is wrong with an authorization request that a client wants
 	// to push, as a fault with an [issue.Error] behind it.
 	Check func(ctx context.Context, issuer grant.Issuer, q url.Values) error
-	// Again judges a token again for a guard; nil: nobody can have that done.
-	Again func(context.Context, *issue.Client, recheck.Question) (*recheck.Answer, error)
+	// Again introspects, and judges access tokens again for guards; nil: neither is done.
+	Again *recheck.Service
 	// Domain returns the directory's domain; empty while it has none.
 	Domain func() string
 	// Registrations are taken by protocol; nil: they are not.

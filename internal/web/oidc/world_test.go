@@ -101,7 +101,7 @@ func newWorld(t testing.TB) *world {
 	w.issue = &issue.Service{DB: w.DB, Keys: k, Revoke: w.revoke, Base: base, Tenant: tenant, Lifetimes: grant.DefaultLifetimes(), Now: w.Clock.Now, Log: log}
 	mux := http.NewServeMux()
 	again := &recheck.Service{DB: w.DB, Issue: w.issue, Lifetimes: w.issue.Lifetimes}
-	(&oidc.Server{Issue: w.issue, Again: again.Judge, JWKS: k.JWKS, Check: w.check, Domain: func() string { return "contoso.example" }, Log: log}).Register(mux)
+	(&oidc.Server{Issue: w.issue, Again: again, JWKS: k.JWKS, Check: w.check, Domain: func() string { return "contoso.example" }, Log: log}).Register(mux)
 	w.handler = mux
 	w.session = w.Session(w.Ada)
 	return w
