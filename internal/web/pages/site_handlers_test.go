@@ -26,6 +26,7 @@ import (
 	"github.com/curfew-id/curfew/internal/issue"
 	"github.com/curfew-id/curfew/internal/keys"
 	"github.com/curfew-id/curfew/internal/manage"
+	"github.com/curfew-id/curfew/internal/recheck"
 	"github.com/curfew-id/curfew/internal/relay"
 	"github.com/curfew-id/curfew/internal/revoke"
 	"github.com/curfew-id/curfew/internal/signin"
@@ -143,7 +144,7 @@ func (s *site) serve() {
 	visitors.Register(browser)
 	(&account.Server{Server: visitors, Factor: &factor.Service{DB: s.DB, Keys: k, SignIn: s.signin, Revoke: s.revoke, Base: s.srv.URL, Log: log}}).Register(browser)
 	browser.HandleFunc("GET /portal", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "portal") })
-	(&oidc.Server{Issue: s.issue, JWKS: k.JWKS, Check: visitors.Check, Domain: s.domain, Log: log}).Register(api)
+	(&oidc.Server{Issue: s.issue, Again: &recheck.Service{DB: s.DB, Issue: s.issue, Lifetimes: l}, JWKS: k.JWKS, Check: visitors.Check, Domain: s.domain, Log: log}).Register(api)
 	wrapped := webkit.Browser(browser, pages.Bypass...)
 	s.srv.Config.Handler = webkit.Observe(log, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, pattern := api.Handler(r); pattern != "" {
