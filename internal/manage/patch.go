@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -8,8 +9,10 @@ import (
 
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
+	"github.com/curfew-id/curfew/internal/risk"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/store/risks"
 )
 
 // NewPassword replaces a password.
@@ -123,8 +126,23 @@ func (c *step) patchUser(id directory.UserID, p Patch, hash string) error {
 	if cut != nil {
 		c.cuts = append(c.cuts, cut)
 	}
+	if p.Password != nil {
+		if err := c.remediate(&after); err != nil {
+			return err
+		}
+	}
 	c.tellUser(&before, &after, p.Password != nil)
 	return nil
+}
+
+// remediate closes what was found about the risk of an account that an administrator
+// has given a new password. Who gives one to themselves has proven nothing by it.
+func (c *step) remediate(u *directory.User) error {
+	if c.actor.User == u.ID {
+		return nil
+	}
+	return risks.Remediate(c.Tx, &risks.Detection{User: u.ID, Rule: risk.Reset, IP: c.actor.IP, Actor: cmp.Or(c.actor.Name, string(c.actor.App)), Request: c.actor.Request,
+		Why: "An administrator gave the account a new password."}, c.Now)
 }
 
 // fields pairs what a Patch names with where it goes.

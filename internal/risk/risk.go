@@ -14,7 +14,8 @@ import (
 // Rule is one thing that may be found. Its name is stored.
 type Rule string
 
-// The rules. The last two are no rules: what administrators said.
+// The rules. Those at the end are no rules: what administrators said, and what the
+// person or an administrator did about a risk.
 const (
 	TokenReused      Rule = "token_reuse"
 	TwoNetworks      Rule = "two_networks"
@@ -25,6 +26,8 @@ const (
 
 	Confirmed Rule = "admin_confirmed"
 	Dismissed Rule = "admin_dismissed"
+	Changed   Rule = "password_changed"
+	Reset     Rule = "password_reset"
 )
 
 // Row is one rule with its weight.
@@ -79,7 +82,7 @@ func Weight(r Rule) int {
 	switch {
 	case ok:
 		return row.Weight
-	case r == Dismissed:
+	case r == Dismissed, r == Changed, r == Reset:
 		return 0
 	}
 	return High

@@ -82,7 +82,7 @@ func TestOnlyReuseIsOnByItself(t *testing.T) {
 func TestWeightsOfDifferentRulesAreAdded(t *testing.T) {
 	t.Parallel()
 	for want, rules := range map[policy.Risk][][]Rule{
-		policy.NoRisk:     {nil, {Dismissed}},
+		policy.NoRisk:     {nil, {Dismissed}, {Changed, Reset}},
 		policy.LowRisk:    {{NewNetwork}, {NewNetwork, NewNetwork, NewNetwork, NewNetwork, NewNetwork}, {NewNetwork, NewProgram}},
 		policy.MediumRisk: {{TokenReused}, {TokenReused, TokenReused, NewNetwork}},
 		policy.HighRisk:   {{TokenReused, TwoNetworks}, {Confirmed}, {"a rule of a newer version"}},

@@ -11,10 +11,13 @@ import (
 	"github.com/curfew-id/curfew/internal/audit"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
+	"github.com/curfew-id/curfew/internal/policy"
 	"github.com/curfew-id/curfew/internal/revoke"
+	"github.com/curfew-id/curfew/internal/risk"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/standing"
 	"github.com/curfew-id/curfew/internal/store"
+	"github.com/curfew-id/curfew/internal/store/risks"
 )
 
 // Kinds of tickets.
@@ -260,7 +263,22 @@ func (s *Service) replace(ctx context.Context, p *proven, signed *Signed, hash s
 			return fmt.Errorf("change password: %w", err)
 		}
 		tx.Audit(audit.Record{Action: "Change user password", Target: store.UserParty(u)})
-		return nil
+		return remediate(tx, signed, actor)
 	})
 	return cut, err
+}
+
+// remediate closes what was found about the risk of an account whose owner has changed
+// the password in a session with two factors, the second given since the newest
+// finding: who was signed in before may be whom it is about.
+func remediate(tx *store.Tx, signed *Signed, actor directory.Actor) error {
+	if signed.Session == nil {
+		return nil // with a token: how its owner was proven is not known here
+	}
+	x, err := tx.Session(signed.Session.ID) // as it is now, not as it was when it came
+	if err != nil || !policy.TwoFactors(policy.MethodsOf(x.AMR)) {
+		return err
+	}
+	return risks.Remediate(tx, &risks.Detection{User: x.User, Rule: risk.Changed, IP: actor.IP, Request: actor.Request,
+		Why: "The password was changed after a sign-in with a second factor."}, x.SecondTime)
 }

@@ -216,6 +216,7 @@ const (
 	AtRisk      = risks.AtRisk
 	Compromised = risks.Compromised
 	Dismissed   = risks.Dismissed
+	Remediated  = risks.Remediated
 )
 
 // User is an account with its risk.
@@ -225,6 +226,8 @@ type User struct {
 	Deleted           bool
 	// Why are the findings that count, the newest first; not more than a few.
 	Why []*Detection
+	// By is what closed the newest finding; empty: nothing did.
+	By risk.Rule
 }
 
 // reasons bounds how many findings go with an account.
@@ -235,7 +238,10 @@ func about(tx *store.Tx, row risks.State, u *directory.User) (User, error) {
 	v := User{State: row, Name: u.Name, DisplayName: u.DisplayName, Deleted: !u.Deleted.IsZero()}
 	v.User = u.ID
 	all, err := risks.Detections(tx, u.ID, DetectionID{}, reasons)
-	for _, d := range all {
+	for i, d := range all {
+		if i == 0 {
+			v.By = d.By
+		}
 		if d.Closed.IsZero() {
 			v.Why = append(v.Why, d)
 		}

@@ -23,7 +23,8 @@ type Detection struct {
 	Why     string // a sentence with the facts
 	Actor   string // the administrator's user name; empty: a rule
 	Request string
-	Closed  time.Time // dismissed; zero: it counts
+	Closed  time.Time // dismissed or remediated; zero: it counts
+	By      risk.Rule // what closed it; empty: nothing
 }
 
 // Changed is when something last became of it.
@@ -39,6 +40,7 @@ const (
 	AtRisk      = "atRisk"
 	Compromised = "confirmedCompromised"
 	Dismissed   = "dismissed"
+	Remediated  = "remediated"
 )
 
 // State is what all that was found comes to for one account. The zero State: nothing
@@ -89,12 +91,14 @@ func instant(us int64) time.Time {
 	return time.UnixMicro(us).UTC()
 }
 
-const columns = `id, user_id, session, rule, at, ip, why, actor, request, closed`
+// What closes findings is a row of its own, of the same instant.
+const columns = `id, user_id, session, rule, at, ip, why, actor, request, closed, COALESCE((SELECT MAX(m.rule) FROM risk_detections m
+	WHERE m.user_id = risk_detections.user_id AND m.closed = risk_detections.closed AND m.at = m.closed AND m.rule IN ('admin_dismissed', 'password_changed', 'password_reset')), '')`
 
 func scanDetection(scan func(...any) error) (*Detection, error) {
 	d := &Detection{}
 	var at, closed int64
-	if err := scan(&d.ID, &d.User, &d.Session, &d.Rule, &at, &d.IP, &d.Why, &d.Actor, &d.Request, &closed); err != nil {
+	if err := scan(&d.ID, &d.User, &d.Session, &d.Rule, &at, &d.IP, &d.Why, &d.Actor, &d.Request, &closed, &d.By); err != nil {
 		return nil, err
 	}
 	d.At, d.Closed = instant(at), instant(closed)
@@ -201,7 +205,28 @@ func insert(tx *store.Tx, d *Detection) error {
 }
 
 // Dismiss says that all that was found about an account is nothing. d says who said it.
-func Dismiss(tx *store.Tx, d *Detection) (*store.Cut, error) {
+func Dismiss(tx *store.Tx, d *Detection) (*store.Cut, error) { return end(tx, d, Dismissed) }
+
+// Remediate says that the account is its owner's again: of what was found until now
+// nothing counts any more. d says how, and by whom. Where nothing was found it does
+// nothing; where the findings are newer than proven, neither: whoever was proven
+// before may be the one who was found.
+func Remediate(tx *store.Tx, d *Detection, proven time.Time) error {
+	old, err := Of(tx, d.User)
+	if err != nil || old.Level <= policy.NoRisk {
+		return err
+	}
+	if err := hold(tx, d.User); err != nil {
+		return err
+	}
+	if old, err = Of(tx, d.User); err != nil || proven.Before(old.Since) {
+		return err
+	}
+	_, err = end(tx, d, Remediated)
+	return err
+}
+
+func end(tx *store.Tx, d *Detection, state string) (*store.Cut, error) {
 	d.ID, d.At, d.Closed = directory.NewID[Detection](tx.Now), tx.Now, tx.Now
 	if err := hold(tx, d.User); err != nil {
 		return nil, err
@@ -212,7 +237,7 @@ func Dismiss(tx *store.Tx, d *Detection) (*store.Cut, error) {
 	if err := insert(tx, d); err != nil {
 		return nil, err
 	}
-	return settle(tx, d.User, Dismissed)
+	return settle(tx, d.User, state)
 }
 
 // hold makes two changes of one account's risk go one after the other.

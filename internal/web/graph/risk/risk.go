@@ -1,6 +1,7 @@
 package risk
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/curfew-id/curfew/internal/directory"
@@ -61,13 +62,14 @@ var (
 // levels are Graph's words for a risk; a risk that nobody computed is none there too.
 var levels = map[policy.Risk]string{0: "none", policy.NoRisk: "none", policy.LowRisk: "low", policy.MediumRisk: "medium", policy.HighRisk: "high"}
 
-// states say how an account came into the state it is in.
-var states = map[string]string{watch.AtRisk: "none", watch.Compromised: "adminConfirmedUserCompromised", watch.Dismissed: "adminDismissedAllRiskForUser"}
+// details say how an account or a finding came into the state it is in.
+var details = map[risk.Rule]string{"": "none", risk.Confirmed: "adminConfirmedUserCompromised", risk.Dismissed: "adminDismissedAllRiskForUser",
+	risk.Changed: "userPerformedSecuredPasswordChange", risk.Reset: "adminGeneratedTemporaryPassword"}
 
 func userObject(u watch.User) object {
-	state, detail := u.State.State, states[u.State.State]
-	if state == "" {
-		state, detail = "none", "none"
+	state, detail := cmp.Or(u.State.State, "none"), details[u.By]
+	if state == watch.Compromised {
+		detail = details[risk.Confirmed]
 	}
 	why := make([]string, len(u.Why))
 	for i, d := range u.Why {
@@ -132,12 +134,14 @@ func (s Server) getUser(c *call) error {
 // of is Graph's name for what was found, and the words that go with it.
 func of(d *watch.Detection) (event, level, detail, about string) {
 	row, ok := risk.Of(d.Rule)
-	event, about, detail = row.Graph, "user", "none"
+	event, about, detail = row.Graph, "user", details[d.By]
 	switch {
 	case d.Rule == risk.Confirmed:
-		event, detail = "adminConfirmedUserCompromised", "adminConfirmedUserCompromised"
-	case d.Rule == risk.Dismissed:
-		event, detail = "generic", "adminDismissedAllRiskForUser"
+		if event = "adminConfirmedUserCompromised"; d.By == "" {
+			detail = details[risk.Confirmed]
+		}
+	case risk.Weight(d.Rule) == 0:
+		event = "generic"
 	case !ok:
 		event = "unknownFutureValue"
 	case row.SignIn:
@@ -177,6 +181,8 @@ func (s Server) getHistory(c *call) error {
 // state is what became of a finding.
 func state(d *watch.Detection) string {
 	switch {
+	case d.By == risk.Changed, d.By == risk.Reset:
+		return watch.Remediated
 	case !d.Closed.IsZero():
 		return watch.Dismissed
 	case d.Rule == risk.Confirmed:

@@ -47,7 +47,7 @@ func path(verb desk.Verb, part string) string { return desk.PathRisk + "/" + ver
 var levels = map[policy.Risk]registry.Mark{0: {Icon: "ended", Tone: "t-2", Word: "None"}, policy.NoRisk: {Icon: "ended", Tone: "t-2", Word: "None"}, policy.LowRisk: {Icon: "lives", Tone: "t-warn", Word: "Low"},
 	policy.MediumRisk: {Icon: "lives", Tone: "t-warn", Word: "Medium"}, policy.HighRisk: {Icon: "failed", Tone: "t-danger", Word: "High"}}
 
-var states = map[string]string{watch.AtRisk: "found by rules", watch.Compromised: "confirmed by an administrator", watch.Dismissed: "dismissed"}
+var states = map[string]string{watch.AtRisk: "found by rules", watch.Compromised: "confirmed by an administrator", watch.Dismissed: "dismissed", watch.Remediated: "closed by a new password"}
 
 // acts are the buttons about one account.
 func acts(o *desk.Offers, u watch.User) []registry.Button {
@@ -108,7 +108,7 @@ func (s *Server) get(v *desk.Visit) error {
 
 // titles are the rules for people.
 var titles = map[rules.Rule]string{rules.TokenReused: "Token reused", rules.TwoNetworks: "Two networks", rules.ImpossibleTravel: "Impossible travel", rules.PasswordSpray: "Password spray",
-	rules.NewNetwork: "New network", rules.NewProgram: "New kind of browser", rules.Confirmed: "Confirmed", rules.Dismissed: "Dismissed"}
+	rules.NewNetwork: "New network", rules.NewProgram: "New kind of browser", rules.Confirmed: "Confirmed", rules.Dismissed: "Dismissed", rules.Changed: "Password changed", rules.Reset: "Password reset"}
 
 // Tab is the tab on a profile.
 func (s *Server) Tab() desk.UserTab {
