@@ -75,6 +75,15 @@ func Of(r Rule) (row Row, ok bool) {
 	return Table[i], true
 }
 
+// Known lists all rules, and what stands beside them in the findings.
+func Known() []Rule {
+	all := []Rule{Confirmed, Dismissed, Changed, Reset}
+	for _, r := range Table {
+		all = append(all, r.Rule)
+	}
+	return all
+}
+
 // Weight is what a finding of a rule weighs. What administrators confirmed is high by
 // itself; one that is not known here weighs as much: doubt closes.
 func Weight(r Rule) int {

@@ -69,11 +69,11 @@ func TestATokenUsedFromTwoNetworksIsFoundWhereThatIsLookedFor(t *testing.T) {
 			if status != http.StatusOK {
 				t.Fatalf("at home: %d %s", status, why)
 			}
-			if all, _, err := n.watch.Detections(t.Context(), operator, watch.DetectionID{}); err != nil || len(all) > 0 {
+			if all, _, err := n.watch.Detections(t.Context(), operator, watch.Query{}, watch.DetectionID{}); err != nil || len(all) > 0 {
 				t.Fatalf("found at home: %v %v", all, err)
 			}
 			from("198.51.100.7", tok.Refresh)
-			all, _, err := n.watch.Detections(t.Context(), operator, watch.DetectionID{})
+			all, _, err := n.watch.Detections(t.Context(), operator, watch.Query{}, watch.DetectionID{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -154,7 +154,7 @@ func TestSomebodyWhoTravelsTooFastIsFoundWithARealDatabaseOfPlaces(t *testing.T)
 			}
 			clock.Add(x.after)
 			err = enter(x.second)
-			all, _, found := s.watch.Detections(t.Context(), operator, watch.DetectionID{})
+			all, _, found := s.watch.Detections(t.Context(), operator, watch.Query{}, watch.DetectionID{})
 			if found != nil {
 				t.Fatal(found)
 			}

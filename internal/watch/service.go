@@ -208,6 +208,7 @@ func said(act manage.Act, what string) {
 // What surfaces call what the store keeps.
 type (
 	Detection   = risks.Detection
+	Query       = risks.Query
 	DetectionID = directory.ID[risks.Detection]
 )
 
@@ -251,12 +252,12 @@ func about(tx *store.Tx, row risks.State, u *directory.User) (User, error) {
 
 const maxPage = 100
 
-// Users lists the accounts about which something was ever found, after one. Kinds:
-// Denied, Unavailable.
-func (s *Service) Users(ctx context.Context, actor directory.Actor, after directory.UserID) (all []User, next directory.UserID, err error) {
+// Users lists the accounts about which something was ever found and that q names,
+// after one. Kinds: Denied, Unavailable.
+func (s *Service) Users(ctx context.Context, actor directory.Actor, q Query, after directory.UserID) (all []User, next directory.UserID, err error) {
 	err = s.read(ctx, actor, role.ReadRisk, func(tx *store.Tx) error {
 		all, next = nil, directory.UserID{}
-		rows, err := risks.Risky(tx, after, maxPage+1)
+		rows, err := risks.Risky(tx, q, after, maxPage+1)
 		if err != nil {
 			return err
 		}
@@ -300,7 +301,7 @@ func (s *Service) User(ctx context.Context, actor directory.Actor, id directory.
 // Kinds: Denied, Unavailable.
 func (s *Service) History(ctx context.Context, actor directory.Actor, user directory.UserID, before DetectionID) (all []*Detection, next string, err error) {
 	err = s.read(ctx, actor, role.ReadRisk, func(tx *store.Tx) (err error) {
-		all, next, err = page(tx, user, before)
+		all, next, err = page(tx, Query{User: user}, before)
 		return err
 	})
 	return all, next, err
@@ -312,11 +313,11 @@ type Found struct {
 	Name, DisplayName string
 }
 
-// Detections is History of everybody.
-func (s *Service) Detections(ctx context.Context, actor directory.Actor, before DetectionID) (all []Found, next string, err error) {
+// Detections is History of everybody whom q names.
+func (s *Service) Detections(ctx context.Context, actor directory.Actor, q Query, before DetectionID) (all []Found, next string, err error) {
 	err = s.read(ctx, actor, role.ReadFindings, func(tx *store.Tx) error {
 		all = nil
-		rows, more, err := page(tx, directory.UserID{}, before)
+		rows, more, err := page(tx, q, before)
 		if err != nil {
 			return err
 		}
@@ -333,8 +334,8 @@ func (s *Service) Detections(ctx context.Context, actor directory.Actor, before 
 	return all, next, err
 }
 
-func page(tx *store.Tx, user directory.UserID, before DetectionID) (all []*Detection, next string, err error) {
-	if all, err = risks.Detections(tx, user, before, maxPage+1); len(all) > maxPage {
+func page(tx *store.Tx, q Query, before DetectionID) (all []*Detection, next string, err error) {
+	if all, err = risks.Find(tx, q, before, maxPage+1); len(all) > maxPage {
 		all = all[:maxPage]
 		next = all[maxPage-1].ID.String()
 	}

@@ -185,7 +185,7 @@ func TestAnAdministratorConfirmsAndDismisses(t *testing.T) {
 		if err := w.Dismiss(ctx, operator, w.Ada.ID, manage.Act{}); err != nil {
 			t.Fatal(err)
 		}
-		all, _, err := w.Users(ctx, operator, directory.UserID{})
+		all, _, err := w.Users(ctx, operator, watch.Query{}, directory.UserID{})
 		if err != nil || len(all) != 1 || all[0].Level != policy.NoRisk || all[0].State.State != risks.Dismissed {
 			t.Errorf("%+v %v", all, err)
 		}
@@ -230,10 +230,10 @@ func TestWhoHoldsNothingSeesAndChangesNoRisk(t *testing.T) {
 		for name, do := range map[string]func() error{
 			"Rules":    func() error { _, err := w.Rules(ctx, ada); return err },
 			"SetRules": func() error { return w.SetRules(ctx, ada, map[risk.Rule]bool{risk.TokenReused: false}, manage.Act{}) },
-			"Users":    func() error { _, _, err := w.Users(ctx, ada, directory.UserID{}); return err },
+			"Users":    func() error { _, _, err := w.Users(ctx, ada, watch.Query{}, directory.UserID{}); return err },
 			"User":     func() error { _, err := w.User(ctx, ada, w.Ada.ID); return err },
 			"Detections": func() error {
-				_, _, err := w.Detections(ctx, ada, watch.DetectionID{})
+				_, _, err := w.Detections(ctx, ada, watch.Query{}, watch.DetectionID{})
 				return err
 			},
 			"Confirm": func() error { return w.Confirm(ctx, ada, w.Grace.ID, manage.Act{}) },

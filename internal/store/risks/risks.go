@@ -2,6 +2,8 @@ package risks
 
 import (
 	"errors"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/curfew-id/curfew/internal/directory"
@@ -91,9 +93,7 @@ func instant(us int64) time.Time {
 	return time.UnixMicro(us).UTC()
 }
 
-// What closes findings is a row of its own, of the same instant.
-const columns = `id, user_id, session, rule, at, ip, why, actor, request, closed, COALESCE((SELECT MAX(m.rule) FROM risk_detections m
-	WHERE m.user_id = risk_detections.user_id AND m.closed = risk_detections.closed AND m.at = m.closed AND m.rule IN ('admin_dismissed', 'password_changed', 'password_reset')), '')`
+const columns = `id, user_id, session, rule, at, ip, why, actor, request, closed, ` + closedBy
 
 func scanDetection(scan func(...any) error) (*Detection, error) {
 	d := &Detection{}
@@ -105,16 +105,66 @@ func scanDetection(scan func(...any) error) (*Detection, error) {
 	return d, nil
 }
 
+// closedBy is what closed a finding: a row of its own, of the same instant.
+const closedBy = `COALESCE((SELECT MAX(m.rule) FROM risk_detections m
+	WHERE m.user_id = risk_detections.user_id AND m.closed = risk_detections.closed AND m.at = m.closed AND m.rule IN ('admin_dismissed', 'password_changed', 'password_reset')), '')`
+
 // Detections lists what was found, of a person or (zero) of everybody, the newest
 // first, at most limit, from before (zero: the newest of all).
-func Detections(tx *store.Tx, user directory.UserID, before directory.ID[Detection], limit int) (all []*Detection, err error) {
+func Detections(tx *store.Tx, user directory.UserID, before directory.ID[Detection], limit int) ([]*Detection, error) {
+	return Find(tx, Query{User: user}, before, limit)
+}
+
+// Query narrows a listing. The zero Query narrows nothing.
+type Query struct {
+	ID    directory.ID[Detection] // of findings only
+	User  directory.UserID        // of findings only
+	Level policy.Risk             // [policy.NoRisk]: also what was never found to have any
+	State string                  // as Graph calls them
+}
+
+// Find lists those of what was found that a query names, as Detections does.
+func Find(tx *store.Tx, f Query, before directory.ID[Detection], limit int) (all []*Detection, err error) {
 	q, args := `SELECT `+columns+` FROM risk_detections WHERE id < $1`, []any{before[:], int64(limit)}
 	if before.IsZero() {
 		q = `SELECT ` + columns + ` FROM risk_detections WHERE id > $1`
 	}
-	if !user.IsZero() {
-		q += ` AND user_id = $3`
-		args = append(args, user[:])
+	and := func(condition string, values ...any) {
+		for _, v := range values {
+			args = append(args, v)
+			condition = strings.Replace(condition, "?", "$"+strconv.Itoa(len(args)), 1)
+		}
+		q += " AND " + condition
+	}
+	if !f.ID.IsZero() {
+		and(`id = ?`, f.ID[:])
+	}
+	if !f.User.IsZero() {
+		and(`user_id = ?`, f.User[:])
+	}
+	switch f.State {
+	case AtRisk:
+		and(`closed = 0 AND rule <> ?`, string(risk.Confirmed))
+	case Compromised:
+		and(`closed = 0 AND rule = ?`, string(risk.Confirmed))
+	case Dismissed:
+		and(closedBy+` = ?`, string(risk.Dismissed))
+	case Remediated:
+		and(closedBy+` IN (?, ?)`, string(risk.Changed), string(risk.Reset))
+	}
+	if f.Level != 0 {
+		// A rule that is not known here is high: it is none of the others.
+		var known []any
+		for _, r := range risk.Known() {
+			if (risk.Level([]risk.Rule{r}) == f.Level) != (f.Level == policy.HighRisk) {
+				known = append(known, string(r))
+			}
+		}
+		in := `rule IN (''` + strings.Repeat(`, ?`, len(known)) + `)`
+		if f.Level == policy.HighRisk {
+			in = `NOT ` + in
+		}
+		and(in, known...)
 	}
 	err = tx.SQL(raw.Key{}).Each(q+` ORDER BY id DESC LIMIT $2`, func(scan func(...any) error) error {
 		d, err := scanDetection(scan)
@@ -144,12 +194,21 @@ func scanState(scan func(...any) error) (s State, err error) {
 
 // Risky lists the accounts at which something was ever found, in the order of their
 // ids, at most limit, after one.
-func Risky(tx *store.Tx, after directory.UserID, limit int) (all []State, err error) {
-	err = tx.SQL(raw.Key{}).Each(`SELECT user_id, level, state, since, updated FROM risky_users WHERE user_id > $1 ORDER BY user_id LIMIT $2`, func(scan func(...any) error) error {
+func Risky(tx *store.Tx, f Query, after directory.UserID, limit int) (all []State, err error) {
+	q, args := `SELECT user_id, level, state, since, updated FROM risky_users WHERE user_id > $1`, []any{after[:], int64(limit)}
+	if f.Level != 0 {
+		args = append(args, int64(f.Level))
+		q += ` AND level = $3`
+	}
+	if f.State != "" {
+		args = append(args, f.State)
+		q += ` AND state = $` + strconv.Itoa(len(args))
+	}
+	err = tx.SQL(raw.Key{}).Each(q+` ORDER BY user_id LIMIT $2`, func(scan func(...any) error) error {
 		s, err := scanState(scan)
 		all = append(all, s)
 		return err
-	}, after[:], int64(limit))
+	}, args...)
 	return all, err
 }
 

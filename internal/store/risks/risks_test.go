@@ -93,7 +93,7 @@ func TestARiskThatChangesPutsInDoubt(t *testing.T) {
 			if len(others) != 0 || err2 != nil || err3 != nil || len(some) != 2 || some[0].Rule != risk.Confirmed || some[1].Session != (directory.SessionID{}) {
 				t.Errorf("%v %v %+v %v", others, err2, some, err3)
 			}
-			risky, err4 := risks.Risky(tx, directory.UserID{}, 10)
+			risky, err4 := risks.Risky(tx, risks.Query{}, directory.UserID{}, 10)
 			if err4 != nil || len(risky) != 1 || risky[0].User != w.Ada.ID {
 				t.Errorf("%+v %v", risky, err4)
 			}
@@ -124,6 +124,73 @@ func TestRulesAreKept(t *testing.T) {
 				return risks.SetRule(tx, risk.NewNetwork, on)
 			})
 			want(on, !on)
+		}
+	})
+}
+
+func TestFindingsAreFoundByWhatTheyAre(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		w := storetest.NewWorld(t, e, store.Hooks{})
+		add := func(u *directory.User, r risk.Rule) {
+			t.Helper()
+			w.Clock.Add(1e9)
+			w.Update(func(tx *store.Tx) error {
+				_, err := risks.Add(tx, &risks.Detection{User: u.ID, Rule: r, Why: "A fact."})
+				return err
+			})
+		}
+		add(w.Ada, risk.NewNetwork)
+		add(w.Ada, risk.TokenReused)
+		add(w.Ada, "a rule of a newer version")
+		w.Clock.Add(1e9)
+		w.Update(func(tx *store.Tx) error {
+			return risks.Remediate(tx, &risks.Detection{User: w.Ada.ID, Rule: risk.Reset, Why: "A new one."}, tx.Now)
+		})
+		add(w.Grace, risk.Confirmed)
+		add(w.Grace, risk.NewProgram)
+		for name, x := range map[string]struct {
+			q    risks.Query
+			want []risk.Rule
+			who  []directory.UserID
+		}{
+			"all":             {risks.Query{}, []risk.Rule{risk.NewProgram, risk.Confirmed, risk.Reset, "a rule of a newer version", risk.TokenReused, risk.NewNetwork}, []directory.UserID{w.Ada.ID, w.Grace.ID}},
+			"low":             {risks.Query{Level: policy.LowRisk}, []risk.Rule{risk.NewProgram, risk.NewNetwork}, nil},
+			"medium":          {risks.Query{Level: policy.MediumRisk}, []risk.Rule{risk.TokenReused}, nil},
+			"high":            {risks.Query{Level: policy.HighRisk}, []risk.Rule{risk.Confirmed, "a rule of a newer version"}, []directory.UserID{w.Grace.ID}},
+			"none":            {risks.Query{Level: policy.NoRisk}, []risk.Rule{risk.Reset}, []directory.UserID{w.Ada.ID}},
+			"at risk":         {risks.Query{State: risks.AtRisk}, []risk.Rule{risk.NewProgram}, nil},
+			"confirmed":       {risks.Query{State: risks.Compromised, Level: policy.HighRisk}, []risk.Rule{risk.Confirmed}, []directory.UserID{w.Grace.ID}},
+			"dismissed":       {risks.Query{State: risks.Dismissed}, nil, nil},
+			"remediated, low": {risks.Query{State: risks.Remediated, Level: policy.LowRisk}, []risk.Rule{risk.NewNetwork}, nil},
+			"of grace, low":   {risks.Query{User: w.Grace.ID, Level: policy.LowRisk}, []risk.Rule{risk.NewProgram}, nil},
+		} {
+			w.Read(func(tx *store.Tx) error {
+				all, err := risks.Find(tx, x.q, directory.ID[risks.Detection]{}, 10)
+				if err != nil {
+					return err
+				}
+				var got []risk.Rule
+				for _, d := range all {
+					got = append(got, d.Rule)
+					one, err := risks.Find(tx, risks.Query{ID: d.ID}, directory.ID[risks.Detection]{}, 10)
+					if err != nil || len(one) != 1 || one[0].ID != d.ID {
+						t.Errorf("%s: %v %v", name, one, err)
+					}
+				}
+				if !slices.Equal(got, x.want) {
+					t.Errorf("%s: %v, want %v", name, got, x.want)
+				}
+				rows, err := risks.Risky(tx, x.q, directory.UserID{}, 10)
+				var who []directory.UserID
+				for _, s := range rows {
+					who = append(who, s.User)
+				}
+				missing := func(id directory.UserID) bool { return !slices.Contains(who, id) } // ids of one instant have no order
+				if x.q.User.IsZero() && (len(who) != len(x.who) || slices.ContainsFunc(x.who, missing)) {
+					t.Errorf("%s: accounts %v, want %v", name, who, x.who)
+				}
+				return err
+			})
 		}
 	})
 }

@@ -35,6 +35,7 @@ import (
 	"github.com/curfew-id/curfew/internal/relay"
 	"github.com/curfew-id/curfew/internal/review"
 	"github.com/curfew-id/curfew/internal/revoke"
+	rules "github.com/curfew-id/curfew/internal/risk"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/rotate"
 	"github.com/curfew-id/curfew/internal/signin"
@@ -43,12 +44,14 @@ import (
 	"github.com/curfew-id/curfew/internal/store/journal"
 	"github.com/curfew-id/curfew/internal/store/storetest"
 	"github.com/curfew-id/curfew/internal/upstream"
+	"github.com/curfew-id/curfew/internal/watch"
 	"github.com/curfew-id/curfew/internal/web/graph/access"
 	"github.com/curfew-id/curfew/internal/web/graph/api"
 	graphdevices "github.com/curfew-id/curfew/internal/web/graph/devices"
 	"github.com/curfew-id/curfew/internal/web/graph/methods"
 	"github.com/curfew-id/curfew/internal/web/graph/own"
 	"github.com/curfew-id/curfew/internal/web/graph/registration"
+	"github.com/curfew-id/curfew/internal/web/graph/risk"
 	"github.com/curfew-id/curfew/internal/web/graph/signins"
 )
 
@@ -65,6 +68,7 @@ type world struct {
 	mux    *http.ServeMux
 	hasher *signin.Hasher
 	factor *factor.Service
+	watch  *watch.Service
 	log    *journal.Journal
 	names  map[string]string // what transcripts call an id: "ada" -> UUID
 	tokens map[string]string
@@ -116,11 +120,13 @@ func newWorld(t *testing.T) *world {
 		},
 	}}
 	known := graphdevices.Server{Server: w.Server.Server, Device: &device.Service{DB: w.db, Revoke: cut, Origin: base}}
-	rules := access.Server{Server: w.Server.Server, Govern: &govern.Service{DB: w.db, Lifetimes: lives, Log: quiet}}
+	conditions := access.Server{Server: w.Server.Server, Govern: &govern.Service{DB: w.db, Lifetimes: lives, Log: quiet}}
+	w.watch = &watch.Service{DB: w.db, Now: w.clock.Now}
+	found := risk.Server{Server: w.Server.Server, Watch: w.watch}
 	w.factor = &factor.Service{DB: w.db, Keys: k, SignIn: enter, Revoke: cut, Base: base, Log: quiet}
 	proofs := methods.Server{Server: w.Server.Server, Factor: w.factor}
-	w.Register(w.mux, proofs.Routes(), proofs.OwnRoutes(), w.Routes(), registration.Server{Server: w.Server.Server}.Routes(), own.Server{Server: w.Server.Server}.Routes(), rules.Routes(), rules.OwnRoutes(), known.Routes(), known.OwnRoutes(),
-		w.signins().Routes(), w.signins().OwnRoutes())
+	w.Register(w.mux, proofs.Routes(), proofs.OwnRoutes(), w.Routes(), registration.Server{Server: w.Server.Server}.Routes(), own.Server{Server: w.Server.Server}.Routes(), conditions.Routes(), conditions.OwnRoutes(), known.Routes(), known.OwnRoutes(),
+		w.signins().Routes(), w.signins().OwnRoutes(), found.Routes(), found.OwnRoutes())
 	w.fill()
 	return w
 }
@@ -440,6 +446,13 @@ func (w *world) command(line string) {
 		w.yesterday()
 	case "forget": // the next request of somebody comes with a new token
 		delete(w.tokens, words[1])
+	case "risk": // a rule finds something about somebody
+		id, err := directory.ParseID[directory.User](w.names[words[1]])
+		w.must(err)
+		w.clock.Add(time.Millisecond)
+		w.must(w.db.Update(w.t.Context(), func(tx *store.Tx) error {
+			return w.watch.Note(tx, rules.Rule(words[2]), &grant.Grant{User: id}, "203.0.113.9", strings.Join(words[3:], " "))
+		}))
 	case "mail": // somebody opens the mail application
 		w.names["session-"+words[1]+"-mail"] = ""
 		s := w.signIn(words[1])

@@ -39,6 +39,7 @@ func (s Server) Routes() api.Routes {
 		"POST " + users + "/confirmCompromised": s.postAbout(s.Watch.Confirm),
 		"POST " + users + "/dismiss":            s.postAbout(s.Watch.Dismiss),
 		"GET " + detections:                     s.getDetections,
+		"GET " + detections + "/{id}":           s.getDetection,
 	}
 }
 
@@ -51,10 +52,10 @@ func (s Server) OwnRoutes() api.Routes {
 }
 
 var (
-	userSchema = odata.Schema{Entity: "microsoft.graph.riskyUser", Selects: []string{"id", "isDeleted", "isProcessing", "riskDetail", "riskLastUpdatedDateTime", "riskLevel", "riskState", "userDisplayName", "userPrincipalName"}}
+	userSchema = odata.Schema{Entity: "microsoft.graph.riskyUser", Filter: filters("id"), Selects: []string{"id", "isDeleted", "isProcessing", "riskDetail", "riskLastUpdatedDateTime", "riskLevel", "riskState", "userDisplayName", "userPrincipalName"}}
 	foundNames = []string{"id", "requestId", "correlationId", "riskEventType", "riskState", "riskLevel", "riskDetail", "source", "detectionTimingType", "activity", "tokenIssuerType", "ipAddress", "location",
 		"activityDateTime", "detectedDateTime", "lastUpdatedDateTime", "userId", "userDisplayName", "userPrincipalName", "additionalInfo"}
-	foundSchema   = odata.Schema{Entity: "microsoft.graph.riskDetection", Selects: foundNames}
+	foundSchema   = odata.Schema{Entity: "microsoft.graph.riskDetection", Filter: filters("userid"), Selects: foundNames}
 	historySchema = odata.Schema{Entity: "microsoft.graph.riskyUserHistoryItem", Selects: append([]string{"userId", "initiatedBy", "activity"}, userSchema.Selects...)}
 	ruleSchema    = odata.Schema{Entity: "curfew.riskRule", Selects: []string{"id", "text", "weight", "isEnabled", "isEnabledByDefault", "about", "riskEventType"}}
 )
@@ -87,13 +88,17 @@ func (s Server) getUsers(c *call) error {
 	if q.Count {
 		return odata.Unsupported("Accounts at risk are not counted.")
 	}
+	w, err := where(q.Filter)
+	if err != nil {
+		return err
+	}
 	var after directory.UserID
 	if q.SkipToken != "" {
 		if after, err = directory.ParseID[directory.User](q.SkipToken); err != nil {
 			return odata.Unreadable("The $skiptoken is not from a page of this listing.")
 		}
 	}
-	all, next, err := s.Watch.Users(c.Ctx(), c.Actor, after)
+	all, next, err := s.Watch.Users(c.Ctx(), c.Actor, w, after)
 	if err != nil {
 		return err
 	}
@@ -172,7 +177,7 @@ func (s Server) getHistory(c *call) error {
 		event, level, detail, _ := of(d)
 		value[i] = object{{"id", d.ID}, {"userId", id}, {"isDeleted", u.Deleted}, {"isProcessing", false}, {"riskLevel", level}, {"riskState", state(d)}, {"riskDetail", detail},
 			{"riskLastUpdatedDateTime", api.Instant(d.At)}, {"userDisplayName", u.DisplayName}, {"userPrincipalName", u.Name}, {"initiatedBy", api.TextOrNull(d.Actor)},
-			{"activity", object{{"detail", api.TextOrNull(detail)}, {"eventTypes", []string{event}}, {"riskEventTypes", []string{event}}}},
+			{"activity", object{{"detail", api.TextOrNull(detail)}, {"riskEventTypes", []string{event}}}},
 			{"@curfew.rule", string(d.Rule)}, {"@curfew.why", d.Why}, {"@curfew.ipAddress", api.TextOrNull(d.IP)}}
 	}
 	return s.page(c, "identityProtection/riskyUsers('"+id.String()+"')/history", q, next, value)
@@ -212,19 +217,42 @@ func (s Server) getDetections(c *call) error {
 	if err != nil {
 		return err
 	}
-	all, next, err := s.Watch.Detections(c.Ctx(), c.Actor, before)
+	w, err := where(q.Filter)
+	if err != nil {
+		return err
+	}
+	all, next, err := s.Watch.Detections(c.Ctx(), c.Actor, w, before)
 	if err != nil {
 		return err
 	}
 	value := make([]object, len(all))
 	for i, d := range all {
-		event, level, detail, about := of(d.Detection)
-		value[i] = object{{"id", d.ID}, {"requestId", api.TextOrNull(d.Request)}, {"correlationId", api.TextOrNull(d.Request)}, {"riskEventType", event}, {"riskState", state(d.Detection)}, {"riskLevel", level},
-			{"riskDetail", detail}, {"source", "curfew"}, {"detectionTimingType", "realtime"}, {"activity", about}, {"tokenIssuerType", "AzureAD"}, {"ipAddress", api.TextOrNull(d.IP)}, {"location", nil},
-			{"activityDateTime", api.Instant(d.At)}, {"detectedDateTime", api.Instant(d.At)}, {"lastUpdatedDateTime", api.Instant(d.Changed())},
-			{"userId", d.User}, {"userDisplayName", d.DisplayName}, {"userPrincipalName", d.Name}, {"additionalInfo", nil}, {"@curfew.rule", string(d.Rule)}, {"@curfew.why", d.Why}}
+		value[i] = detection(d)
 	}
 	return s.page(c, "identityProtection/riskDetections", q, next, value)
+}
+
+func (s Server) getDetection(c *call) error {
+	id, err := api.ID[watch.Detection](c, "id")
+	if err != nil {
+		return err
+	}
+	all, _, err := s.Watch.Detections(c.Ctx(), c.Actor, watch.Query{ID: id}, watch.DetectionID{})
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		return fault.New(fault.NotFound, "There is no such finding.")
+	}
+	return s.Entity(c, &foundSchema, "identityProtection/riskDetections", api.Row{ID: id.String(), Item: func() object { return detection(all[0]) }})
+}
+
+func detection(d watch.Found) object {
+	event, level, detail, about := of(d.Detection)
+	return object{{"id", d.ID}, {"requestId", api.TextOrNull(d.Request)}, {"correlationId", api.TextOrNull(d.Request)}, {"riskEventType", event}, {"riskState", state(d.Detection)}, {"riskLevel", level},
+		{"riskDetail", detail}, {"source", "curfew"}, {"detectionTimingType", "realtime"}, {"activity", about}, {"tokenIssuerType", "AzureAD"}, {"ipAddress", api.TextOrNull(d.IP)}, {"location", nil},
+		{"activityDateTime", api.Instant(d.At)}, {"detectedDateTime", api.Instant(d.At)}, {"lastUpdatedDateTime", api.Instant(d.Changed())},
+		{"userId", d.User}, {"userDisplayName", d.DisplayName}, {"userPrincipalName", d.Name}, {"additionalInfo", nil}, {"@curfew.rule", string(d.Rule)}, {"@curfew.why", d.Why}}
 }
 
 // most bounds how many accounts one request may be about, as Graph does.

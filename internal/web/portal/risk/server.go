@@ -64,7 +64,7 @@ func acts(o *desk.Offers, u watch.User) []registry.Button {
 
 func (s *Server) get(v *desk.Visit) error {
 	after, _ := directory.ParseID[directory.User](v.Q.Get("after")) // else from the first
-	all, next, err := s.Watch.Users(v.Ctx(), v.Actor, after)
+	all, next, err := s.Watch.Users(v.Ctx(), v.Actor, watch.Query{}, after)
 	if err != nil {
 		return err
 	}
