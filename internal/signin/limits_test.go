@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,8 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"github.com/curfew-id/curfew/internal/audit"
+	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/role"
 	"github.com/curfew-id/curfew/internal/store"
@@ -73,6 +76,8 @@ func TestGuessingIsThrottledBeforeHashing(t *testing.T) {
 func TestAStrangerCannotLockTheOwnerOut(t *testing.T) {
 	onBoth(t, func(t *testing.T, r *room) {
 		ada := r.user(adaName, adaFirst)
+		var told []string
+		r.Attacked = func(u *directory.User) { told = append(told, u.Name) }
 		r.in(attempt(adaName, adaFirst))
 		for i := range perAccount.burst {
 			a := attempt(adaName, "something else")
@@ -87,6 +92,25 @@ func TestAStrangerCannotLockTheOwnerOut(t *testing.T) {
 		wantTooMany(t, err)
 		if r.hashes.Load() != before {
 			t.Error("hashed all the same")
+		}
+		// She is told once, and the audit log says it once, however long it goes on.
+		for range 3 {
+			_, _, err = r.Password(t.Context(), a)
+			wantTooMany(t, err)
+		}
+		if len(told) != 1 || told[0] != ada.Name {
+			t.Errorf("told: %v", told)
+		}
+		var log []audit.Record
+		if err := r.DB.Read(t.Context(), func(tx *store.Tx) (err error) {
+			log, err = tx.Audits(store.AuditQuery{Target: ada.ID.String(), Limit: 100})
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		said := slices.DeleteFunc(log, func(x audit.Record) bool { return x.Action != "Account under attack" || x.Result != audit.Failure })
+		if len(said) != 1 {
+			t.Errorf("the audit log says it %d times: %+v", len(said), log)
 		}
 		r.in(attempt(adaName, adaFirst))
 		// A session that was cut vouches for no address.

@@ -65,6 +65,7 @@ type site struct {
 	issue  *issue.Service
 	signin *signin.Service
 	revoke *revoke.Service
+	factor *factor.Service
 	writes atomic.Int64
 }
 
@@ -142,7 +143,8 @@ func (s *site) serve() {
 	visitors := &pages.Server{Issue: s.issue, SignIn: s.signin, Revoke: s.revoke, Relay: &relay.Service{DB: s.DB, Secret: make([]byte, 32), Now: s.Clock.Now, Lifetimes: l},
 		Manage: &manage.Service{DB: s.DB, Revoke: s.revoke, Now: s.Clock.Now, Log: log}, Secret: make([]byte, 32), Domain: s.domain, Park: s.park, Parked: s.parked, Factors: true, Portal: "/portal", Log: log}
 	visitors.Register(browser)
-	(&account.Server{Server: visitors, Factor: &factor.Service{DB: s.DB, Keys: k, SignIn: s.signin, Revoke: s.revoke, Base: s.srv.URL, Log: log}}).Register(browser)
+	s.factor = &factor.Service{DB: s.DB, Keys: k, SignIn: s.signin, Revoke: s.revoke, Base: s.srv.URL, Log: log}
+	(&account.Server{Server: visitors, Factor: s.factor}).Register(browser)
 	browser.HandleFunc("GET /portal", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "portal") })
 	(&oidc.Server{Issue: s.issue, Again: &recheck.Service{DB: s.DB, Issue: s.issue, Lifetimes: l}, JWKS: k.JWKS, Check: visitors.Check, Domain: s.domain, Log: log}).Register(api)
 	wrapped := webkit.Browser(browser, pages.Bypass...)
