@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/curfew-id/curfew/internal/store/journal"
+	"github.com/curfew-id/curfew/internal/store/risks"
 )
 
 // openJournal opens the log of sign-ins, unless there is to be none.
@@ -37,6 +38,11 @@ func (s *Server) sweep(ctx context.Context) {
 			s.log.Warn("sweep", "error", err)
 		} else if n > 0 {
 			s.log.Info("swept", "rows", n)
+		}
+		if n, err := risks.Sweep(ctx, s.db, s.now()); err != nil && ctx.Err() == nil {
+			s.log.Warn("sweep findings", "error", err)
+		} else if n > 0 {
+			s.log.Info("swept findings", "rows", n)
 		}
 		if n, err := s.journal.Sweep(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("sweep the log of sign-ins", "error", err)
