@@ -62,7 +62,7 @@ var plan = map[string]room{
 	"internal/web/portal/risk":    portalRoom("internal/web/portal/receipt"),
 	"internal/web/graph/risk":     surface("internal/web/graph/api", "internal/web/graph/odata"),
 	"internal/risk":               {floor: 1, sideways: []string{"internal/policy"}},
-	"internal/watch":              verb("internal/manage"),
+	"internal/watch":              verb("internal/manage", "internal/deed"),
 	"internal/store/risks":        {floor: 2, sideways: []string{"internal/store", "internal/store/internal/raw"}, except: append([]string{"guard"}, farSide...)},
 	"internal/store/devices":      {floor: 2, sideways: []string{"internal/store", "internal/store/internal/raw"}, except: append([]string{"guard"}, farSide...)},
 	"":                            {floor: 0}, // doc.go itself

@@ -11,7 +11,7 @@ import (
 // constructRisk lets watch see what is born and what is refused, and policies what it
 // found.
 func (s *Server) constructRisk() {
-	s.watch = &watch.Service{DB: s.db, Geo: s.geo, Now: s.now}
+	s.watch = &watch.Service{DB: s.db, Geo: s.geo, Now: s.now, Log: s.log}
 	s.signin.Watch, s.signin.Wrong = s.watch.SignedIn, s.watch.Failed
 	s.revoke.Reused = func(tx *store.Tx, g *grant.Grant, ip string) error {
 		return s.watch.Note(tx, risk.TokenReused, g, ip, "An old refresh token or code of "+string(g.App)+" was used again.")

@@ -3,11 +3,12 @@ package watch
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"time"
 
-	"github.com/curfew-id/curfew/cutoff"
 	"github.com/curfew-id/curfew/internal/audit"
+	"github.com/curfew-id/curfew/internal/deed"
 	"github.com/curfew-id/curfew/internal/directory"
 	"github.com/curfew-id/curfew/internal/fault"
 	"github.com/curfew-id/curfew/internal/geo"
@@ -26,6 +27,7 @@ type Service struct {
 	DB  *store.DB
 	Geo *geo.Database // nil: no place is known
 	Now func() time.Time
+	Log *slog.Logger // nil: nowhere
 
 	failed failures
 }
@@ -160,9 +162,9 @@ func (s *Service) SetRules(ctx context.Context, actor directory.Actor, set map[r
 			return fault.New(fault.Invalid, "There is no rule "+fault.Quote(string(r))+".")
 		}
 	}
-	return s.write(ctx, actor, act, role.SetRiskRules, "Update risk rules", directory.UserID{}, func(tx *store.Tx, _ *directory.User) error {
+	return s.write(ctx, actor, act, role.SetRiskRules, "Update risk rules", directory.UserID{}, func(tx *deed.Step, _ *directory.User) error {
 		changed := false
-		rules, err := risks.Rules(tx)
+		rules, err := risks.Rules(tx.Tx)
 		if err != nil {
 			return err
 		}
@@ -173,8 +175,8 @@ func (s *Service) SetRules(ctx context.Context, actor directory.Actor, set map[r
 			}
 			changed = true
 			tx.Audit(audit.Record{Action: "Update risk rules", Target: party, Changes: []audit.Change{{Property: string(row.Rule), Old: word(!on), New: word(on)}}})
-			said(act, "Switches the rule "+string(row.Rule)+" "+word(on)+".")
-			if err := risks.SetRule(tx, row.Rule, on); err != nil {
+			tx.Said = append(tx.Said, "Switches the rule "+string(row.Rule)+" "+word(on)+".")
+			if err := risks.SetRule(tx.Tx, row.Rule, on); err != nil {
 				return err
 			}
 		}
@@ -184,7 +186,7 @@ func (s *Service) SetRules(ctx context.Context, actor directory.Actor, set map[r
 		// Whether a risk is known at all hangs on this, and so do policies.
 		c, err := tx.Event(standing.PolicyChanged, standing.Victim{}, party)
 		if err == nil {
-			tx.Cut(c)
+			tx.Tx.Cut(c)
 		}
 		return err
 	})
@@ -197,12 +199,6 @@ func word(on bool) string {
 		return "on"
 	}
 	return "off"
-}
-
-func said(act manage.Act, what string) {
-	if act.Effects != nil {
-		*act.Effects = append(*act.Effects, what)
-	}
 }
 
 // What surfaces call what the store keeps.
@@ -345,20 +341,20 @@ func page(tx *store.Tx, q Query, before DetectionID) (all []*Detection, next str
 // Confirm says that somebody else has the account: its risk is high until that is
 // dismissed. Kinds: NotFound, Denied, Invalid, Revoked, Unavailable.
 func (s *Service) Confirm(ctx context.Context, actor directory.Actor, id directory.UserID, act manage.Act) error {
-	return s.write(ctx, actor, act, role.UpdateRisk, "ConfirmAccountCompromised", id, func(tx *store.Tx, u *directory.User) error {
-		said(act, "Confirms that "+u.Name+" is compromised; the risk is high.")
+	return s.write(ctx, actor, act, role.UpdateRisk, "ConfirmAccountCompromised", id, func(tx *deed.Step, u *directory.User) error {
+		tx.Said = append(tx.Said, "Confirms that "+u.Name+" is compromised; the risk is high.")
 		tx.Audit(audit.Record{Action: "ConfirmAccountCompromised", Target: store.UserParty(u)})
-		_, err := risks.Add(tx, &risks.Detection{User: id, Rule: risk.Confirmed, IP: actor.IP, Actor: actorName(actor), Request: actor.Request, Why: because("An administrator confirmed that the account is compromised.", act)})
+		_, err := risks.Add(tx.Tx, &risks.Detection{User: id, Rule: risk.Confirmed, IP: actor.IP, Actor: actorName(actor), Request: actor.Request, Why: because("An administrator confirmed that the account is compromised.", act)})
 		return err
 	})
 }
 
 // Dismiss says that what was found about an account is nothing. Kinds as Confirm.
 func (s *Service) Dismiss(ctx context.Context, actor directory.Actor, id directory.UserID, act manage.Act) error {
-	return s.write(ctx, actor, act, role.UpdateRisk, "DismissUser", id, func(tx *store.Tx, u *directory.User) error {
-		said(act, "Dismisses what was found about "+u.Name+".")
+	return s.write(ctx, actor, act, role.UpdateRisk, "DismissUser", id, func(tx *deed.Step, u *directory.User) error {
+		tx.Said = append(tx.Said, "Dismisses what was found about "+u.Name+".")
 		tx.Audit(audit.Record{Action: "DismissUser", Target: store.UserParty(u)})
-		_, err := risks.Dismiss(tx, &risks.Detection{User: id, Rule: risk.Dismissed, IP: actor.IP, Actor: actorName(actor), Request: actor.Request, Why: because("An administrator dismissed what was found.", act)})
+		_, err := risks.Dismiss(tx.Tx, &risks.Detection{User: id, Rule: risk.Dismissed, IP: actor.IP, Actor: actorName(actor), Request: actor.Request, Why: because("An administrator dismissed what was found.", act)})
 		return err
 	})
 }
@@ -390,52 +386,23 @@ func (s *Service) read(ctx context.Context, actor directory.Actor, action role.A
 	})
 }
 
-const maxReason = 500
-
-var errDryRun = errors.New("dry run")
-
-// write runs f on the actor's behalf. A dry run undoes it at the end; a refusal is
-// audited.
-func (s *Service) write(ctx context.Context, actor directory.Actor, act manage.Act, action role.Action, activity string, id directory.UserID, f func(*store.Tx, *directory.User) error) error {
-	if len(act.Reason) > maxReason {
-		return fault.New(fault.Invalid, "The reason is too long: 500 characters at most.")
-	}
-	whom := party
-	err := s.DB.Update(ctx, func(tx *store.Tx) error {
-		tx.By(store.By{Actor: actor, Reason: act.Reason})
-		if act.Effects != nil {
-			*act.Effects = (*act.Effects)[:0] // a closure may run twice
-		}
-		a, err := tx.ActorNow(actor)
-		if err != nil {
-			return err
-		}
+// write runs f on the actor's behalf.
+func (s *Service) write(ctx context.Context, actor directory.Actor, act manage.Act, action role.Action, activity string, id directory.UserID, f func(*deed.Step, *directory.User) error) error {
+	_, err := deed.Doer{DB: s.DB, Log: s.Log}.Do(ctx, actor, act, func(c *deed.Step) error {
+		whom := party
 		var u *directory.User
 		if !id.IsZero() {
-			if u, err = tx.User(id); err != nil || !u.Deleted.IsZero() {
+			var err error
+			if u, err = c.User(id); err != nil || !u.Deleted.IsZero() {
 				return missing(errors.Join(err, store.ErrNotFound))
 			}
 			whom = store.UserParty(u)
 		}
-		if err := role.Allowed(a, action, role.Target{}).Err(whom.Name); err != nil {
+		if err := c.Allow(activity, whom, whom.Name, action, role.Target{}); err != nil {
 			return err
 		}
-		if err := f(tx, u); err != nil || !act.DryRun {
-			return err
-		}
-		return errDryRun
+		return f(c, u)
 	})
-	switch {
-	case errors.Is(err, errDryRun):
-		return nil
-	case fault.Is(err, fault.Denied) && !act.DryRun:
-		actor.Owner, actor.Born = cutoff.Owner{}, cutoff.MaxPos // whoever was cut is refused on record as well
-		return errors.Join(err, s.DB.Update(ctx, func(tx *store.Tx) error {
-			tx.By(store.By{Actor: actor, Reason: act.Reason})
-			tx.Audit(audit.Record{Action: activity, Result: audit.Refused, Target: whom, Elaborate: fault.Public(err)})
-			return nil
-		}))
-	}
 	return err
 }
 
