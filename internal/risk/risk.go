@@ -176,13 +176,20 @@ func (s Rules) SignIn(now Seen, before []Seen) (all []Finding) {
 	}
 	if s.On(NewNetwork) {
 		if n := network(now.Address); n.IsValid() && !slices.ContainsFunc(before, func(b Seen) bool { return network(b.Address) == n }) {
-			find(NewNetwork, "None of the last %d sign-ins came from %s.", len(before), n)
+			find(NewNetwork, "%s came from %s.", noneOf(before), n)
 		}
 	}
 	if s.On(NewProgram) && now.Program != "" && !slices.ContainsFunc(before, func(b Seen) bool { return b.Program == now.Program }) {
-		find(NewProgram, "None of the last %d sign-ins was by %s.", len(before), strings.Replace(now.Program, "A browser", "a browser", 1))
+		find(NewProgram, "%s was by %s.", noneOf(before), strings.Replace(now.Program, "A browser", "a browser", 1))
 	}
 	return all
+}
+
+func noneOf(before []Seen) string {
+	if len(before) == 1 {
+		return "Not the one sign-in before"
+	}
+	return fmt.Sprintf("None of the last %d sign-ins", len(before))
 }
 
 // network is what counts as one: a /24 of IPv4, a /48 of IPv6.

@@ -91,6 +91,7 @@ func written(e *review.Entry) object {
 			{"trustType", api.TextOrNull(trusts[e.Trust])}}},
 		{"location", object{{"city", api.TextOrNull(e.City)}, {"state", nil}, {"countryOrRegion", api.TextOrNull(e.Country)}, {"geoCoordinates", nil}}},
 		{"riskLevelDuringSignIn", api.TextOrNull(risks[e.SignInRisk])}, {"riskLevelAggregated", api.TextOrNull(risks[e.UserRisk])},
+		{"riskState", api.TextOrNull(riskState(e.SignInRisk))},
 		{"authenticationProtocol", protocol}, {"originalTransferMethod", transfer}, {"authenticationDetails", details},
 		{"sessionId", api.TextOrNull(session)}, {"uniqueTokenIdentifier", api.TextOrNull(e.Token)},
 		{"@curfew.flow", e.Flow}, {"@curfew.grantId", api.TextOrNull(grant)},
@@ -201,4 +202,16 @@ func cells(e *review.Entry) []string {
 		}
 	}
 	return out
+}
+
+// riskState is Graph's, as of the sign-in: what administrators said of it since stands
+// with the detections. Empty: nobody computed it.
+func riskState(r policy.Risk) string {
+	switch {
+	case r > policy.NoRisk:
+		return "atRisk"
+	case r == policy.NoRisk:
+		return "none"
+	}
+	return ""
 }
