@@ -306,7 +306,8 @@ func hold(tx *store.Tx, user directory.UserID) error {
 	return err
 }
 
-// settle writes what the findings come to. Only a change of the level is an event.
+// settle writes what the findings come to. An event is what changes what policies are
+// told: another level, or a finding that the newest password is older than now.
 func settle(tx *store.Tx, user directory.UserID, state string) (*store.Cut, error) {
 	old, err := Of(tx, user)
 	if err != nil {
@@ -324,12 +325,12 @@ func settle(tx *store.Tx, user directory.UserID, state string) (*store.Cut, erro
 		int64(level), state, micros(newest), micros(tx.Now), user[:]); err != nil {
 		return nil, err
 	}
-	if level == old.Level {
-		return nil, nil
-	}
 	u, err := tx.User(user)
 	if err != nil {
 		return nil, err
+	}
+	if level == old.Level && (level <= policy.NoRisk || u.Password.Changed.After(old.Since) == u.Password.Changed.After(newest)) {
+		return nil, nil
 	}
 	c, err := tx.Event(standing.RiskChanged, standing.Victim{User: user.String()}, store.UserParty(u))
 	if err == nil {

@@ -14,6 +14,40 @@ import (
 	"github.com/curfew-id/curfew/internal/store/storetest"
 )
 
+// A new password satisfies policies that demand one, until something newer is found:
+// what was let in by it is judged again, whatever the level says.
+func TestAFindingAfterANewPasswordPutsInDoubt(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		w := storetest.NewWorld(t, e, store.Hooks{})
+		add := func() (c *store.Cut) {
+			t.Helper()
+			w.Clock.Add(1e9)
+			w.Update(func(tx *store.Tx) (err error) {
+				c, err = risks.Add(tx, &risks.Detection{User: w.Ada.ID, Rule: risk.TokenReused, IP: "192.0.2.1", Why: "A fact."})
+				return err
+			})
+			return c
+		}
+		if c := add(); c == nil {
+			t.Fatal("a first finding is no event")
+		}
+		if c := add(); c != nil {
+			t.Errorf("the same again: %+v", c)
+		}
+		w.Clock.Add(1e9)
+		w.Update(func(tx *store.Tx) error {
+			_, err := tx.ChangeUser(w.Ada.ID, store.UserChange{}, func(u *directory.User) error { u.Password.Changed = tx.Now; return nil })
+			return err
+		})
+		if c := add(); c == nil || len(c.Cuts) != 1 || c.Cuts[0].Reach != cutoff.Judge {
+			t.Errorf("after a new password: %+v", c)
+		}
+		if c := add(); c != nil {
+			t.Errorf("and again: %+v", c)
+		}
+	})
+}
+
 func TestARiskThatChangesPutsInDoubt(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
 		w := storetest.NewWorld(t, e, store.Hooks{})
