@@ -88,6 +88,43 @@ func TestAPolicyIsMetByItsCode(t *testing.T) {
 	w.MailOpen(t, token)
 }
 
+// A device that is known and not compliant is another answer than none, and one that
+// is lost another again: that one ends what was given on it.
+func TestADeviceIsMetByItsCode(t *testing.T) {
+	t.Parallel()
+	w := world.Start(t)
+	admin := w.Admin(t)
+	ctx := bounded(t)
+	c, b := desk(t, w, cp1), w.Browser(t, world.Ada).Laptop()
+	if _, err := c.AcquireTokenInteractive(ctx, mail, opens(t, b)); err != nil {
+		t.Fatal(err)
+	}
+	device := b.Register(t)
+	first, err := c.AcquireTokenInteractive(ctx, mail, opens(t, b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.MailOpen(t, first.AccessToken)
+	w.Policy(t, admin, world.Ada, "", `"grantControls": {"operator": "OR", "builtInControls": ["compliantDevice"]}`)
+	claims := world.Claims(t, w.MailShut(t, first.AccessToken))
+	_, err = c.AcquireTokenSilent(ctx, mail, public.WithSilentAccount(first.Account), public.WithClaims(claims))
+	if said := refused(t, err); said.Error != "invalid_grant" || !slices.Equal(said.Codes, []int{53000}) || !strings.Contains(said.Claims, `"capolids"`) {
+		t.Errorf("a device that is not compliant: %+v", said)
+	}
+	w.Compliant(t, admin, device)
+	next, err := c.AcquireTokenSilent(ctx, mail, public.WithSilentAccount(first.Account), public.WithClaims(claims))
+	if err != nil {
+		t.Fatalf("a compliant device: %v", err)
+	}
+	w.MailOpen(t, next.AccessToken)
+	w.Lost(t, admin, device)
+	claims = world.Claims(t, w.MailShut(t, next.AccessToken))
+	_, err = c.AcquireTokenSilent(ctx, mail, public.WithSilentAccount(first.Account), public.WithClaims(claims))
+	if said := refused(t, err); said.Error != "invalid_grant" || said.Sub != "bad_token" || !slices.Equal(said.Codes, []int{135011}) {
+		t.Errorf("a lost device: %+v", said)
+	}
+}
+
 // What a person can give leads on: the claims of the guard and those of the server's
 // answer are taken to the sign-in page, which asks for just that. What a policy asked
 // for in vain ends nothing either: a second program of ada's, which was told 50076,

@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/uuid"
 	_ "modernc.org/sqlite" // the server's file
+
+	"github.com/curfew-id/curfew/internal/web/webkit/webkittest"
 )
 
 // Policy switches a conditional access policy on for one person, over the Graph
@@ -68,6 +70,44 @@ func (w *World) Terms(t *testing.T, admin string) string {
 	var out struct{ ID string }
 	w.post(t, http.MethodPost, "/v1.0/agreements", admin, `{"displayName": "House rules", "text": "Close the door."}`, http.StatusCreated, &out)
 	return out.ID
+}
+
+// Laptop has the browser say that it runs on Windows: what says nothing of itself can
+// meet no policy about devices.
+func (b *Browser) Laptop() *Browser {
+	b.http.Transport = laptop{b.http.Transport}
+	return b
+}
+
+type laptop struct{ http.RoundTripper }
+
+func (l laptop) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("User-Agent", "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:130.0) Gecko/20100101 Firefox/130.0")
+	return l.RoundTripper.RoundTrip(r)
+}
+
+// Register makes the browser, in which somebody is signed in, a device, and returns
+// its id: the browser answers what the page's script would.
+func (b *Browser) Register(t *testing.T) (id string) {
+	t.Helper()
+	d := &webkittest.Device{Client: b.http, Base: b.w.Base}
+	if status, err := d.Register("Laptop"); err != nil || status != http.StatusOK {
+		t.Fatalf("register: %d %v", status, err)
+	}
+	return d.ID
+}
+
+// Compliant says that a device is.
+func (w *World) Compliant(t *testing.T, admin, device string) {
+	t.Helper()
+	w.post(t, http.MethodPatch, "/v1.0/devices/"+device, admin, `{"isCompliant": true}`, http.StatusNoContent, nil)
+}
+
+// Lost says that a device is in other hands.
+func (w *World) Lost(t *testing.T, admin, device string) {
+	t.Helper()
+	w.post(t, http.MethodPost, "/v1.0/curfew/devices/"+device+"/lost", admin, `{}`, http.StatusNoContent, nil)
 }
 
 // Age makes what somebody proved as old as if the given time had passed since: no
